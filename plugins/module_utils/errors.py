@@ -1,0 +1,56 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can go wrong, as values with a place and a remedy."""
+
+from __future__ import annotations
+
+
+class DomainError(Exception):
+    """Something that a user, a node or a server caused: told in one message, never as a traceback.
+
+    `message` says what happened, `where` names file, key or host, `remedy` says what to do next.
+    """
+
+    reason = "failed"
+
+    def __init__(self, message: str, *, where: str = "", remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.where = where
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        place = f" ({self.where})" if self.where else ""
+        what = f"{self.message.rstrip('.')}{place}."
+        return f"{what} {self.remedy}".rstrip()
+
+
+class BadInput(DomainError):
+    """What was given can't be read or is out of bounds; nothing was touched."""
+
+    reason = "bad_input"
+
+
+class Refused(DomainError):
+    """A rule forbids it (floor, owner, lock, permit); nothing was touched."""
+
+    reason = "refused"
+
+
+class Locked(Refused):
+    """Somebody else holds the lock."""
+
+    reason = "locked"
+
+
+class Unreachable(DomainError):
+    """No connection, or it broke: what was asked may or may not have happened. Read back."""
+
+    reason = "unreachable"
+
+
+class DeadlineExceeded(DomainError):
+    """What was waited for did not come in time."""
+
+    reason = "deadline"

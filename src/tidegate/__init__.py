@@ -1,0 +1,1 @@
+"""Tidegate: deployments behind HAProxy that customers do not notice."""
