@@ -1,0 +1,94 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The base of every action: guard, arguments, permit, the call, the record, the result."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.arguments import argument_spec
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call, plain
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.controller import end_with_controller
+
+
+class DomainAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no type information
+    """Arguments → a domain call → a result. A plugin states what it is and writes `act`.
+
+    An action with `EFFECT` needs a permit: an open deployment (option `deployment`) that covers its nodes
+    and whose lock is held by this very ansible-playbook. With a deployment named, start and end are in the
+    ledger before the next task begins.
+    """
+
+    TRANSFERS_FILES = False
+    # Whether it changes something outside the controller. Reading actions need no permit.
+    EFFECT: ClassVar[bool] = False
+    # The ledger's name for the step (see module_utils/events.py).
+    STEP: ClassVar[str] = ""
+    # The keys of a result that go into the ledger. Chosen, never dumped: secrets can't get in.
+    RECORDED: ClassVar[tuple[str, ...]] = ("outcome", "msg")
+    # How long a step may take at most when its options don't say: the lock's lease covers it.
+    DEADLINE: ClassVar[float] = 300.0
+
+    @abstractmethod
+    def act(self, call: Call) -> dict[str, Any]:
+        """Do it and return the result. DomainErrors become failed results."""
+
+    def step(self, call: Call) -> str:  # noqa: ARG002 (some steps depend on the options)
+        """The step under which this call is recorded."""
+        return self.STEP
+
+    def deadline(self, call: Call) -> float:  # noqa: ARG002
+        """The most seconds that this call may take."""
+        return self.DEADLINE
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Ansible's entry point."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        call: Call | None = None
+        try:
+            end_with_controller()
+            call = Call(self, task_vars or {}, self._validated())
+            outcome = self._permitted(call)
+        except DomainError as error:
+            outcome = _failure(error)
+            self._record_end(call, outcome)
+        return {**result, **outcome}
+
+    def _permitted(self, call: Call) -> dict[str, Any]:
+        if self.EFFECT and not call.check:
+            call.require_permit(self.deadline(call))
+            call.record(self.step(call), "started")
+        outcome = plain(self.act(call))
+        self._record_end(call, outcome)
+        return dict(outcome)
+
+    def _record_end(self, call: Call | None, outcome: dict[str, Any]) -> None:
+        if call is None or call.check or not call.deployment_id:
+            return
+        try:
+            call.record_end(self.step(call), outcome, self.RECORDED)
+        except DomainError as error:
+            outcome.update(_failure(error))
+
+    def _validated(self) -> dict[str, Any]:
+        module = self._task.action.rpartition(".")[2]
+        _result, arguments = self.validate_argument_spec(argument_spec(module))
+        return dict(plain(arguments))
+
+
+def _failure(error: DomainError) -> dict[str, Any]:
+    return {
+        "failed": True,
+        "changed": False,
+        "msg": str(error),
+        "reason": error.reason,
+        "where": error.where,
+        "remedy": error.remedy,
+    }
+
+

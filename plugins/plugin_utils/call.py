@@ -1,0 +1,138 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One call of an action: its arguments, its hosts, its deployment."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ansible.utils.display import Display
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DomainError
+from ansible_collections.tidegate.delivery.plugins.module_utils.node import PosixNode
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.connections import connect
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import Record
+
+if TYPE_CHECKING:
+    from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
+
+Answer = TypeVar("Answer")
+_MOST_THREADS = 64
+
+
+def plain(value: Any) -> Any:  # noqa: ANN401
+    """The same value without Ansible's tags, which YAML and databases refuse (ansible-core 2.19 and later)."""
+    return json.loads(json.dumps(value, default=str))
+
+
+class Call:
+    """What an action's `act` works with."""
+
+    def __init__(self, action: DomainAction, task_vars: Mapping[str, Any], arguments: dict[str, Any]) -> None:
+        self._action = action
+        self.vars = task_vars
+        self.args = arguments
+        self.check: bool = bool(action._task.check_mode)
+        self.diff: bool = bool(action._task.diff)
+        self.host = str(task_vars["inventory_hostname"])
+        self.started = time.monotonic()
+        self._connected: dict[str, PosixNode] = {}
+
+    # Hosts
+
+    @property
+    def hostvars(self) -> Any:  # noqa: ANN401
+        """Every host's variables, templated when read."""
+        return self.vars["hostvars"]
+
+    def hostvar(self, host: str, name: str, default: Any = None) -> Any:  # noqa: ANN401
+        """One variable of a host, free of Ansible's tags. BadInput when it is missing and has no default."""
+        if host not in self.hostvars:
+            raise BadInput(f"host {host!r} is not in the inventory", where=host, remedy="Name it in the inventory")
+        value = plain(self.hostvars[host].get(name, default))
+        if value is None and default is None:
+            raise BadInput(f"variable {name} is not set", where=host, remedy=f"Set {name} in the inventory")
+        return value
+
+    def node(self) -> PosixNode:
+        """The node of the task's own host."""
+        return self.nodes([self.host])[self.host]
+
+    def nodes(self, names: Iterable[str]) -> dict[str, PosixNode]:
+        """Nodes for hosts of the inventory, one connection each, kept for this call."""
+        wanted = list(names)
+        for name in wanted:
+            if name not in self._connected:
+                become = bool(self._action._task.become)
+                self._connected[name] = connect(name, self.hostvars, self._action._play_context, become)
+        return {name: self._connected[name] for name in wanted}
+
+    def in_parallel(self, work: Callable[[str], Answer], names: Sequence[str]) -> dict[str, Answer | DomainError]:
+        """`work(name)` for all names at once; a DomainError is that name's answer and ends no other's."""
+
+        def guarded(name: str) -> Answer | DomainError:
+            try:
+                return work(name)
+            except DomainError as error:
+                return error
+
+        if not names:
+            return {}
+        with ThreadPoolExecutor(max_workers=min(len(names), _MOST_THREADS)) as pool:
+            return dict(zip(names, pool.map(guarded, names), strict=True))
+
+    def progress(self, text: str) -> None:
+        """One line for whoever watches, while something is waited for."""
+        Display().display(f"  {self.host}: {text}" if self.host != "localhost" else f"  {text}")
+
+    # Deployment
+
+    @property
+    def deployment_id(self) -> str:
+        """The deployment that this call belongs to; empty when it belongs to none."""
+        return str(self.args.get("deployment") or "")
+
+    @property
+    def covered(self) -> list[str]:
+        """The nodes that this call concerns: option `nodes`, else `node`, else the task's host."""
+        if "nodes" in self.args:
+            return list(self.args["nodes"] or [])
+        return [self.args.get("node") or self.host]
+
+    @cached_property
+    def ledger(self) -> Record:
+        """This environment's ledger and locks."""
+        return Record.of(self)
+
+    def require_permit(self, deadline_s: float) -> None:
+        """Refused unless the deployment is open, covers our nodes and its lock is ours; renews the lease."""
+        self.ledger.require_permit(deadline_s)
+
+    def require_evidence(self, nodes: Sequence[str]) -> None:
+        """Refused unless the ledger holds the evidence that each node may join, or nothing was deployed there."""
+        self.ledger.require_evidence(nodes)
+
+    def record(
+        self, step: str, outcome: str, nodes: Sequence[str] | None = None, details: Mapping[str, Any] | None = None
+    ) -> None:
+        """Write one event of this deployment to the ledger; nothing without a deployment or in check mode."""
+        if self.deployment_id and not self.check:
+            self.ledger.record(step, outcome, list(self.covered if nodes is None else nodes), details or {})
+
+    def record_end(self, step: str, result: Mapping[str, Any], recorded: Sequence[str]) -> None:
+        """Write how the call ended, with the chosen keys of its result."""
+        details = {key: result[key] for key in recorded if result.get(key) is not None}
+        elapsed_ms = round((time.monotonic() - self.started) * 1000)
+        self.ledger.record(step, _ended(result), self.covered, details, elapsed_ms)
+
+
+def _ended(result: Mapping[str, Any]) -> str:
+    if result.get("failed"):
+        return "refused" if result.get("reason") in ("refused", "locked") else "failed"
+    return "changed" if result.get("changed") else "ok"
