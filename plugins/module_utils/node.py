@@ -113,7 +113,7 @@ class PosixNode:
     def write(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
         script = (
             'set -e; folder=$(dirname "$1"); mkdir -p "$folder"; new=$(mktemp "$folder/.tidegate.XXXXXX"); '
-            "trap 'rm -f \"$new\"' EXIT; cat >\"$new\"; "
+            'trap \'rm -f "$new"\' EXIT; cat >"$new"; '
             # A connection that broke off half-way looks like the end of the data: the size tells.
             '[ "$(wc -c <"$new")" -eq "$3" ]; chmod "$2" "$new"; mv -f "$new" "$1"'
         )

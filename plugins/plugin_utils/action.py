@@ -90,5 +90,3 @@ def _failure(error: DomainError) -> dict[str, Any]:
         "where": error.where,
         "remedy": error.remedy,
     }
-
-

@@ -15,7 +15,13 @@ from ansible.plugins.loader import become_loader, connection_loader
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Unreachable
 from ansible_collections.tidegate.delivery.plugins.module_utils.node import Completed, PosixNode
 
-_SUPPORTED = {"ssh": "ssh", "ansible.builtin.ssh": "ssh", "smart": "ssh", "local": "local", "ansible.builtin.local": "local"}
+_SUPPORTED = {
+    "ssh": "ssh",
+    "ansible.builtin.ssh": "ssh",
+    "smart": "ssh",
+    "local": "local",
+    "ansible.builtin.local": "local",
+}
 _CONNECT_RETRIES_MESSAGE = "Check that the host is up and that `ansible -m ansible.builtin.raw -a true` reaches it"
 
 
@@ -36,7 +42,9 @@ class AnsibleExecute:
         except AnsibleConnectionFailure as error:
             raise Unreachable(_one_line(error), where=self._host, remedy=_CONNECT_RETRIES_MESSAGE) from error
         except AnsibleError as error:
-            raise BadInput(_one_line(error), where=self._host, remedy="Check the host's connection variables") from error
+            raise BadInput(
+                _one_line(error), where=self._host, remedy="Check the host's connection variables"
+            ) from error
         return Completed(rc, stdout, stderr)
 
 

@@ -1,0 +1,205 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The service descriptor: what it may say, and the defaults of everything that it leaves out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share, format_duration, parse_duration
+
+_NAME = r"^[a-z][a-z0-9_-]{0,62}$"
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+Parsed = TypeVar("Parsed")
+
+
+def _once(parse: Callable[[Any], Parsed], kind: type[Parsed]) -> Callable[[Any], Parsed]:
+    return lambda value: value if isinstance(value, kind) else parse(value)
+
+
+Seconds = Annotated[
+    float, BeforeValidator(_once(parse_duration, float)), PlainSerializer(format_duration, return_type=str)
+]
+NodeShare = Annotated[
+    Share, BeforeValidator(_once(Share.parse, Share)), PlainSerializer(lambda share: str(share), return_type=str)
+]
+Name = Annotated[str, Field(pattern=_NAME)]
+
+
+def _known_placeholders(*known: str) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        unknown = sorted(set(_PLACEHOLDER.findall(str(text))) - set(known))
+        if unknown:
+            allowed = ", ".join(f"{{{name}}}" for name in known)
+            raise ValueError(f"unknown placeholder {{{unknown[0]}}}; allowed are {allowed}")
+        return text
+
+    return check
+
+
+def _url(text: str) -> str:
+    if not re.match(r"https?://[^\s/]+", str(text)):
+        raise ValueError(f"{text!r} is not an http or https URL")
+    return text
+
+
+NodeUrl = Annotated[str, BeforeValidator(_url), BeforeValidator(_known_placeholders("node", "service", "environment"))]
+Path = Annotated[str, Field(pattern=r"^/\S*$")]
+JsonPath = Annotated[str, Field(pattern=r"^\$[.\[]")]
+
+
+class Part(BaseModel):
+    """A part of a descriptor: unknown keys are errors, and nothing changes after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+class Site(Part):
+    """Nodes and the load balancers in front of them, as inventory groups."""
+
+    name: Name = "main"
+    nodes: str
+    load_balancers: str
+
+
+class Pool(Part):
+    """Two backends that both list every node."""
+
+    online: str
+    maintenance: str
+
+
+class Drain(Part):
+    """How long customers' requests may take to end."""
+
+    soft: Seconds = 30.0
+    hard: Seconds = 120.0
+    at_hard: Literal["fail", "cut"] = "fail"
+
+
+class Artifact(Part):
+    """Where a release's artifact is; its SHA-256 stands beside it under the same name plus `.sha256`."""
+
+    url: Annotated[
+        str, BeforeValidator(_known_placeholders("artifacts", "service", "version", "environment")), Field(min_length=8)
+    ]
+
+
+class Puppet(Part):
+    """How a node learns its version, and how long a Puppet run may take."""
+
+    pin: Literal["hiera"] = "hiera"
+    key: str
+    digest_key: str | None = None
+    servers: str = "puppetservers"
+    timeout: Seconds = 900.0
+
+
+class Deploy(Part):
+    """What brings the release to a node."""
+
+    puppet: Puppet
+
+
+class Release(Part):
+    """Where a node says which release it serves."""
+
+    url: NodeUrl
+    version: JsonPath = "$.version"
+    digest: JsonPath | None = None
+    started: JsonPath | None = None
+    timeout: Seconds = 60.0
+
+
+class Health(Part):
+    """When a node is healthy: N good answers in a row on fresh connections."""
+
+    url: NodeUrl
+    in_a_row: Annotated[int, Field(ge=1, le=1000)] = 3
+    interval: Seconds = 0.5
+    timeout: Seconds = 120.0
+    expect: dict[JsonPath, str | int | float | bool] = {}
+
+
+class Aim(Part):
+    """How a test reaches one node of the maintenance pool."""
+
+    by: Literal["header"] = "header"
+    header: str = "X-Tidegate-Node"
+    served_by: str = "X-Served-By"
+
+
+class NUnit(Part):
+    """Which tests must pass, where they run and what they are aimed at."""
+
+    box: str
+    url: Annotated[
+        str, BeforeValidator(_url), BeforeValidator(_known_placeholders("load_balancer", "service", "environment"))
+    ]
+    assemblies: Annotated[list[str], Field(min_length=1)]
+    min_tests: Annotated[int, Field(ge=1)] = 1
+    allowed_failures: Annotated[int, Field(ge=0)] = 0
+    aim: Aim = Aim()
+    timeout: Seconds = 600.0
+
+
+class Until(Part):
+    """When a node is warm."""
+
+    p95: Seconds
+
+
+class Warmup(Part):
+    """Requests that a node answers before customers' do."""
+
+    base: NodeUrl
+    urls: Annotated[list[Path], Field(min_length=1)]
+    until: Until
+    timeout: Seconds = 60.0
+
+
+class Verify(Part):
+    """What must hold before a node joins."""
+
+    release: Release
+    health: Health
+    nunit: NUnit | None = None
+    warmup: Warmup | None = None
+
+
+class Service(Part):
+    """One service: what it is made of, how it moves and what proves it."""
+
+    name: Name
+    sites: Annotated[list[Site], Field(min_length=1)]
+    pools: Annotated[list[Pool], Field(min_length=1)]
+    waves: Annotated[list[NodeShare], Field(min_length=1)] = [Share(1, percent=False), Share(100, percent=True)]
+    min_online: NodeShare
+    drain: Drain = Drain()
+    join_timeout: Seconds = 60.0
+    artifact: Artifact
+    deploy: Deploy
+    verify: Verify
+    on_failure: Literal["hold"] = "hold"
+    moves_with: list[Name] = []
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Service:
+        names = [site.name for site in self.sites]
+        if len(set(names)) != len(names):
+            raise ValueError("sites: each site needs a name of its own")
+        if any(share.amount == 0 for share in self.waves):
+            raise ValueError("waves: a wave of 0 nodes would never end")
+        if self.drain.soft > self.drain.hard:
+            raise ValueError("drain: soft must not be later than hard")
+        return self
+
+
+def fill(text: str, **values: str) -> str:
+    """`text` with its placeholders filled in; those that have no value here stay."""
+    return _PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), text)
