@@ -1,0 +1,249 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What one answer of a service must be like, and what about it differs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.excerpt import excerpt
+from ansible_collections.tidegate.delivery.plugins.module_utils.http_answer import Answer
+from ansible_collections.tidegate.delivery.plugins.module_utils.json_path import NotThere, look_up, parse_json_path
+from ansible_collections.tidegate.delivery.plugins.module_utils.values import format_duration
+
+# An epoch this large is in milliseconds: as seconds it would be after the year 5000.
+_MILLISECONDS_FROM = 1e11
+
+
+class Differs(StrEnum):
+    """What about an answer is not as expected, the gravest first."""
+
+    RELEASE = "release"
+    STARTED = "started"
+    STATUS = "status"
+    BODY = "body"
+    VALUE = "value"
+    NO_ANSWER = "no_answer"
+    TOO_SLOW = "too_slow"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that is not as expected, with a sentence for people."""
+
+    kind: Differs
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """The value that one place in the answer's JSON must have."""
+
+    path: str
+    value: object
+
+    def __post_init__(self) -> None:
+        parse_json_path(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class StartedAfter:
+    """The process must have started later than `after`, a Unix time in seconds of the node's clock."""
+
+    path: str
+    after: float
+
+    def __post_init__(self) -> None:
+        parse_json_path(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What one answer must be like."""
+
+    status: tuple[int, ...] = (200,)
+    version: Expected | None = None
+    digest: Expected | None = None
+    started: StartedAfter | None = None
+    values: tuple[Expected, ...] = ()
+    pid_path: str = "$.pid"
+    started_path: str = "$.started"
+
+    @property
+    def reads_json(self) -> bool:
+        return bool(self.version or self.digest or self.started or self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What a node says that it serves; None for what it doesn't tell."""
+
+    version: str | None = None
+    digest: str | None = None
+    started: str | None = None
+    pid: str | None = None
+
+    @property
+    def process(self) -> tuple[str | None, str | None]:
+        return self.pid, self.started
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One judged answer: good when nothing differs."""
+
+    at: float
+    seconds: float
+    status: int | None
+    shown: str
+    release: Release
+    differences: tuple[Difference, ...] = ()
+
+    @property
+    def good(self) -> bool:
+        return not self.differences
+
+    @property
+    def sentence(self) -> str:
+        what = "; ".join(difference.text for difference in self.differences) or "as expected"
+        when = datetime.fromtimestamp(self.at, UTC).strftime("%H:%M:%SZ")
+        status = "no answer" if self.status is None else f"status {self.status}"
+        body = f" {self.shown!r}" if self.shown else ""
+        return f"{when} {status} after {format_duration(self.seconds)}{body}: {what}"
+
+
+def epoch(value: object) -> float:
+    """Unix time of an ISO 8601 time with a zone, or of an epoch in seconds or milliseconds. Raises ValueError."""
+    if isinstance(value, bool):
+        raise ValueError(f"{value!r} is not a time")
+    try:
+        number = float(value if isinstance(value, int | float) else str(value))
+    except ValueError:
+        return _iso_epoch(str(value))
+    if not 0 <= number < 1e15:
+        raise ValueError(f"{value!r} is not a time")
+    return number / 1000 if number >= _MILLISECONDS_FROM else number
+
+
+def _iso_epoch(text: str) -> float:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{excerpt(text, 60)!r} is not a time; write it like 2026-01-31T12:00:00Z") from None
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone; write it like 2026-01-31T12:00:00Z")
+    return moment.timestamp()
+
+
+def judge(answer: Answer, expectation: Expectation) -> Finding:
+    """What one answer tells, and everything about it that differs from the expectation."""
+    shown = excerpt(answer.body, 160)
+    if answer.problem:
+        missing = (Difference(Differs.TOO_SLOW if answer.late else Differs.NO_ANSWER, answer.problem),)
+        return Finding(answer.at, answer.seconds, answer.status, shown, Release(), missing)
+    document, unreadable = document_of(answer.body)
+    differences = _status(answer, expectation)
+    release = Release()
+    if unreadable:
+        # A wrong status explains a body that is not JSON: one complaint is enough.
+        if expectation.reads_json and not differences:
+            differences = [Difference(Differs.BODY, unreadable)]
+    else:
+        release = _release(document, expectation)
+        differences = [*_release_differences(document, expectation), *differences, *_values(document, expectation)]
+    return Finding(answer.at, answer.seconds, answer.status, shown, release, tuple(differences))
+
+
+def _status(answer: Answer, expectation: Expectation) -> list[Difference]:
+    if answer.status in expectation.status:
+        return []
+    wanted = " or ".join(str(status) for status in expectation.status)
+    return [Difference(Differs.STATUS, f"status is {answer.status}, expected {wanted}")]
+
+
+def document_of(body: bytes) -> tuple[object, str]:
+    """The body read as JSON, and why it could not be (then the document is None)."""
+    try:
+        return json.loads(body), ""
+    except (ValueError, RecursionError):
+        return None, "the body is not JSON" if body else "the body is empty, expected JSON"
+
+
+def text_at(document: object, path: str | None) -> str | None:
+    """The value as text; None when it is missing, null or not a scalar."""
+    try:
+        value = look_up(document, path) if path else None
+    except NotThere:
+        return None
+    return excerpt(str(value), 200) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
+
+
+def _release(document: object, expectation: Expectation) -> Release:
+    return Release(
+        version=text_at(document, expectation.version.path if expectation.version else None),
+        digest=text_at(document, expectation.digest.path if expectation.digest else None),
+        started=text_at(document, expectation.started.path if expectation.started else expectation.started_path),
+        pid=text_at(document, expectation.pid_path),
+    )
+
+
+def _release_differences(document: object, expectation: Expectation) -> list[Difference]:
+    found: list[Difference] = []
+    for what, expected in (("version", expectation.version), ("digest", expectation.digest)):
+        if expected is not None:
+            found += _release_difference(document, what, expected)
+    if expectation.started is not None and not found:
+        found += _started_difference(document, expectation.started)
+    return found
+
+
+def _release_difference(document: object, what: str, expected: Expected) -> list[Difference]:
+    served = text_at(document, expected.path)
+    wanted = str(expected.value)
+    if served is None:
+        return [Difference(Differs.VALUE, f"it does not tell its {what} at {expected.path}, expected {wanted}")]
+    same = _bare_digest(served) == _bare_digest(wanted) if what == "digest" else served == wanted
+    return [] if same else [Difference(Differs.RELEASE, f"serves {what} {served}, expected {wanted}")]
+
+
+def _bare_digest(text: str) -> str:
+    return text.strip().lower().removeprefix("sha256:")
+
+
+def _started_difference(document: object, expected: StartedAfter) -> list[Difference]:
+    told = text_at(document, expected.path)
+    if told is None:
+        return [Difference(Differs.VALUE, f"it does not tell its start at {expected.path}")]
+    try:
+        started = epoch(told)
+    except ValueError as error:
+        return [Difference(Differs.VALUE, f"its start at {expected.path}: {error}")]
+    if started > expected.after:
+        return []
+    after = datetime.fromtimestamp(expected.after, UTC).isoformat(timespec="milliseconds")
+    return [Difference(Differs.STARTED, f"the process started at {told}, not after {after}")]
+
+
+def _values(document: object, expectation: Expectation) -> list[Difference]:
+    return [difference for expected in expectation.values if (difference := _value(document, expected))]
+
+
+def _value(document: object, expected: Expected) -> Difference | None:
+    try:
+        value = look_up(document, expected.path)
+    except NotThere as error:
+        return Difference(Differs.VALUE, f"{expected.path} is missing ({error}), expected {_json(expected.value)}")
+    # As JSON, so that true is not 1 and "1" is not 1.
+    if _json(value) == _json(expected.value):
+        return None
+    return Difference(
+        Differs.VALUE, f"{expected.path} is {excerpt(_json(value), 80)}, expected {_json(expected.value)}"
+    )
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, sort_keys=True, default=str, ensure_ascii=False)

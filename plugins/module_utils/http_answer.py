@@ -1,0 +1,187 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One HTTP answer on a TCP connection of its own, complete or given up at a deadline."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
+from ansible_collections.tidegate.delivery.plugins.module_utils.values import format_duration
+
+BODY_LIMIT = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back on one fresh connection: a status, or in `problem` the reason why there is none."""
+
+    at: float
+    """When it was asked, as a Unix time."""
+    seconds: float
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    problem: str = ""
+    late: bool = False
+    """Whether the problem is that the time was up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where and how to ask: GET, without proxies from the environment and without following redirects."""
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    tls: ssl.SSLContext | None = None
+
+
+def target(
+    url: str, headers: Mapping[str, str] | None = None, *, ca_file: str | None = None, validate_certs: bool = True
+) -> Target:
+    """A checked target. Raises BadInput for an URL, a header or a CA file that can't be used."""
+    parts = _parts(url)
+    for name, value in (headers or {}).items():
+        _check_header(name, value)
+    tls = _tls(ca_file, validate_certs) if parts.scheme == "https" else None
+    return Target(url, dict(headers or {}), tls)
+
+
+def ask(target: Target, timeout: float) -> Answer:
+    """One GET; the whole exchange, name look-up and body included, ends within `timeout` seconds.
+
+    Never raises for what the server does: that is the answer's `problem`. The socket's own time-out restarts with
+    every byte, so a trickling server is ended by closing its connection from here.
+    """
+    exchange = _Exchange(target, timeout)
+    worker = threading.Thread(target=exchange.run, daemon=True)
+    worker.start()
+    worker.join(timeout)
+    if worker.is_alive():
+        exchange.abort()
+        return Answer(exchange.at, timeout, problem=f"no complete answer within {format_duration(timeout)}", late=True)
+    return exchange.answer
+
+
+class _Exchange:
+    """One request in a thread that its caller may give up."""
+
+    def __init__(self, target: Target, timeout: float) -> None:
+        self.at = time.time()
+        self.answer = Answer(self.at, 0.0, problem="the request did not start")
+        self._target = target
+        self._began = time.monotonic()
+        self._connection = self._prepare(timeout)
+        self._given_up = False
+
+    def run(self) -> None:
+        try:
+            self._connection.connect()
+            if not self._given_up:
+                self.answer = self._ask()
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            self.answer = Answer(self.at, self._elapsed(), problem=_told(error), late=isinstance(error, TimeoutError))
+        finally:
+            self._connection.close()
+
+    def abort(self) -> None:
+        self._given_up = True
+        # close() alone leaves a thread that waits in recv; shutdown wakes it.
+        open_socket = self._connection.sock
+        if open_socket is not None:
+            with contextlib.suppress(OSError):
+                open_socket.shutdown(socket.SHUT_RDWR)
+
+    def _prepare(self, timeout: float) -> http.client.HTTPConnection:
+        parts = _parts(self._target.url)
+        host = parts.hostname or ""
+        if self._target.tls is not None:
+            return http.client.HTTPSConnection(host, parts.port, timeout=timeout, context=self._target.tls)
+        return http.client.HTTPConnection(host, parts.port, timeout=timeout)
+
+    def _ask(self) -> Answer:
+        parts = _parts(self._target.url)
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        headers = {"Connection": "close", "Accept": "*/*", "User-Agent": "tidegate"} | dict(self._target.headers)
+        self._connection.request("GET", path, headers=headers)
+        response = self._connection.getresponse()
+        body = response.read(BODY_LIMIT + 1)
+        received = {name.lower(): value for name, value in response.getheaders()}
+        if len(body) > BODY_LIMIT:
+            problem = f"the answer's body is larger than {BODY_LIMIT // 1024} KiB"
+            return Answer(self.at, self._elapsed(), response.status, received, body[:BODY_LIMIT], problem)
+        if response.length:
+            problem = f"the answer broke off, {response.length} bytes are missing"
+            return Answer(self.at, self._elapsed(), response.status, received, body, problem)
+        return Answer(self.at, self._elapsed(), response.status, received, body)
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._began
+
+
+class _Parts:
+    """The pieces of a checked URL."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self.scheme, self.hostname, self.port = parts.scheme, parts.hostname, parts.port
+        self.path, self.query = parts.path, parts.query
+        self.secret = parts.username is not None or parts.password is not None
+
+
+def _parts(url: str) -> _Parts:
+    try:
+        parts = _Parts(url)
+    except ValueError as error:
+        raise BadInput(f"{url!r} is not an URL: {error}", where="url", remedy="Write http://host:port/path") from None
+    if parts.secret:
+        raise BadInput("the URL carries a user or password", where="url", remedy="Use headers for credentials")
+    if (
+        parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or not url.isascii()
+        or not url.isprintable()
+        or " " in url
+    ):
+        raise BadInput(f"{url!r} can't be asked", where="url", remedy="Write http://host:port/path, percent-encoded")
+    return parts
+
+
+def _check_header(name: str, value: str) -> None:
+    # The value may be a secret: it is never shown.
+    token = name.replace("-", "").replace("_", "")
+    if not (token.isascii() and token.isalnum()) or not str(value).isprintable():
+        raise BadInput(f"header {name!r} can't be sent", where="headers", remedy="Use a plain name and printable value")
+
+
+def _tls(ca_file: str | None, validate_certs: bool) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise BadInput(f"can't use the CA file: {error}", where=str(ca_file), remedy="Give a PEM file") from None
+    if not validate_certs:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _told(error: Exception) -> str:
+    text = str(error) or type(error).__name__
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, http.client.RemoteDisconnected):
+        return "the connection was closed without an answer"
+    if isinstance(error, http.client.IncompleteRead):
+        return "the answer broke off inside its body"
+    if isinstance(error, http.client.HTTPException):
+        return f"the answer is not HTTP ({type(error).__name__}: {text[:200]!r})"
+    return text[:300]
