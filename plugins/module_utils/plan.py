@@ -1,0 +1,168 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan of a deployment: what each node needs, who is left alone and why, and the waves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
+from ansible_collections.tidegate.delivery.plugins.module_utils.waves import Capacity, Wave, cut_waves
+
+
+class Standing(StrEnum):
+    """Where a node is, seen over all its pools on all load balancers of its site."""
+
+    ONLINE = "online"
+    # Listed as online, but at least one load balancer can't use it: nobody took it out, it is ill.
+    UNUSABLE = "unusable"
+    OUT = "out"
+
+
+class Fate(StrEnum):
+    """What a deployment does with a node."""
+
+    MOVE = "move"
+    DONE = "done"
+    SKIP = "skip"
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """The release that a node serves; both empty when it didn't say."""
+
+    version: str = ""
+    digest: str = ""
+
+    def same_as(self, other: Served) -> bool:
+        """Same version, and same digest where both are known."""
+        return self.version == other.version and (not self.digest or not other.digest or self.digest == other.digest)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """What was observed of one node."""
+
+    name: str
+    standing: Standing
+    served: Served = Served()
+    unreachable: str = ""
+    foreign_freeze: str = ""
+    # Who took it out, when it is out: the deployment that is being planned or continued, or somebody else.
+    ours: bool = False
+    taken_by: str = ""
+    # The release with which Tidegate last saw it join.
+    joined: Served | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SiteView:
+    """One site: its nodes in the inventory's order, all pools that the moves touch."""
+
+    name: str
+    load_balancers: tuple[str, ...]
+    nodes: tuple[NodeView, ...]
+    pools: tuple[Capacity, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NodePlan:
+    """What happens to one node, and why."""
+
+    name: str
+    site: str
+    fate: Fate
+    version_from: str
+    version_to: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedWave:
+    """One wave of one site."""
+
+    site: str
+    load_balancers: tuple[str, ...]
+    nodes: tuple[str, ...]
+    asked: int
+    limited_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All of it, in order."""
+
+    nodes: tuple[NodePlan, ...]
+    waves: tuple[PlannedWave, ...]
+    capacity: tuple[Capacity, ...] = field(default=())
+
+    def of(self, fate: Fate) -> tuple[str, ...]:
+        """The nodes of one fate."""
+        return tuple(node.name for node in self.nodes if node.fate is fate)
+
+
+def make_plan(
+    target: Served, sites: Sequence[SiteView], sizes: Sequence[Share], excluded: Mapping[str, str] | None = None
+) -> Plan:
+    """Decide every node's fate and cut the waves, sites one after the other.
+
+    `excluded` maps nodes that must stay as they are to the reason. Raises Refused for a node that can't be
+    reached and isn't excluded, and where a floor leaves no room.
+    """
+    nodes: list[NodePlan] = []
+    waves: list[PlannedWave] = []
+    for site in sites:
+        decided = [_decide(node, site.name, target, excluded or {}) for node in site.nodes]
+        nodes += decided
+        cut = cut_waves(_in_order(site, decided), sizes, len(site.nodes), site.pools)
+        waves += [_planned(site, wave) for wave in cut]
+    pools = tuple(pool for site in sites for pool in site.pools)
+    return Plan(tuple(nodes), tuple(waves), pools)
+
+
+def _planned(site: SiteView, wave: Wave) -> PlannedWave:
+    return PlannedWave(site.name, site.load_balancers, wave.nodes, wave.asked, wave.limited_by)
+
+
+def _in_order(site: SiteView, decided: Sequence[NodePlan]) -> list[str]:
+    """The nodes to move; those that customers can't reach anyway go first."""
+    standing = {node.name: node.standing for node in site.nodes}
+    moving = [node.name for node in decided if node.fate is Fate.MOVE]
+    return sorted(moving, key=lambda name: standing[name] is Standing.ONLINE)
+
+
+def _decide(node: NodeView, site: str, target: Served, excluded: Mapping[str, str]) -> NodePlan:
+    fate, why = _fate(node, target, excluded)
+    return NodePlan(node.name, site, fate, node.served.version or "unknown", target.version, why)
+
+
+def _fate(node: NodeView, target: Served, excluded: Mapping[str, str]) -> tuple[Fate, str]:
+    if node.name in excluded:
+        return Fate.SKIP, excluded[node.name]
+    if node.standing is Standing.OUT and not node.ours:
+        return Fate.SKIP, f"taken out by {node.taken_by or 'somebody else'}"
+    if node.foreign_freeze:
+        return Fate.SKIP, f"Puppet is disabled there by somebody else: {node.foreign_freeze}"
+    if node.unreachable:
+        raise Refused(
+            f"node {node.name} can't be reached: {node.unreachable}",
+            where=node.name,
+            remedy=f'Bring it back, or leave it out: -e \'{{"exclude": ["{node.name}"]}}\'',
+        )
+    if node.standing is Standing.OUT:
+        return Fate.MOVE, "held by us in the maintenance pool"
+    if node.standing is Standing.UNUSABLE:
+        return Fate.MOVE, "no customer reaches it: a load balancer can't use it"
+    return _online_fate(node, target)
+
+
+def _online_fate(node: NodeView, target: Served) -> tuple[Fate, str]:
+    if not node.served.same_as(target):
+        return Fate.MOVE, ""
+    if node.joined is not None and node.joined.same_as(target):
+        return Fate.DONE, "serves it already, and joined with it"
+    return Fate.MOVE, f"serves {target.version} without our evidence: it is verified like any other"

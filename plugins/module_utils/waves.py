@@ -1,0 +1,92 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Waves: a descriptor's sizes are ceilings, the floors of all pools decide what is left of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """One online pool on one load balancer, as it is right now."""
+
+    service: str
+    pool: str
+    load_balancer: str
+    min_online: Share
+    configured: int
+    usable: frozenset[str]
+
+    @property
+    def floor(self) -> int:
+        """How many usable servers must stay: a share is of the *configured* ones and rounded up."""
+        return self.min_online.at_least(self.configured)
+
+    def left_without(self, nodes: Sequence[str]) -> int:
+        """How many usable servers are left when `nodes` leave; those that can't be used don't count."""
+        return len(self.usable.difference(nodes))
+
+    def allows(self, nodes: Sequence[str]) -> bool:
+        """Whether `nodes` may leave together. Nodes that this load balancer can't use may always leave."""
+        return self.usable.isdisjoint(nodes) or self.left_without(nodes) >= self.floor
+
+
+@dataclass(frozen=True, slots=True)
+class Wave:
+    """Nodes that leave, are deployed, tested and join together."""
+
+    nodes: tuple[str, ...]
+    asked: int
+    limited_by: str = ""
+
+
+def cut_waves(nodes: Sequence[str], sizes: Sequence[Share], total: int, pools: Sequence[Capacity]) -> list[Wave]:
+    """Cut `nodes`, in their order, into waves that every pool can spare.
+
+    `sizes` are ceilings in shares of `total` nodes; the last one repeats. Nodes that joined count as usable
+    again for the next wave. Raises Refused when not even one node may leave.
+    """
+    waves: list[Wave] = []
+    rest = list(nodes)
+    while rest:
+        asked = max(1, sizes[min(len(waves), len(sizes) - 1)].at_most(total))
+        wave = _largest(rest[:asked], pools)
+        waves.append(wave if len(wave.nodes) < len(rest[:asked]) else Wave(wave.nodes, asked))
+        rest = rest[len(wave.nodes) :]
+    return waves
+
+
+def _largest(candidates: Sequence[str], pools: Sequence[Capacity]) -> Wave:
+    limited_by = ""
+    for size in range(len(candidates), 0, -1):
+        blocking = next((pool for pool in pools if not pool.allows(candidates[:size])), None)
+        if blocking is None:
+            return Wave(tuple(candidates[:size]), len(candidates), limited_by)
+        limited_by = floor_message(blocking, candidates[:size])
+    assert blocking is not None
+    raise no_room(blocking, candidates[0])
+
+
+def floor_message(pool: Capacity, nodes: Sequence[str]) -> str:
+    """Why `nodes` can't leave together."""
+    return (
+        f"{pool.pool} on {pool.load_balancer} keeps {pool.left_without(nodes)} of {pool.configured} usable servers "
+        f"without {', '.join(nodes)}, and min_online {pool.min_online} asks for {pool.floor}"
+    )
+
+
+def no_room(pool: Capacity, node: str) -> Refused:
+    """The refusal when not even one node may leave."""
+    possible = math.floor(100 * pool.left_without([node]) / pool.configured) if pool.configured else 0
+    return Refused(
+        floor_message(pool, [node]),
+        where=f"{pool.service}: min_online",
+        remedy=f"Bring servers back first, or set min_online of {pool.service} to {possible}% or less",
+    )
