@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
-from ansible_collections.tidegate.delivery.plugins.module_utils.waves import Capacity, Wave, cut_waves
+from ansible_collections.tidegate.delivery.plugins.module_utils.waves import PoolView, Wave, cut_waves
 
 
 class Standing(StrEnum):
@@ -66,7 +66,7 @@ class SiteView:
     name: str
     load_balancers: tuple[str, ...]
     nodes: tuple[NodeView, ...]
-    pools: tuple[Capacity, ...]
+    pools: tuple[PoolView, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class Plan:
 
     nodes: tuple[NodePlan, ...]
     waves: tuple[PlannedWave, ...]
-    capacity: tuple[Capacity, ...] = field(default=())
+    capacity: tuple[PoolView, ...] = field(default=())
 
     def of(self, fate: Fate) -> tuple[str, ...]:
         """The nodes of one fate."""

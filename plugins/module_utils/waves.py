@@ -14,7 +14,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.values import Sh
 
 
 @dataclass(frozen=True, slots=True)
-class Capacity:
+class PoolView:
     """One online pool on one load balancer, as it is right now."""
 
     service: str
@@ -47,7 +47,7 @@ class Wave:
     limited_by: str = ""
 
 
-def cut_waves(nodes: Sequence[str], sizes: Sequence[Share], total: int, pools: Sequence[Capacity]) -> list[Wave]:
+def cut_waves(nodes: Sequence[str], sizes: Sequence[Share], total: int, pools: Sequence[PoolView]) -> list[Wave]:
     """Cut `nodes`, in their order, into waves that every pool can spare.
 
     `sizes` are ceilings in shares of `total` nodes; the last one repeats. Nodes that joined count as usable
@@ -63,7 +63,7 @@ def cut_waves(nodes: Sequence[str], sizes: Sequence[Share], total: int, pools: S
     return waves
 
 
-def _largest(candidates: Sequence[str], pools: Sequence[Capacity]) -> Wave:
+def _largest(candidates: Sequence[str], pools: Sequence[PoolView]) -> Wave:
     limited_by = ""
     for size in range(len(candidates), 0, -1):
         blocking = next((pool for pool in pools if not pool.allows(candidates[:size])), None)
@@ -74,7 +74,7 @@ def _largest(candidates: Sequence[str], pools: Sequence[Capacity]) -> Wave:
     raise no_room(blocking, candidates[0])
 
 
-def floor_message(pool: Capacity, nodes: Sequence[str]) -> str:
+def floor_message(pool: PoolView, nodes: Sequence[str]) -> str:
     """Why `nodes` can't leave together."""
     return (
         f"{pool.pool} on {pool.load_balancer} keeps {pool.left_without(nodes)} of {pool.configured} usable servers "
@@ -82,7 +82,7 @@ def floor_message(pool: Capacity, nodes: Sequence[str]) -> str:
     )
 
 
-def no_room(pool: Capacity, node: str) -> Refused:
+def no_room(pool: PoolView, node: str) -> Refused:
     """The refusal when not even one node may leave."""
     possible = math.floor(100 * pool.left_without([node]) / pool.configured) if pool.configured else 0
     return Refused(

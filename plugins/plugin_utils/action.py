@@ -61,7 +61,7 @@ class DomainAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
 
     def _permitted(self, call: Call) -> dict[str, Any]:
         if self.EFFECT and not call.check:
-            call.require_permit(self.deadline(call))
+            call.require_permit(self.deadline(call), self.step(call))
             call.record(self.step(call), "started")
         outcome = plain(self.act(call))
         self._record_end(call, outcome)

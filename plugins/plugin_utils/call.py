@@ -110,9 +110,9 @@ class Call:
         """This environment's ledger and locks."""
         return Record.of(self)
 
-    def require_permit(self, deadline_s: float) -> None:
+    def require_permit(self, deadline_s: float, doing: str) -> None:
         """Refused unless the deployment is open, covers our nodes and its lock is ours; renews the lease."""
-        self.ledger.require_permit(deadline_s)
+        self.ledger.require_permit(self.covered, deadline_s, doing)
 
     def require_evidence(self, nodes: Sequence[str]) -> None:
         """Refused unless the ledger holds the evidence that each node may join, or nothing was deployed there."""
@@ -123,13 +123,19 @@ class Call:
     ) -> None:
         """Write one event of this deployment to the ledger; nothing without a deployment or in check mode."""
         if self.deployment_id and not self.check:
-            self.ledger.record(step, outcome, list(self.covered if nodes is None else nodes), details or {})
+            concerned = self.covered if nodes is None else nodes
+            self.ledger.record(step, outcome, concerned, details, service=self._about)
 
     def record_end(self, step: str, result: Mapping[str, Any], recorded: Sequence[str]) -> None:
         """Write how the call ended, with the chosen keys of its result."""
         details = {key: result[key] for key in recorded if result.get(key) is not None}
         elapsed_ms = round((time.monotonic() - self.started) * 1000)
-        self.ledger.record(step, _ended(result), self.covered, details, elapsed_ms)
+        self.ledger.record(step, _ended(result), self.covered, details, elapsed_ms, service=self._about)
+
+    @property
+    def _about(self) -> str:
+        """The service that a check is about, when it isn't the deployment's own."""
+        return str(self.args.get("service") or "")
 
 
 def _ended(result: Mapping[str, Any]) -> str:

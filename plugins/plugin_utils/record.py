@@ -1,0 +1,197 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The ledger and the locks, as an action uses them: permit, evidence, events."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, State
+from ansible_collections.tidegate.delivery.plugins.module_utils.lock import Holder, Lease, this_process, this_user
+from ansible_collections.tidegate.delivery.plugins.module_utils.permit import covers, evidence_missing, undo_refused
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.controller import controller_pid
+
+# At the module's top, so that Ansible's parent process pays for SQLAlchemy once and not each worker.
+try:
+    from tidegate.ledger import SqlLedger
+    from tidegate.locks import SqlLocks
+    from tidegate.store import Store
+except ImportError as error:
+    PIPELINE_MISSING: str = str(error)
+else:
+    PIPELINE_MISSING = ""
+
+if TYPE_CHECKING:
+    from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
+
+# Beyond a step's own deadline: the way there and back, and a busy controller.
+LEASE_GRACE = 120.0
+PROOFS = (Step.RELEASE, Step.HEALTH, Step.NUNIT, Step.WARMUP)
+
+
+class Record:
+    """One environment's ledger and locks, with the deployment that a call names."""
+
+    def __init__(self, url: str, environment: str, deployment_id: str) -> None:
+        if PIPELINE_MISSING:
+            raise BadInput(
+                f"the pipeline isn't installed here ({PIPELINE_MISSING})",
+                where="controller",
+                remedy="Install it into Ansible's own Python: pip install tidegate",
+            )
+        store = Store(url)
+        self.environment = environment
+        self.ledger = SqlLedger(store)
+        self.locks = SqlLocks(store)
+        self._id = deployment_id
+
+    @classmethod
+    def of(cls, call: Call) -> Record:
+        """The record of the call's environment. BadInput when the inventory doesn't name one."""
+        url = str(call.hostvar(call.host, "tidegate_ledger"))
+        return cls(url, str(call.hostvar(call.host, "tidegate_environment")), call.deployment_id)
+
+    # Who and what
+
+    def holder(self, deployment: str = "", doing: str = "") -> Holder:
+        """We, as a lock's holder: the ansible-playbook that lives as long as the deployment runs."""
+        return Holder(
+            user=this_user(), process=this_process(controller_pid()), deployment=deployment or self._id, doing=doing
+        )
+
+    @cached_property
+    def deployment(self) -> Deployment:
+        """The deployment that the call names. Refused when the ledger doesn't know it."""
+        found = self.ledger.deployment(self._id)
+        if found is None or found.environment != self.environment:
+            raise Refused(
+                f"there is no deployment {self._id!r} in environment {self.environment}",
+                where="deployment",
+                remedy="Effects belong to a deployment: run playbooks/deploy.yml, rollback.yml or pool.yml",
+            )
+        return found
+
+    @cached_property
+    def plan(self) -> dict[str, Any]:
+        """The deployment's plan, as it was recorded."""
+        return dict(json.loads(self.deployment.plan))
+
+    def events(self) -> list[Event]:
+        """The deployment's own events, oldest first."""
+        return [entry.event for entry in self.ledger.entries(self.environment, deployment=self._id)]
+
+    # Permit
+
+    def require_permit(self, nodes: Sequence[str], deadline_s: float, doing: str) -> None:
+        """Refused unless the deployment is open, covers `nodes`, and its locks are held by our own controller.
+
+        Renews the lease: `deadline_s` is the most that the step takes, in seconds.
+        """
+        uncovered = [node for node in nodes if not covers(self.deployment, node)]
+        if self.deployment.state is not State.OPEN:
+            raise Refused(
+                f"deployment {self._id} is {self.deployment.state}",
+                where=self._id,
+                remedy=f"Run the playbook again to go on with {self.deployment.service}",
+            )
+        if uncovered:
+            raise Refused(
+                f"deployment {self._id} doesn't cover {', '.join(uncovered)}",
+                where=self._id,
+                remedy="Only nodes of its plan may be touched: plan again",
+            )
+        self._renew(deadline_s, doing)
+
+    def lease(self) -> Lease:
+        """Our locks of this deployment. Refused when our controller holds none."""
+        lease = self.locks.lease_of(self.holder())
+        if lease is None:
+            raise Refused(
+                f"this ansible-playbook holds no lock of deployment {self._id}",
+                where=self._id,
+                remedy="Run playbooks/deploy.yml, rollback.yml or pool.yml from its beginning: they take the lock",
+            )
+        return lease
+
+    def _renew(self, deadline_s: float, doing: str) -> None:
+        lease = self.lease()
+        self.locks.check(lease.names, lease.fence, self._id)
+        self.locks.renew(lease, doing, deadline_s + LEASE_GRACE)
+
+    # Evidence
+
+    def require_evidence(self, nodes: Sequence[str]) -> None:
+        """Refused unless each node was proved in this attempt, or nothing was deployed to it since it left."""
+        events = self.events()
+        for node in nodes:
+            if not undo_refused(events, node):
+                continue
+            for check in self.plan["nodes"][node]["checks"]:
+                self._require_proof(events, node, check)
+
+    def _require_proof(self, events: Iterable[Event], node: str, check: Mapping[str, Any]) -> None:
+        service = str(check["service"])
+        concerning = [event for event in events if event.step not in PROOFS or event.service == service]
+        required = [Step(step) for step in ("nunit", "warmup") if check.get(step)]
+        missing = evidence_missing(concerning, node, self.deployment.attempt, required)
+        if missing:
+            raise Refused(
+                f"{node} may not join: the ledger has no good {', '.join(missing)} of {service} in this attempt",
+                where=f"{node}, deployment {self._id}",
+                remedy="Run the playbook from its beginning: it verifies the node and then lets it join",
+            )
+
+    # Events
+
+    def event(
+        self,
+        step: str,
+        outcome: str,
+        nodes: Sequence[str] = (),
+        details: Mapping[str, Any] | None = None,
+        duration_ms: int | None = None,
+        service: str = "",
+    ) -> Event:
+        """An event of this deployment; `service` when it is about one that moves with it."""
+        wave = self._wave_of(nodes)
+        return Event(
+            service=service or self.deployment.service,
+            environment=self.environment,
+            deployment=self._id,
+            attempt=self.deployment.attempt,
+            step=Step(step),
+            outcome=Outcome(outcome),
+            site=str(wave.get("site", "")),
+            wave=wave.get("number"),
+            nodes=tuple(nodes),
+            by=this_user(),
+            duration_ms=duration_ms,
+            details=_chosen(details or {}),
+        )
+
+    def record(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (the same as event's)
+        """Write one event of this deployment."""
+        self.ledger.append(self.event(*args, **kwargs))
+
+    def _wave_of(self, nodes: Sequence[str]) -> dict[str, Any]:
+        waves = [wave for wave in self.plan.get("waves", []) if set(nodes) & set(wave["nodes"])]
+        return dict(waves[0]) if len(waves) == 1 else {}
+
+
+def _chosen(details: Mapping[str, Any]) -> dict[str, Any]:
+    """Values that an event has a place for; structured ones as their JSON text."""
+    return {key: _fitting(value) for key, value in details.items()}
+
+
+def _fitting(value: Any) -> Any:  # noqa: ANN401
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return value
+    return json.dumps(value, sort_keys=True, default=str)
