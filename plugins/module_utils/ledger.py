@@ -45,7 +45,8 @@ class State(StrEnum):
 class Deployment:
     """Bringing one release to one environment.
 
-    `nodes` is what it covers, `services` what moves together, its own included. Times are UTC, ISO 8601 with milliseconds, and stamped by the ledger.
+    `nodes` is what it covers, `services` what moves together, its own included.
+    Times are UTC, ISO 8601 with milliseconds, and stamped by the ledger.
     """
 
     id: str

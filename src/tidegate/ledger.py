@@ -1,0 +1,228 @@
+"""The ledger on SQLite: events in one hash chain an environment, and the deployments' records beside them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, insert, select, text, update
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, canonical, digest, genesis, parse
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import (
+    Anchor,
+    Deployment,
+    Entry,
+    Kind,
+    State,
+    Verdict,
+    require_change,
+)
+from tidegate import chain
+from tidegate.store import UNDER_WAY, Store, deployments, entries
+
+MAX_PLAN = 4 * 1024 * 1024
+PAGE = 1_000
+
+# Everything as bytes: what somebody put there by hand needs not be text.
+_STORED = text(
+    "SELECT seq, CAST(prev_hash AS BLOB), CAST(hash AS BLOB), CAST(event AS BLOB), CAST(deployment AS BLOB), "
+    "CAST(body AS BLOB) FROM entries WHERE chain = :chain AND seq > :after ORDER BY seq LIMIT :page"
+)
+_FIELDS = [deployments.c[field.name] for field in fields(Deployment)]
+
+
+class SqlLedger:
+    """A ledger in a SQLite file, for the processes of one machine."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def append(self, event: Event) -> Entry:
+        """Write one event at the end of its environment's chain."""
+        with self._store.write() as connection:
+            return _append(connection, event)
+
+    def entries(self, environment: str, deployment: str | None = None, since: int = 0) -> Iterator[Entry]:
+        """Entries after seq `since`, oldest first; no transaction stays open between them."""
+        wanted = select(entries.c.seq, entries.c.hash, entries.c.body).where(entries.c.chain == environment)
+        if deployment is not None:
+            wanted = wanted.where(entries.c.deployment == deployment)
+        last = since
+        while True:
+            with self._store.read() as connection:
+                page = wanted.where(entries.c.seq > last).order_by(entries.c.seq).limit(PAGE)
+                rows = connection.execute(page).all()
+            for seq, hash_, body in rows:
+                yield Entry(seq, hash_, parse(body)[0])
+            if len(rows) < PAGE:
+                return
+            last = rows[-1].seq
+
+    def verify(self, environment: str, anchor: Anchor | None = None) -> Verdict:
+        """Read the whole chain and say up to where it is what was written."""
+        return chain.verify_rows(self._stored(environment), environment, anchor)
+
+    def head(self, environment: str) -> Anchor:
+        """(seq, hash) of the last entry; seq 0 for an empty chain."""
+        with self._store.read() as connection:
+            return _head(connection, environment)
+
+    def open_deployment(self, service: str, environment: str) -> Deployment | None:
+        """The deploy or rollback that is open or held."""
+        with self._store.read() as connection:
+            return _under_way(connection, service, environment)
+
+    def deployment(self, id: str) -> Deployment | None:
+        """The deployment of that id."""
+        with self._store.read() as connection:
+            return _one(connection, select(*_FIELDS).where(deployments.c.id == id))
+
+    def deployments(self, service: str, environment: str, limit: int = 20) -> list[Deployment]:
+        """Newest first, moves by hand included."""
+        with self._store.read() as connection:
+            return [_deployment(row) for row in connection.execute(_newest(service, environment).limit(limit))]
+
+    def last_done(self, service: str, environment: str) -> Deployment | None:
+        """The deploy or rollback that was done last."""
+        done = _newest(service, environment).where(
+            deployments.c.state == State.DONE.value, deployments.c.kind != Kind.HAND.value
+        )
+        with self._store.read() as connection:
+            return _one(connection, done)
+
+    def open(self, deployment: Deployment, event: Event, *, supersedes: tuple[str, Event] | None = None) -> Deployment:
+        """Open it, and close the one it supersedes in the same transaction."""
+        opened = replace(deployment, state=State.OPEN, attempt=1, opened_at=_now(), closed_at="")
+        with self._store.write() as connection:
+            if supersedes is not None:
+                _move(connection, _required(connection, supersedes[0]), State.SUPERSEDED, supersedes[1])
+            _require_room(connection, opened)
+            connection.execute(insert(deployments).values(_values(opened)))
+            _append(connection, _of(opened, replace(event, attempt=1)))
+        return opened
+
+    def new_attempt(self, id: str, plan: str, nodes: tuple[str, ...], event: Event) -> Deployment:
+        """Open it again as its next attempt."""
+        with self._store.write() as connection:
+            old = _required(connection, id)
+            require_change(old, State.OPEN)
+            new = replace(old, attempt=old.attempt + 1, plan=plan, nodes=nodes, state=State.OPEN)
+            return _save(connection, new, replace(event, attempt=new.attempt))
+
+    def update_state(self, id: str, state: State, event: Event) -> Deployment:
+        """Move it to `state`."""
+        with self._store.write() as connection:
+            return _move(connection, _required(connection, id), state, event)
+
+    def _stored(self, environment: str) -> Iterator[chain.Row]:
+        after = -(2**63)
+        while True:
+            with self._store.read() as connection:
+                rows = connection.execute(_STORED, {"chain": environment, "after": after, "page": PAGE}).all()
+            for row in rows:
+                prev, hash_, event, deployment = (_text(value) for value in row[1:5])
+                yield chain.Row(row[0], prev, hash_, event, deployment, row[5] or b"")
+            if len(rows) < PAGE or not isinstance(rows[-1][0], int):
+                return
+            after = rows[-1][0]
+
+
+def _append(connection: Connection, event: Event) -> Entry:
+    written = replace(event, at=_now())
+    seq, prev = _head(connection, event.environment)
+    if connection.scalar(select(entries.c.seq).where(entries.c.event == event.id)):
+        raise BadInput(f"event {event.id} is in the ledger already", where=event.environment)
+    seq += 1
+    body = canonical(written, seq, prev)
+    row = {"chain": event.environment, "seq": seq, "prev_hash": prev, "hash": digest(seq, prev, body)}
+    row |= {"event": event.id, "deployment": event.deployment, "body": body}
+    connection.execute(insert(entries).values(row))
+    return Entry(seq, str(row["hash"]), written)
+
+
+def _head(connection: Connection, environment: str) -> Anchor:
+    last = select(entries.c.seq, entries.c.hash).where(entries.c.chain == environment)
+    row = connection.execute(last.order_by(entries.c.seq.desc()).limit(1)).first()
+    return (row.seq, row.hash) if row else (0, genesis(environment))
+
+
+def _newest(service: str, environment: str) -> Select[Any]:
+    wanted = (deployments.c.service == service) & (deployments.c.environment == environment)
+    return select(*_FIELDS).where(wanted).order_by(deployments.c.n.desc())
+
+
+def _under_way(connection: Connection, service: str, environment: str) -> Deployment | None:
+    return _one(connection, _newest(service, environment).where(UNDER_WAY))
+
+
+def _one(connection: Connection, query: Select[Any]) -> Deployment | None:
+    row = connection.execute(query.limit(1)).first()
+    return _deployment(row) if row else None
+
+
+def _required(connection: Connection, id: str) -> Deployment:
+    found = _one(connection, select(*_FIELDS).where(deployments.c.id == id))
+    if found is None:
+        raise BadInput(
+            f"there is no deployment {id!r} in the ledger",
+            where="deployment",
+            remedy="`ansible-playbook playbooks/status.yml` lists them.",
+        )
+    return found
+
+
+def _require_room(connection: Connection, opened: Deployment) -> None:
+    if _one(connection, select(*_FIELDS).where(deployments.c.id == opened.id)):
+        raise BadInput(f"there is a deployment {opened.id!r} already", where="deployment")
+    other = None if opened.kind is Kind.HAND else _under_way(connection, opened.service, opened.environment)
+    if other:
+        raise Refused(
+            f"deployment {other.id} ({other.kind} of {other.version}, attempt {other.attempt}) is {other.state}",
+            where=f"{opened.service} in {opened.environment}",
+            remedy="Continue it, roll it back, or supersede it with a new release.",
+        )
+
+
+def _move(connection: Connection, old: Deployment, state: State, event: Event) -> Deployment:
+    require_change(old, state)
+    return _save(connection, replace(old, state=state, closed_at=_now() if state.final else ""), event)
+
+
+def _save(connection: Connection, new: Deployment, event: Event) -> Deployment:
+    connection.execute(update(deployments).where(deployments.c.id == new.id).values(_values(new)))
+    _append(connection, _of(new, event))
+    return new
+
+
+def _of(deployment: Deployment, event: Event) -> Event:
+    """The event, when it is about this deployment: record and chain must not tell different stories."""
+    said = (event.deployment, event.service, event.environment)
+    if said != (deployment.id, deployment.service, deployment.environment):
+        raise BadInput(f"the event is about {' / '.join(said)} and not about this one", where=deployment.id)
+    return event
+
+
+def _values(deployment: Deployment) -> dict[str, Any]:
+    if len(deployment.plan) > MAX_PLAN:
+        raise BadInput(f"the plan is longer than {MAX_PLAN} characters", where=deployment.id)
+    values = {field.name: getattr(deployment, field.name) for field in fields(deployment)}
+    values |= {"kind": deployment.kind.value, "state": deployment.state.value}
+    return values | {"nodes": json.dumps(deployment.nodes), "services": json.dumps(deployment.services)}
+
+
+def _deployment(row: Row[Any]) -> Deployment:
+    values = dict(row._mapping)
+    values |= {"kind": Kind(values["kind"]), "state": State(values["state"])}
+    return Deployment(**values | {name: tuple(json.loads(values[name])) for name in ("nodes", "services")})
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _text(value: bytes | None) -> str:
+    return (value or b"").decode("utf-8", "replace")
