@@ -1,0 +1,320 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""HAProxy's Runtime API over a Node: read everything, or send one guarded batch and read back, in one command."""
+
+from __future__ import annotations
+
+import math
+import re
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ansible_collections.tidegate.delivery.plugins.module_utils import haproxy_state as state
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import (
+    BadInput,
+    DomainError,
+    Locked,
+    Refused,
+    Unreachable,
+)
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_script import SCRIPT
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState, ServerRow
+from ansible_collections.tidegate.delivery.plugins.module_utils.node import Node
+
+ANSWER_LIMIT = 8 * 1024 * 1024
+# HAProxy 2.6 can hang on a command beyond its buffer (16 KiB).
+LINE_LIMIT = 8 * 1024
+ANSWER_TIMEOUT = 5.0
+LOCK_TIMEOUT = 30.0
+DEFAULT_LOCK = "/run/lock/tidegate-haproxy.lock"
+# Above this many backends one answer with all of them is shorter than the question.
+_MOST_NAMED = 20
+# socat's addresses give ",", ":", "!" and quotes a meaning.
+_PATH = re.compile(r"/[A-Za-z0-9._/@+-]{1,100}")
+
+
+@dataclass(frozen=True, slots=True)
+class AdminAccess:
+    """Where HAProxy is administered on its host: paths there. Without `state_dir` no state is saved."""
+
+    host: str
+    socket: str
+    master_socket: str
+    lock: str = DEFAULT_LOCK
+    state_dir: str = ""
+
+    @classmethod
+    def from_hostvars(cls, host: str, variables: Mapping[str, Any]) -> AdminAccess:
+        """From the host's `tidegate_haproxy_*` variables. Raises BadInput for a missing or unusable one."""
+        return cls(
+            host=host,
+            socket=_path(host, variables, "socket", needed="HAProxy's admin socket (`stats socket … level admin`)"),
+            master_socket=_path(host, variables, "master_socket", needed="the master's socket (haproxy -W -S …)"),
+            lock=_path(host, variables, "lock") or DEFAULT_LOCK,
+            state_dir=_path(host, variables, "state_dir"),
+        )
+
+    def by_hand(self, commands: Iterable[str]) -> str:
+        """What a person types on the host to send these commands."""
+        return f"echo '{'; '.join(commands)}' | socat - UNIX-CONNECT:{self.socket}"
+
+
+VARIABLES = tuple(f"tidegate_haproxy_{name}" for name in ("socket", "master_socket", "lock", "state_dir"))
+
+
+def _path(host: str, variables: Mapping[str, Any], name: str, needed: str = "") -> str:
+    variable = f"tidegate_haproxy_{name}"
+    value = str(variables.get(variable) or "")
+    if not value and needed:
+        raise BadInput(
+            f"{variable} is not set", where=f"load balancer {host}", remedy=f"Set it in the inventory to {needed}"
+        )
+    if value and not _PATH.fullmatch(value):
+        raise BadInput(
+            f"{variable} is {value!r}",
+            where=f"load balancer {host}",
+            remedy="Use an absolute path of at most 100 letters, digits and . _ / @ + -",
+        )
+    return value.rstrip("/")
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Commands for one load balancer, sent only if its worker is `pid` and the `expects` rows are unchanged.
+
+    `save` are the backends whose state is saved afterwards. Without commands it only saves.
+    """
+
+    commands: tuple[str, ...]
+    pid: int
+    expects: tuple[ServerRow, ...] = ()
+    save: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What came of a batch: the state read back under the same lock, and what HAProxy said.
+
+    `changed` is what was not as expected (then nothing was sent); `complete` tells whether an answer to each
+    command came; `rejected` are commands with HAProxy's error text; `unsaved` are backends that could not be saved.
+    """
+
+    state: LoadBalancerState
+    changed: str = ""
+    complete: bool = True
+    rejected: tuple[tuple[str, str], ...] = ()
+    unsaved: tuple[str, ...] = ()
+
+
+class Admin(Protocol):
+    """One load balancer's Runtime API, as a move needs it."""
+
+    access: AdminAccess
+
+    def read(self, backends: Sequence[str] = ()) -> LoadBalancerState:
+        """The state of these backends, or of all; takes no lock."""
+
+    def apply(self, batch: Batch, backends: Sequence[str]) -> Applied:
+        """Send the batch under the host's lock and read `backends` back."""
+
+
+class Runtime:
+    """The Runtime API of the HAProxy on `node`. Timeouts in seconds.
+
+    Raises Unreachable when no complete answer came: what was sent may have happened; Locked when the host's lock
+    stayed taken; BadInput for what can't be HAProxy's answer; Refused when the host lacks something.
+    """
+
+    def __init__(
+        self, node: Node, access: AdminAccess, *, answer: float = ANSWER_TIMEOUT, lock: float = LOCK_TIMEOUT
+    ) -> None:
+        self.access = access
+        self._node = node
+        self._answer = max(1, math.ceil(answer))
+        self._lock = max(1, math.ceil(lock))
+
+    def read(self, backends: Sequence[str] = ()) -> LoadBalancerState:
+        question = _question(backends)
+        frames = self._exchange([f"read {';'.join(question)}"])
+        return self._state(frames, question, backends)
+
+    def apply(self, batch: Batch, backends: Sequence[str]) -> Applied:
+        question = _question(backends)
+        lines = joined(batch.commands)
+        frames = self._exchange([*_guarded(batch, lines), f"read {';'.join(question)}"], steps=len(lines))
+        read_back = self._state(frames, question, backends)
+        changed = next((words.removeprefix("changed ") for words, _ in frames if words.startswith("changed")), None)
+        if changed is not None:
+            return Applied(read_back, changed=changed or "no answer")
+        answers, broken = [], False
+        for body in (body for words, body in frames if words == "answer sent"):
+            complete, rest = state.split_answers(body)
+            answers += complete
+            broken = broken or bool(rest)
+        return Applied(
+            read_back,
+            complete=not broken and len(answers) == len(batch.commands),
+            rejected=tuple((command, text) for command, text in zip(batch.commands, answers, strict=False) if text),
+            unsaved=tuple(words.removeprefix("unsaved ") for words, _ in frames if words.startswith("unsaved ")),
+        )
+
+    def _exchange(self, request: Sequence[str], steps: int = 0) -> list[tuple[str, str]]:
+        mark = f"tidegate-{secrets.token_hex(8)}"
+        paths = (self.access.socket, self.access.master_socket, self.access.lock)
+        numbers = (str(self._lock), self.access.state_dir, str(ANSWER_LIMIT + 1), str(self._answer))
+        done = self._node.sh(
+            SCRIPT,
+            *(*paths, *numbers, mark),
+            stdin="\n".join([*request, "end", ""]).encode(),
+            timeout=self._lock + (self._answer + 1) * (6 + min(steps, 10)),
+        )
+        frames = _frames(done.text, mark)
+        self._finished(frames, done.stderr.decode(errors="backslashreplace"))
+        return frames
+
+    def _finished(self, frames: list[tuple[str, str]], noise: str) -> None:
+        last = frames[-1][0] if frames else ""
+        if last.startswith("stopped "):
+            raise self._stopped(last.split(" ")[1:])
+        if last != "finished":
+            raise self._broken(f"the answer broke off{': ' + noise.strip()[-200:] if noise.strip() else ''}")
+        for words, body in frames:
+            if len(body) > ANSWER_LIMIT:
+                raise self._refused(f"HAProxy's answer ({words}) is larger than {ANSWER_LIMIT >> 20} MiB", "")
+            if words == "answer read" and not body:
+                raise self._broken(f"HAProxy did not answer{': ' + noise.strip()[-200:] if noise.strip() else ''}")
+
+    def _state(self, frames: list[tuple[str, str]], question: list[str], backends: Sequence[str]) -> LoadBalancerState:
+        bodies = dict(frames)
+        answers, rest = state.split_answers(bodies["answer read"])
+        if rest or len(answers) != len(question):
+            raise self._broken(f"HAProxy answered {len(answers)} of {len(question)} questions")
+        info = state.parse_info(self._host, answers[0])
+        processes = self._processes(bodies.get("answer proc", ""), int(info["Pid"]))
+        stats, states, missing = self._tables(answers[1:], backends)
+        return LoadBalancerState(
+            host=self._host,
+            version=info["Version"],
+            pid=int(info["Pid"]),
+            uptime=int(info["Uptime_sec"]),
+            servers=state.server_rows(self._host, stats, states),
+            queues=state.queue_counts(self._host, stats),
+            old_workers=tuple(self._old_worker(pid, bodies) for pid in processes.old_workers),
+            failed_reloads=processes.failed_reloads,
+            missing_backends=frozenset(missing),
+        )
+
+    def _tables(
+        self, answers: Sequence[str], backends: Sequence[str]
+    ) -> tuple[list[state.Record], list[state.Record], list[str]]:
+        stats: list[state.Record] = []
+        states: list[state.Record] = []
+        missing: list[str] = []
+        names = backends if 0 < len(backends) <= _MOST_NAMED else [""]
+        for name, stat, servers in zip(names, answers[::2], answers[1::2], strict=True):
+            if name and state.is_missing(stat):
+                missing.append(name)
+                continue
+            stats += state.parse_stat(self._host, stat)
+            states += state.parse_servers_state(self._host, servers)
+        if backends and names == [""]:
+            missing = sorted(set(backends) - {row["pxname"] for row in stats})
+        return stats, states, missing
+
+    def _processes(self, answer: str, pid: int) -> state.Processes:
+        answers, rest = state.split_answers(answer)
+        if rest or len(answers) != 1:
+            raise self._broken(f"the master socket {self.access.master_socket} did not answer")
+        processes = state.parse_proc(self._host, answers[0])
+        if pid not in processes.workers:
+            raise self._broken(f"worker {pid} was replaced while it was asked")
+        return processes
+
+    def _old_worker(self, pid: int, bodies: Mapping[str, str]) -> state.OldWorker:
+        answers, rest = state.split_answers(bodies.get(f"answer old {pid}", ""))
+        if rest or len(answers) != 1:
+            return state.OldWorker(pid, None)
+        try:
+            return state.OldWorker(pid, state.session_counts(self._host, state.parse_stat(self._host, answers[0])))
+        except BadInput:
+            return state.OldWorker(pid, None)
+
+    @property
+    def _host(self) -> str:
+        return self.access.host
+
+    def _broken(self, what: str) -> Unreachable:
+        return Unreachable(
+            what,
+            where=f"load balancer {self._host}, {self.access.socket}",
+            remedy=f"Look there: {self.access.by_hand(['show info'])}",
+        )
+
+    def _refused(self, what: str, remedy: str) -> Refused:
+        return Refused(what, where=f"load balancer {self._host}", remedy=remedy)
+
+    def _stopped(self, why: Sequence[str]) -> DomainError:
+        place = f"load balancer {self._host}"
+        match why:
+            case ["lock"]:
+                holder = f"fuser -v {self.access.lock}"
+                return Locked(
+                    f"the lock stayed taken for {self._lock} s",
+                    where=f"{place}, {self.access.lock}",
+                    remedy=f"Wait, or see who holds it: {holder}",
+                )
+            case ["lockfile"]:
+                return self._refused(f"the lock file {self.access.lock} can't be written", "Set tidegate_haproxy_lock")
+            case ["folder"]:
+                remedy = "Create it, or remove tidegate_haproxy_state_dir to go without saved state"
+                return self._refused(f"{self.access.state_dir} is no folder that can be written", remedy)
+            case ["tool", tool]:
+                return self._refused(f"{tool} is not installed", "Install socat, util-linux, coreutils and awk there")
+            case ["socket", path]:
+                return Unreachable(
+                    f"there is no socket {path}", where=place, remedy="Start HAProxy, or correct tidegate_haproxy_*"
+                )
+        return self._broken("the request broke off on its way; nothing was sent")
+
+
+def joined(commands: Iterable[str]) -> list[str]:
+    """Commands as lines of at most 8 KiB, in their order."""
+    lines: list[str] = []
+    for command in commands:
+        if lines and len(lines[-1]) + 1 + len(command) <= LINE_LIMIT:
+            lines[-1] += ";" + command
+        else:
+            lines.append(command)
+    return lines
+
+
+def _question(backends: Sequence[str]) -> list[str]:
+    # "6" is backends and servers, "-1" every server of them.
+    if 0 < len(backends) <= _MOST_NAMED:
+        asked = [question for name in backends for question in (f"show stat {name} 6 -1", f"show servers state {name}")]
+    else:
+        asked = ["show stat -1 6 -1", "show servers state"]
+    return ["show info", *asked]
+
+
+def _guarded(batch: Batch, lines: Sequence[str]) -> list[str]:
+    backends = list(dict.fromkeys(row.backend for row in batch.expects))
+    asked = [f"show servers state {name}" for name in backends[:_MOST_NAMED]]
+    guard = ["show info", *(asked if len(backends) <= _MOST_NAMED else ["show servers state"])]
+    expects = [f"server {row.backend}/{row.name} {row.op} {row.admin.value}" for row in batch.expects]
+    return [
+        "lock",
+        f"guard {';'.join(guard)}",
+        *(f"expect {line}" for line in (f"pid {batch.pid}", *expects)),
+        *(f"send {line}" for line in lines),
+        *(f"dump {backend}" for backend in batch.save),
+    ]
+
+
+def _frames(text: str, mark: str) -> list[tuple[str, str]]:
+    """What each marker says, with what followed it."""
+    parts = text.split(f"\n{mark} ")[1:]
+    return [(words, body) for words, _, body in (part.partition("\n") for part in parts)]
