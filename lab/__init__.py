@@ -1,1 +1,1 @@
-"""Real servers on one machine, for the demo, the tests and Molecule: HAProxy, puppetserver, sshd and the nodes' services."""
+"""Real servers on one machine, for the demo, the tests and Molecule."""

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
+
 PROJECT = Path(__file__).resolve().parent.parent
 DEFAULT_NET = "127.20"
 DEFAULT_STATE = PROJECT / "build" / "lab"
@@ -31,6 +33,7 @@ FIRST_VERSION = "1.0.0"
 LONGEST_STATE_WITH_SOCKETS = 50
 
 _NET = re.compile(r"127\.(\d{1,3})")
+_PLAIN_PATH = re.compile(r"/[\w.+@/-]+", re.ASCII)
 
 
 class Kind(StrEnum):
@@ -194,18 +197,25 @@ class Layout:
 
     def __post_init__(self) -> None:
         match = _NET.fullmatch(self.net)
-        if not match or not 0 <= int(match[1]) <= 255:
-            raise ValueError(f"{self.net!r} is no loopback prefix; write 127.<0 to 255>, such as {DEFAULT_NET}")
-        if not self.state.is_absolute():
-            raise ValueError(f"{self.state} is relative; the state folder must be an absolute path")
-        if re.search(r"[\s\"'%\\{}$]", str(self.state)):
-            raise ValueError(f"{self.state} has a blank, quote or one of % \\ {{ }} $; choose a plainer state folder")
+        if not match or int(match[1]) > 255:
+            raise BadInput(
+                f"{self.net!r} is no loopback prefix",
+                where=f"--net or {NET_VARIABLE}",
+                remedy=f"Write 127.<0 to 255>, such as {DEFAULT_NET}.",
+            )
+        # The path goes into configurations of sshd, HAProxy and Puppet, which each quote in a way of their own.
+        if not _PLAIN_PATH.fullmatch(str(self.state)):
+            raise BadInput(
+                f"{str(self.state)!r} can't be a state folder",
+                where=f"--state or {STATE_VARIABLE}",
+                remedy="Choose an absolute path of letters, digits and the characters _ . - + @ / alone.",
+            )
 
     @classmethod
     def of(
         cls, net: str | None = None, state: str | Path | None = None, environ: Mapping[str, str] = os.environ
     ) -> Layout:
-        """Given values, else those of the environment, else the defaults. Raises ValueError on a bad one."""
+        """Given values, else those of the environment, else the defaults. Raises BadInput."""
         chosen = state or environ.get(STATE_VARIABLE) or DEFAULT_STATE
         return cls(net=net or environ.get(NET_VARIABLE) or DEFAULT_NET, state=Path(chosen).resolve())
 
