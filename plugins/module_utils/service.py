@@ -155,9 +155,8 @@ class Until(Part):
 
 
 class Warmup(Part):
-    """Requests that a node answers before customers' do."""
+    """Requests that a node answers before customers' do: paths on the host of the health URL."""
 
-    base: NodeUrl
     urls: Annotated[list[Path], Field(min_length=1)]
     until: Until
     timeout: Seconds = 60.0

@@ -1,0 +1,68 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the ledger says about a node: who took it out last, and with which release it joined last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind
+from ansible_collections.tidegate.delivery.plugins.module_utils.plan import Served
+
+_NOTHING_DONE = (Outcome.SKIPPED, Outcome.REFUSED, Outcome.UNCHANGED)
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """A node that a deployment or a person took out through Tidegate and that has not joined since."""
+
+    deployment: str
+    service: str
+    kind: Kind
+    by: str
+    at: str
+
+    def __str__(self) -> str:
+        what = "by hand" if self.kind is Kind.HAND else f"for deployment {self.deployment} of {self.service}"
+        return f"{self.by or 'somebody'} {what} at {self.at}"
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """By node: its absence, if it is out by our doing, and the release with which it joined last."""
+
+    absent: Mapping[str, Absence]
+    joined: Mapping[str, Served]
+
+
+def read_history(service: str, deployments: Mapping[str, Deployment], events: Iterable[Event]) -> History:
+    """The history of `service`'s nodes. `events` are those of `deployments`, oldest first.
+
+    A leave counts from its start, since nobody knows how far a killed one came; an undone one ends with a join.
+    """
+    absent: dict[str, Absence] = {}
+    joined: dict[str, Served] = {}
+    for event in events:
+        if event.step is Step.LEAVE and event.outcome not in _NOTHING_DONE:
+            for node in event.nodes:
+                absent[node] = _absence(event, deployments)
+        elif event.step is Step.JOIN and event.outcome.good:
+            for node in event.nodes:
+                absent.pop(node, None)
+        elif event.step is Step.WAVE and event.outcome.good and event.service == service:
+            for node in event.nodes:
+                joined[node] = _served(event)
+    return History(absent, joined)
+
+
+def _absence(event: Event, deployments: Mapping[str, Deployment]) -> Absence:
+    deployment = deployments.get(event.deployment)
+    kind = Kind.DEPLOY if deployment is None else deployment.kind
+    return Absence(event.deployment, event.service, kind, event.by, event.at)
+
+
+def _served(event: Event) -> Served:
+    return Served(str(event.details.get("version") or ""), str(event.details.get("digest") or ""))

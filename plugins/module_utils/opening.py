@@ -1,0 +1,51 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which deployment a request means: a new one, the next attempt of an open one, or the end of another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What a request comes to: the release that nodes shall serve, and what becomes of an open deployment."""
+
+    kind: Kind
+    version: str
+    resumes: str = ""
+    supersedes: str = ""
+
+
+def decide_deploy(version: str, under_way: Deployment | None) -> Opening:
+    """A deployment to `version`: the next attempt when just that is open, else it supersedes what is open."""
+    if under_way is None:
+        return Opening(Kind.DEPLOY, version)
+    if under_way.kind is Kind.DEPLOY and under_way.version == version:
+        return Opening(Kind.DEPLOY, version, resumes=under_way.id)
+    return Opening(Kind.DEPLOY, version, supersedes=under_way.id)
+
+
+def decide_rollback(service: str, under_way: Deployment | None, last_done: Deployment | None) -> Opening:
+    """Back to what was served before the open deployment, or else before the one that was done last.
+
+    Going back twice stays where the first time went: it never leads forward again. Raises BadInput when the
+    ledger knows nothing to go back to.
+    """
+    if under_way is not None and under_way.kind is Kind.ROLLBACK:
+        return Opening(Kind.ROLLBACK, under_way.version, resumes=under_way.id)
+    if under_way is not None and under_way.previous_version:
+        return Opening(Kind.ROLLBACK, under_way.previous_version, supersedes=under_way.id)
+    if last_done is not None and last_done.kind is Kind.ROLLBACK:
+        return Opening(Kind.ROLLBACK, last_done.version)
+    if last_done is not None and last_done.previous_version:
+        return Opening(Kind.ROLLBACK, last_done.previous_version)
+    raise BadInput(
+        f"the ledger knows no release of {service} to go back to",
+        where=service,
+        remedy=f"Name one: playbooks/deploy.yml -e service={service} -e version=…",
+    )

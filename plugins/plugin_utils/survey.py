@@ -1,0 +1,160 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Looking before planning: every load balancer, every node, as they are right now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.capacity import usable
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DomainError
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import VARIABLES, AdminAccess, Runtime
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState, ServerRow
+from ansible_collections.tidegate.delivery.plugins.module_utils.health import NotRead, read_release
+from ansible_collections.tidegate.delivery.plugins.module_utils.history import History
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Kind
+from ansible_collections.tidegate.delivery.plugins.module_utils.placement import Placement, PoolMove
+from ansible_collections.tidegate.delivery.plugins.module_utils.plan import NodeView, Served, SiteView, Standing
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze import frozen_by_stranger
+from ansible_collections.tidegate.delivery.plugins.module_utils.service import Service, fill
+from ansible_collections.tidegate.delivery.plugins.module_utils.waves import PoolView
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one node told: the releases of all services on it, and what keeps us from working there."""
+
+    served: Mapping[str, Served]
+    problems: Mapping[str, str]
+    unreachable: str = ""
+    foreign_freeze: str = ""
+
+
+def read_load_balancers(call: Call, placement: Placement) -> dict[str, LoadBalancerState | DomainError]:
+    """Every load balancer of the site, all at once; one that doesn't answer is an error in its place."""
+    moves = placement.moves(placement.nodes)
+    backends = [name for move in moves for name in (move.pool.online, move.pool.maintenance)]
+
+    def read(host: str) -> LoadBalancerState:
+        access = AdminAccess.from_hostvars(host, {name: call.hostvar(host, name, "") for name in VARIABLES})
+        return Runtime(call.nodes([host])[host], access).read(backends)
+
+    call.nodes(placement.load_balancers)
+    return call.in_parallel(read, placement.load_balancers)
+
+
+def read_nodes(call: Call, placement: Placement) -> dict[str, Look]:
+    """Every node of the site, all at once."""
+
+    def read(host: str) -> Look:
+        return _look(call, placement, host)
+
+    call.nodes(placement.nodes)
+    looks = call.in_parallel(read, placement.nodes)
+    return {name: _required(look) for name, look in looks.items()}
+
+
+def _required(look: Look | DomainError) -> Look:
+    if isinstance(look, DomainError):
+        raise look
+    return look
+
+
+def _look(call: Call, placement: Placement, host: str) -> Look:
+    served: dict[str, Served] = {}
+    problems: dict[str, str] = {}
+    for service in placement.services[host]:
+        release = read_release(*release_question(call, service, host))
+        if isinstance(release, NotRead):
+            served[service.name], problems[service.name] = Served(), str(release)
+        else:
+            served[service.name] = Served(release.version, release.digest or "")
+    try:
+        freeze = frozen_by_stranger(call.nodes([host])[host], call.hostvar(host, "tidegate_puppet_confdir", ""))
+    except DomainError as error:
+        return Look(served, problems, unreachable=error.message)
+    return Look(served, problems, foreign_freeze=freeze)
+
+
+def release_question(call: Call, service: Service, host: str) -> tuple[str, str, str | None]:
+    """Where a node tells the service's release: URL, path of the version, path of the digest."""
+    release = service.verify.release
+    return node_url(call, service, release.url, host), release.version, release.digest
+
+
+def node_url(call: Call, service: Service, url: str, host: str) -> str:
+    """A descriptor's URL for one node."""
+    address = str(call.hostvar(host, "tidegate_address", call.hostvar(host, "ansible_host", host)))
+    environment = str(call.hostvar(host, "tidegate_environment"))
+    return fill(url, node=address, service=service.name, environment=environment)
+
+
+def site_view(
+    placement: Placement, states: Mapping[str, LoadBalancerState], looks: Mapping[str, Look], history: History
+) -> SiteView:
+    """The site for the plan. Raises BadInput for a backend or a node that a load balancer doesn't have."""
+    moves = placement.moves(placement.nodes)
+    rows = {name: _rows(name, moves, states) for name in placement.nodes}
+    nodes = tuple(_node_view(name, placement, rows[name], looks[name], history) for name in placement.nodes)
+    pools = tuple(_pool_view(move, host, state) for move in moves for host, state in states.items())
+    return SiteView(placement.site.name, placement.load_balancers, nodes, pools)
+
+
+def _rows(name: str, moves: list[PoolMove], states: Mapping[str, LoadBalancerState]) -> list[ServerRow]:
+    return [
+        _row(state, backend, name)
+        for move in moves
+        if name in move.nodes
+        for state in states.values()
+        for backend in (move.pool.maintenance, move.pool.online)
+    ][1::2]
+
+
+def _row(state: LoadBalancerState, backend: str, name: str) -> ServerRow:
+    if backend in state.missing_backends:
+        raise BadInput(
+            f"there is no backend {backend}",
+            where=f"load balancer {state.host}",
+            remedy="Add it to HAProxy's configuration, or correct `pools` in the descriptor",
+        )
+    row = state.servers.get((backend, name))
+    if row is None:
+        listed = ", ".join(state.names(backend)) or "none"
+        raise BadInput(
+            f"node {name} is missing in backend {backend}; it lists {listed}",
+            where=f"load balancer {state.host}",
+            remedy="List every node under its inventory name in both backends of the pool",
+        )
+    return row
+
+
+def _pool_view(move: PoolMove, host: str, state: LoadBalancerState) -> PoolView:
+    rows = state.rows(move.pool.online)
+    available = frozenset(row.name for row in rows if usable(row))
+    return PoolView(move.service, move.pool.online, host, move.min_online, len(rows), available)
+
+
+def _node_view(name: str, placement: Placement, rows: list[ServerRow], look: Look, history: History) -> NodeView:
+    absence = history.absent.get(name)
+    service = placement.service.name
+    ours = absence is not None and absence.service == service and absence.kind is not Kind.HAND
+    return NodeView(
+        name=name,
+        standing=_standing(rows),
+        served=look.served[service],
+        unreachable=look.unreachable,
+        foreign_freeze=look.foreign_freeze,
+        ours=ours,
+        taken_by="" if absence is None else str(absence),
+        joined=history.joined.get(name),
+    )
+
+
+def _standing(rows: list[ServerRow]) -> Standing:
+    """The worst over all pools and load balancers: taken out anywhere is out."""
+    if any(row.admin.effective for row in rows):
+        return Standing.OUT
+    return Standing.ONLINE if all(usable(row) for row in rows) else Standing.UNUSABLE
