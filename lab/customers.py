@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from lab.haproxy_config import LABEL_HEADER, REQUEST_ID_HEADER
 from lab.http1 import Answer
 from lab.layout import PRICEFEED, SHARED_PORT, TRADEAPI, Layout
 
@@ -102,8 +103,8 @@ def question(customer: Customer, label: str, number: int) -> Question:
 
 
 def _head(customer: Customer, label: str, number: int, line: str, more: str) -> bytes:
-    host = f"Host: {customer.virtual_host}\r\n"
-    return f"{line} HTTP/1.1\r\n{host}X-Load: {label}\r\nX-Number: {number}\r\n{more}\r\n".encode("ascii")
+    names = f"{LABEL_HEADER}: {label}\r\n{REQUEST_ID_HEADER}: {label}-{number}\r\n"
+    return f"{line} HTTP/1.1\r\nHost: {customer.virtual_host}\r\n{names}{more}\r\n".encode("ascii")
 
 
 def checked_label(label: str) -> str:

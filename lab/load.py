@@ -16,16 +16,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from tempfile import mkdtemp
-from types import TracebackType
-from typing import Self
+from typing import Any
 
 from lab.customers import PATIENCE_S, Customer, checked_label, customers_of, fault_of, question
 from lab.http1 import Answer, BadAnswer
 from lab.layout import Layout
 from lab.tally import LoadResult, Seen, Tally
 from lab.wire import NotConnected, Wire, connect
-from lab.witness import Witness, until_told, write_json
+from lab.witness import Measurement, Witness, until_told, write_json
 
 DEFAULT_RATE = 400.0
 MAX_SECONDS = 1200.0
@@ -161,12 +159,12 @@ async def measure(
 
 
 @dataclass
-class Load:
+class Load(Measurement[LoadResult]):
     """The customers' load from `start` to `stop`, in a process of its own.
 
     `rate` is requests a second, all customers together; `customers` replaces the usual mix. Files (result, records of
     each request, the process's output) go to `folder`, a temporary one by default. It ends by itself after
-    `max_seconds` and when this process is gone.
+    `max_seconds` and when this process is gone. What is in flight at the stop still gets its answer.
     """
 
     layout: Layout
@@ -175,47 +173,14 @@ class Load:
     customers: Sequence[Customer] = ()
     folder: Path | None = None
     max_seconds: float = MAX_SECONDS
-    result: LoadResult | None = None
-    _witness: Witness | None = field(default=None, repr=False)
 
-    def start(self) -> Self:
-        """Start; returns once requests are being sent. Raises DomainError."""
-        folder = self.folder or Path(mkdtemp(prefix="tidegate-load-"))
+    def _prepare(self) -> Witness:
         customers = [asdict(each) for each in self.customers or customers_of(self.layout, self.rate)]
         settings = {"label": checked_label(self.label), "max_seconds": self.max_seconds, "customers": customers}
-        self._witness = Witness("lab.load", f"load-{self.label}", folder, settings).start()
-        return self
+        return Witness("lab.load", f"load-{self.label}", settings, *filter(None, [self.folder]))
 
-    def stop(self) -> LoadResult:
-        """End in order: what is in flight gets its answer. Raises DomainError if there is no result."""
-        assert self._witness is not None, "not started"
-        self.result = LoadResult.from_json(self._witness.stop())
-        return self.result
-
-    def kill(self) -> None:
-        """End without a result."""
-        if self._witness is not None:
-            self._witness.kill()
-
-    def running(self) -> bool:
-        """Whether requests are still being sent."""
-        return self._witness is not None and self._witness.running()
-
-    @property
-    def pid(self) -> int:
-        assert self._witness is not None, "not started"
-        return self._witness.pid
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is None and self.result is None:
-            self.stop()
-        else:
-            self.kill()
+    def _read(self, raw: dict[str, Any]) -> LoadResult:
+        return LoadResult.from_json(raw)
 
 
 async def _as_witness(settings_file: Path) -> None:

@@ -14,10 +14,13 @@ import signal
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from tempfile import mkdtemp
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
 from lab.layout import PROJECT
@@ -28,6 +31,7 @@ START_S = 20.0
 # A request may wait its 10 s patience after the stop; then the result is written.
 STOP_S = 30.0
 _RESULT_LIMIT = 16 * 1024 * 1024
+Result = TypeVar("Result")
 
 
 def write_json(path: Path, value: object) -> None:
@@ -44,8 +48,8 @@ class Witness:
 
     module: str
     name: str
-    folder: Path
     settings: dict[str, Any]
+    folder: Path = field(default_factory=lambda: Path(mkdtemp(prefix="tidegate-measured-")))
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
@@ -136,6 +140,61 @@ class Witness:
                     pipe.close()
                 except BrokenPipeError:
                     continue
+
+
+class Measurement(ABC, Generic[Result]):
+    """Something that is measured from `start` to `stop` in a process of its own; usable with `with`.
+
+    Both raise DomainError if the process doesn't do its part. After the `with` block, `result` is there; when the block
+    ends with an exception, the process is ended without one.
+    """
+
+    result: Result | None = None
+    _witness: Witness | None = None
+
+    @abstractmethod
+    def _prepare(self) -> Witness:
+        """The process to start."""
+
+    @abstractmethod
+    def _read(self, raw: dict[str, Any]) -> Result:
+        """The result from the process's JSON."""
+
+    def start(self) -> Self:
+        """Start; returns once it measures."""
+        self._witness = self._prepare().start()
+        return self
+
+    def stop(self) -> Result:
+        """End in order and give the result."""
+        assert self._witness is not None, "not started"
+        self.result = self._read(self._witness.stop())
+        return self.result
+
+    def kill(self) -> None:
+        """End without a result."""
+        if self._witness is not None:
+            self._witness.kill()
+
+    def running(self) -> bool:
+        """Whether it still measures."""
+        return self._witness is not None and self._witness.running()
+
+    @property
+    def pid(self) -> int:
+        assert self._witness is not None, "not started"
+        return self._witness.pid
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None and self.result is None:
+            self.stop()
+        else:
+            self.kill()
 
 
 async def until_told(max_seconds: float) -> str:

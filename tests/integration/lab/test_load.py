@@ -18,9 +18,10 @@ from lab.customers import Customer, Kind
 from lab.layout import Layout
 from lab.load import Load
 from lab.witness import wait_until
+from tests.integration.lab.bench import NET
 from tests.integration.lab.upstream import FINE, Act, Upstream
 
-ADDRESS = "127.33.9.1"
+ADDRESS = f"{NET}.9.1"
 LABEL = "try"
 
 
@@ -73,7 +74,7 @@ def test_no_request_is_ever_sent_twice(tmp_path: Path, port: int) -> None:
             assert wait_until(lambda: len(upstream.asked(LABEL)) >= 300, 20)
         result = running.result
     assert result is not None
-    numbers = Counter(asked.headers["x-number"] for asked, _ in upstream.asked(LABEL))
+    numbers = Counter(asked.headers["x-request-id"] for asked, _ in upstream.asked(LABEL))
     assert set(numbers.values()) == {1}
     assert result.requests_total == len(numbers)
     assert result.requests_failed == sum(n for act, n in upstream.acts(LABEL).items() if act not in FINE)
