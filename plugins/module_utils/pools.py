@@ -1,0 +1,341 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Leave and join as a pure function: what every load balancer shows + intent → the next commands.
+
+Every state is recognised by reading, so a run that was killed at any point is continued by deciding again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum, IntEnum, StrEnum
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import (
+    Admin,
+    LoadBalancerState,
+    ServerRow,
+)
+from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
+
+
+class Cell(StrEnum):
+    """Where one node stands in one pair of pools of one load balancer."""
+
+    ON = "ON"  # online ready and UP
+    RISING = "RISING"  # online ready, not (yet) UP
+    DRAIN = "DRAIN"  # no new customers, those with a cookie still come
+    OUT = "OUT"  # in neither pool
+    TEST = "TEST"  # only in the maintenance pool
+    BOTH = "BOTH"  # in the maintenance pool, and not in MAINT online
+    ODD = "ODD"  # states that no move of ours makes: tracked, unresolved, maintenance entry drained
+
+
+_NOT_OURS = Admin.TRACKED_MAINT | Admin.TRACKED_DRAIN | Admin.RESOLUTION_MAINT
+_TAKES_CUSTOMERS = (Cell.ON, Cell.RISING)
+_TAKES_TESTS = (Cell.TEST, Cell.BOTH)
+
+
+class Intent(StrEnum):
+    """Where the nodes shall end: leave → TEST everywhere, join → ON everywhere, undo → back after a leave."""
+
+    LEAVE = "leave"
+    JOIN = "join"
+    UNDO = "undo"
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """A pair of backends, what must stay usable in the online one, and the nodes that move in it."""
+
+    online: str
+    maintenance: str
+    floor: Share
+    nodes: tuple[str, ...]
+
+    @property
+    def backends(self) -> tuple[str, str]:
+        """Both backends' names."""
+        return self.online, self.maintenance
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """One node in one pair of pools on one load balancer."""
+
+    load_balancer: str
+    pool: Pool
+    node: str
+
+    def __str__(self) -> str:
+        return f"{self.node} in {self.pool.online} on {self.load_balancer}"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was read at a spot. `drained_by_us`: it was ON in this run and only a drain has been sent since."""
+
+    cell: Cell
+    sessions: int = 0
+    queued: int = 0
+    testable: bool = False
+    drained_by_us: bool = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether customers still wait for or get an answer here."""
+        return self.sessions > 0 or self.queued > 0
+
+
+class Action(Enum):
+    """What can be sent for a spot; the value is its commands, `on` and `test` being the two server entries."""
+
+    DRAIN = ("set server {on} state drain",)
+    MAINT = ("set server {on} state maint",)
+    READY = ("set server {on} state ready",)
+    # Never a bare `ready` after MAINT: customers would come before the first check. With its health down the
+    # server waits for `rise` fresh passes, and a controller killed right after leaves nothing to repair.
+    REENTER = ("set server {on} state drain", "set server {on} health down", "set server {on} state ready")
+    CUT = ("shutdown sessions server {on}",)
+    OPEN = ("set server {test} state ready",)
+    CLOSE = ("set server {test} state maint",)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One action at one spot."""
+
+    spot: Spot
+    action: Action
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """The Runtime API's commands, in order."""
+        pool, node = self.spot.pool, self.spot.node
+        names = {"on": f"{pool.online}/{node}", "test": f"{pool.maintenance}/{node}"}
+        return tuple(command.format(**names) for command in self.action.value)
+
+
+class Phase(IntEnum):
+    """The steps of a move in their order; a wave is where its last node is."""
+
+    TAKE = 1
+    DRAINING = 2
+    MAINT = 3
+    EMPTYING = 4
+    OPEN = 5
+    TESTING = 6
+    CLOSE = 7
+    ENTER = 8
+    RISING = 9
+    DONE = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send these changes, all load balancers at once."""
+
+    phase: Phase
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Look again in a moment; `spots` are what is waited for."""
+
+    phase: Phase
+    spots: tuple[Spot, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Every load balancer shows what was intended."""
+
+    phase: Phase = Phase.DONE
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """It can't go on; `reason` says why, `remedy` what to do."""
+
+    reason: str
+    remedy: str = ""
+    phase: Phase = Phase.TAKE
+
+
+Step = Send | Wait | Done | Refuse
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Which deadlines are over; `cut`: sessions left at the hard deadline are ended, not waited for.
+
+    `proved` are nodes whose maintenance entry was UP on every load balancer in this run before it was closed.
+    """
+
+    soft_over: bool = False
+    hard_over: bool = False
+    cut: bool = False
+    cut_over: bool = False
+    wait_over: bool = False
+    proved: frozenset[str] = frozenset()
+
+
+def classify(online: ServerRow, maintenance: ServerRow) -> Cell:
+    """The cell that two rows of one node make."""
+    customers, testers = online.admin.effective, maintenance.admin.effective
+    if (customers | testers) & _NOT_OURS or testers == Admin.FORCED_DRAIN:
+        return Cell.ODD
+    if not testers:
+        return Cell.TEST if customers & Admin.FORCED_MAINT else Cell.BOTH
+    if customers & Admin.FORCED_MAINT:
+        return Cell.OUT
+    if customers & Admin.FORCED_DRAIN:
+        return Cell.DRAIN
+    return Cell.ON if online.status == "UP" else Cell.RISING
+
+
+def look(state: LoadBalancerState, pool: Pool, node: str) -> Seen:
+    """What one load balancer shows of a node; both entries must exist there."""
+    online, maintenance = state.servers[pool.online, node], state.servers[pool.maintenance, node]
+    return Seen(
+        cell=classify(online, maintenance),
+        sessions=state.sessions(online.key),
+        queued=online.queued + state.queues.get(pool.online, 0),
+        testable=maintenance.status == "UP",
+    )
+
+
+def decide(seen: Mapping[Spot, Seen], intent: Intent, clock: Clock) -> Step:
+    """The next step of a whole wave: nodes that are further wait for the others."""
+    steps = [_decide_node(of_node, intent, clock) for of_node in _by_node(seen)]
+    refusals = [step for step in steps if isinstance(step, Refuse)]
+    if refusals:
+        return refusals[0]
+    phase = min((step.phase for step in steps), default=Phase.DONE)
+    now = [step for step in steps if step.phase == phase]
+    changes = tuple(change for step in now if isinstance(step, Send) for change in step.changes)
+    if changes:
+        return Send(phase, changes)
+    waiting = tuple(spot for step in now if isinstance(step, Wait) for spot in step.spots)
+    return Wait(phase, waiting) if waiting else Done()
+
+
+def unexplained(seen: Mapping[Spot, Seen], ours: Collection[str]) -> Refuse | None:
+    """Why nodes must be left alone: no move of ours explains where they stand.
+
+    `ours` are the nodes that the ledger says we took out or were moving.
+    """
+    for of_node in _by_node(seen):
+        node = next(iter(of_node)).node
+        cells = {spot.cell for spot in of_node.values()}
+        at_rest = cells <= set(_TAKES_CUSTOMERS)
+        if Cell.ODD not in cells and (at_rest or node in ours):
+            continue
+        return Refuse(_foreign(of_node), f"If nobody needs {node} out, bring it back there; then run again")
+    return None
+
+
+def _foreign(seen: Mapping[Spot, Seen]) -> str:
+    where = ", ".join(f"{what.cell} in {spot.pool.online} on {spot.load_balancer}" for spot, what in seen.items())
+    node = next(iter(seen)).node
+    return f"{node} is {where}, and no open move of ours explains it: someone else has taken it out"
+
+
+def _by_node(seen: Mapping[Spot, Seen]) -> Iterable[dict[Spot, Seen]]:
+    grouped: dict[str, dict[Spot, Seen]] = {}
+    for spot, what in seen.items():
+        grouped.setdefault(spot.node, {})[spot] = what
+    return grouped.values()
+
+
+def _decide_node(seen: Mapping[Spot, Seen], intent: Intent, clock: Clock) -> Step:
+    odd = _spots(seen, Cell.ODD)
+    if odd:
+        return Refuse(f"{odd[0]} is in a state that no move makes", "Look at it with tidegate.delivery.haproxy_info")
+    rules: dict[Intent, Callable[[Mapping[Spot, Seen], Clock], Step]] = {
+        Intent.LEAVE: _leave,
+        Intent.JOIN: _join,
+        Intent.UNDO: _undo,
+    }
+    return rules[intent](seen, clock)
+
+
+def _leave(seen: Mapping[Spot, Seen], clock: Clock) -> Step:
+    online = _spots(seen, *_TAKES_CUSTOMERS)
+    # In one pool at most, on all load balancers together: testers wait while customers may still come.
+    testing = _spots(seen, Cell.BOTH, *([Cell.TEST] if online or _spots(seen, Cell.DRAIN) else []))
+    if online or testing:
+        return Send(Phase.TAKE, (*_do(Action.CLOSE, testing), *_do(Action.DRAIN, online)))
+    draining = _spots(seen, Cell.DRAIN)
+    if draining:
+        busy = tuple(spot for spot in draining if seen[spot].busy)
+        if busy and not clock.soft_over:
+            return Wait(Phase.DRAINING, busy)
+        return Send(Phase.MAINT, _do(Action.MAINT, draining))
+    return _empty(seen, clock)
+
+
+def _empty(seen: Mapping[Spot, Seen], clock: Clock) -> Step:
+    out = _spots(seen, Cell.OUT)
+    busy = tuple(spot for spot in out if seen[spot].sessions)
+    if busy and not clock.hard_over:
+        return Wait(Phase.EMPTYING, busy)
+    if busy and clock.cut and not clock.cut_over:
+        return Send(Phase.EMPTYING, _do(Action.CUT, busy))
+    if busy:
+        left = ", ".join(f"{spot}: {seen[spot].sessions}" for spot in busy)
+        return Refuse(f"sessions are left at the hard deadline ({left})", "Raise drain.hard, or set drain.at_hard: cut")
+    return Send(Phase.OPEN, _do(Action.OPEN, out)) if out else Done()
+
+
+def _join(seen: Mapping[Spot, Seen], clock: Clock) -> Step:
+    out = _spots(seen, Cell.OUT)
+    testing = _spots(seen, *_TAKES_TESTS)
+    begun = bool(_spots(seen, Cell.DRAIN, *_TAKES_CUSTOMERS)) or next(iter(seen)).node in clock.proved
+    if out and not begun:
+        return Send(Phase.OPEN, _do(Action.OPEN, out))
+    if testing:
+        down = tuple(spot for spot in testing if not seen[spot].testable)
+        return (
+            _await_up(down, clock, "maintenance")
+            if down and not begun
+            else Send(Phase.CLOSE, _do(Action.CLOSE, testing))
+        )
+    entering = _spots(seen, Cell.OUT, Cell.DRAIN)
+    if entering:
+        return Send(Phase.ENTER, _do(Action.REENTER, entering))
+    rising = _spots(seen, Cell.RISING)
+    return _await_up(rising, clock, "online") if rising else Done()
+
+
+def _await_up(spots: tuple[Spot, ...], clock: Clock, where: str) -> Step:
+    if not clock.wait_over:
+        return Wait(Phase.TESTING if where == "maintenance" else Phase.RISING, spots)
+    names = ", ".join(str(spot) for spot in spots)
+    return Refuse(f"not UP in time in the {where} pool: {names}", "See why its health check fails, then run again")
+
+
+def _undo(seen: Mapping[Spot, Seen], clock: Clock) -> Step:
+    testing = _spots(seen, *_TAKES_TESTS)
+    if testing:
+        return Send(Phase.CLOSE, _do(Action.CLOSE, testing))
+    entering = _spots(seen, Cell.OUT, Cell.DRAIN)
+    if entering:
+        return Send(Phase.ENTER, tuple(Change(spot, _way_back(seen[spot])) for spot in entering))
+    rising = _spots(seen, Cell.RISING)
+    return Wait(Phase.RISING, rising) if rising and not clock.wait_over else Done()
+
+
+def _way_back(what: Seen) -> Action:
+    # Checks went on while we drained it: `ready` brings it back at once, and no sooner than it is healthy.
+    return Action.READY if what.cell is Cell.DRAIN and what.drained_by_us else Action.REENTER
+
+
+def _spots(seen: Mapping[Spot, Seen], *cells: Cell) -> tuple[Spot, ...]:
+    return tuple(spot for spot, what in seen.items() if what.cell in cells)
+
+
+def _do(action: Action, spots: Iterable[Spot]) -> tuple[Change, ...]:
+    return tuple(Change(spot, action) for spot in spots)
