@@ -37,6 +37,8 @@ def ask(path: Path, command: str, timeout_s: float = _TIMEOUT_S) -> str:
         connection.settimeout(timeout_s)
         connection.connect(str(path))
         connection.sendall(f"{command}\n".encode())
+        # The master's socket answers and then waits for more, until it sees our end.
+        connection.shutdown(socket.SHUT_WR)
         return _read_all(connection).decode("utf-8", "replace")
 
 
