@@ -70,9 +70,11 @@ def known_host(host: Host) -> str:
 def config(layout: Layout, host: Host, openssh: tuple[int, int]) -> str:
     """The host's sshd_config (sshd_config(5)) for that version of OpenSSH.
 
-    SetEnv marks whatever a session starts as part of the lab, and gives an ordinary user the sbin folders.
+    SetEnv marks whatever a session starts as part of the lab, gives an ordinary user the sbin folders, and keeps the
+    shell away from the user's own start-up files, which may print something or change the path.
     """
-    exports = " ".join(f"{key}={value}" for key, value in {**layout.environment, "PATH": HOST_PATH}.items())
+    session = {**layout.environment, "PATH": HOST_PATH, "HOME": str(host.root)}
+    exports = " ".join(f"{key}={value}" for key, value in session.items())
     # Probes that hang up early would earn our own address a penalty.
     penalties = "PerSourcePenalties no\n" if openssh >= _PENALTIES_SINCE else ""
     return f"""\
