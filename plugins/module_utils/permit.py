@@ -25,7 +25,7 @@ def evidence_missing(events: Iterable[Event], node: str, attempt: int, required:
     `events` are the deployment's own, oldest first. Release, health and `required` must each have ended well,
     in this attempt, after the last thing that changed the node, and that must have been a Puppet run that ended well.
     """
-    seen = [event for event in events if node in event.nodes]
+    seen = _of_node(events, node)
     changes = [index for index, event in enumerate(seen) if _deploys(event)]
     if not changes or seen[changes[-1]].step is not Step.PUPPET or not seen[changes[-1]].outcome.good:
         return [Step.PUPPET, *_wanted(required)]
@@ -40,7 +40,7 @@ def undo_refused(events: Iterable[Event], node: str) -> str:
 
     `events` are the deployment's own, oldest first, of all attempts.
     """
-    seen = [event for event in events if node in event.nodes]
+    seen = _of_node(events, node)
     joins = [index for index, event in enumerate(seen) if event.step is Step.JOIN and event.outcome.good]
     absent = seen[joins[-1] + 1 :] if joins else seen
     left = next((index for index, event in enumerate(absent) if _leaves(event)), None)
@@ -48,6 +48,21 @@ def undo_refused(events: Iterable[Event], node: str) -> str:
         return f"{node} was not taken out by this deployment"
     touched = next((event for event in absent[left:] if _deploys(event)), None)
     return "" if touched is None else f"{touched.step} ({touched.outcome}) touched {node} at {touched.at} since it left"
+
+
+def _of_node(events: Iterable[Event], node: str) -> list[Event]:
+    """The node's events without the starts whose end is known; a start without one stays: nobody knows what it did."""
+    seen = [event for event in events if node in event.nodes]
+    return [event for index, event in enumerate(seen) if not _ended(event, seen[index + 1 :])]
+
+
+def _ended(event: Event, later: Sequence[Event]) -> bool:
+    if event.outcome is not Outcome.STARTED:
+        return False
+    following = next((other for other in later if other.step is event.step), None)
+    # A refusal may be another call's, so it doesn't tell how this one ended.
+    open_end = (Outcome.STARTED, Outcome.REFUSED)
+    return following is not None and following.attempt == event.attempt and following.outcome not in open_end
 
 
 def _wanted(required: Sequence[Step]) -> list[Step]:
