@@ -1,0 +1,168 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action behind tidegate.delivery.nunit."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
+from ansible_collections.tidegate.delivery.plugins.module_utils.evidence import require_planned
+from ansible_collections.tidegate.delivery.plugins.module_utils.expectation import Expectation, Expected
+from ansible_collections.tidegate.delivery.plugins.module_utils.http_answer import target
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit import (
+    NUnitOutcome,
+    NUnitResult,
+    first_line,
+    run_nunit,
+)
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_box import BoxRun
+from ansible_collections.tidegate.delivery.plugins.module_utils.values import parse_duration
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
+
+_TESTS = "Fix the release, or its tests, and deploy again; the node stays in the maintenance pool"
+_AIM = "Look whether the node is up in the maintenance backend and not in the online one, then run the same again"
+_BOX = "Look at the test box, then run the same again"
+_REMEDIES = {
+    NUnitOutcome.FAILED: _TESTS,
+    NUnitOutcome.TOO_FEW: "Look why tests are missing from the release, or lower min_tests, then run the same again",
+    NUnitOutcome.NO_TESTS: "Look at the assembly in the artifact's tests folder: no test means no proof",
+    NUnitOutcome.NO_RESULTS: "Look at the run's folder on the test box",
+    NUnitOutcome.BROKEN_RESULTS: "Look at the run's folder on the test box, then run the same again",
+    NUnitOutcome.TIMED_OUT: "Look at the test that hangs, or raise the timeout, then run the same again",
+    NUnitOutcome.WRONG_NODE: _AIM,
+    NUnitOutcome.WRONG_RELEASE: "Look at the node's Puppet run and what it serves, then run the same again",
+    NUnitOutcome.REFUSED_ARTIFACT: "Look at the artifact in the repository; the plan says which digest it had",
+    NUnitOutcome.BUSY: "Wait for the other run, or raise queue_timeout, then run the same again",
+    NUnitOutcome.BOX_FAILED: _BOX,
+}
+
+
+class ActionModule(DomainAction):
+    """Arguments → a run on the test box → evidence."""
+
+    EFFECT = True
+    STEP = "nunit"
+    RECORDED = (
+        *("outcome", "msg", "version", "total", "passed", "failed_tests", "inconclusive", "skipped_tests"),
+        *("failing", "duration_s", "results_sha256"),
+    )
+
+    def deadline(self, call: Call) -> float:
+        return _run(call).deadline + 60.0
+
+    def act(self, call: Call) -> dict[str, Any]:
+        args = call.args
+        run, expectation = _run(call), _expectation(args)
+        if call.check:
+            return {"changed": False, "outcome": "not_run", "version": args["version"], "msg": _would(call, run)}
+        _require_planned(call)
+        box = call.nodes([args["box"]])[args["box"]]
+        call.progress(f"testing with {', '.join(run.assemblies)} on {args['box']}")
+        done = run_nunit(box, run, expectation, min_tests=args["min_tests"], allowed_failures=args["allowed_failures"])
+        if done.xml and args.get("save_to"):
+            save(Path(args["save_to"]), done.xml)
+        return _finished(call, run, done)
+
+
+def _require_planned(call: Call) -> None:
+    service = call.args.get("service") or call.ledger.deployment.service
+    require_planned(call.ledger.plan, call.covered[0], service, "nunit", call.args)
+
+
+def _run(call: Call) -> BoxRun:
+    args = call.args
+    node, aim, front_end = call.covered[0], args["aim"], args["url"].rstrip("/")
+    given = {str(name): str(value) for name, value in args["environment"].items()}
+    ours = {
+        "TIDEGATE_URL": front_end,
+        "TIDEGATE_NODE": node,
+        "TIDEGATE_AIM_HEADER": aim["header"],
+        "TIDEGATE_VERSION": args["version"],
+    }
+    return BoxRun(
+        work_dir=args.get("work_dir") or str(call.hostvar(args["box"], "tidegate_test_dir")),
+        artifact_url=args["artifact"]["url"],
+        artifact_sha256=args["artifact"]["sha256"].lower(),
+        assemblies=tuple(args["assemblies"]),
+        runner=tuple(args["runner"]),
+        probe_url=target(front_end + "/" + args["probe"]["path"].lstrip("/")).url,
+        aim_header=aim["header"],
+        served_by=aim["served_by"],
+        node=node,
+        timeout=_seconds(args, "timeout"),
+        queue_timeout=_seconds(args, "queue_timeout"),
+        settings=ours,
+        secrets=given,
+    )
+
+
+def _expectation(args: dict[str, Any]) -> Expectation:
+    probe = args["probe"]
+    digest = probe.get("digest")
+    return Expectation(
+        version=Expected(probe["version"], args["version"]),
+        digest=Expected(digest, args["artifact"]["sha256"]) if digest else None,
+    )
+
+
+def _seconds(args: dict[str, Any], key: str) -> float:
+    try:
+        return parse_duration(args[key])
+    except ValueError as error:
+        raise BadInput(str(error), where=key, remedy="Write it like 30s or 10m") from None
+
+
+def _would(call: Call, run: BoxRun) -> str:
+    return f"would test {run.node} with {', '.join(run.assemblies)} on {call.args['box']}"
+
+
+def _finished(call: Call, run: BoxRun, done: NUnitResult) -> dict[str, Any]:
+    outcome = done.verdict.outcome
+    result = {"changed": False, "outcome": outcome.value, "version": call.args["version"], **_numbers(done)}
+    where = f"{', '.join(run.assemblies)} on {call.args['box']}"
+    told = f"{run.node}: {done.verdict.sentence.rstrip('.')}"
+    if outcome is NUnitOutcome.PASSED:
+        return result | {"msg": told}
+    remedy = _REMEDIES[outcome]
+    if done.report.folder and outcome is not NUnitOutcome.FAILED:
+        remedy = f"{remedy} ({call.args['box']}:{done.report.folder})"
+    failure = {"msg": f"{told} ({where}). {remedy}", "reason": outcome.value, "where": where, "remedy": remedy}
+    return result | failure | {"failed": True}
+
+
+def _numbers(done: NUnitResult) -> dict[str, Any]:
+    if done.report.runner_rc is None:
+        return {}
+    counts, failures = done.verdict.counts, done.verdict.failures
+    told = [{"name": case.name, "outcome": case.outcome.value, "message": case.message} for case in failures]
+    return {
+        "total": counts.total,
+        "passed": counts.passed,
+        "failed_tests": counts.failed,
+        "inconclusive": counts.inconclusive,
+        "skipped_tests": counts.skipped,
+        "failures": told,
+        "failing": [f"{case.name}: {first_line(case)}" for case in failures],
+        "duration_s": round(done.report.runner_seconds, 3),
+        "folder": done.report.folder,
+        **({"results_sha256": hashlib.sha256(done.xml).hexdigest()} if done.xml else {}),
+    }
+
+
+def save(path: Path, data: bytes) -> None:
+    """Write under a temporary name beside `path`, then rename. Raises BadInput when that is not possible."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".tidegate.")
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        Path(name).replace(path)
+    except OSError as error:
+        raise BadInput(f"can't save the results: {error}", where=str(path), remedy="Check the folder") from None

@@ -1,0 +1,271 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of tidegate.delivery.health_check; its action does the work."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: health_check
+short_description: Prove that a node serves the right release and is healthy and warm
+version_added: 0.1.0
+description:
+  - Asks a URL of the node from the controller until O(in_a_row) answers in a row are as expected, then, if asked to, warms the node up.
+  - Every answer comes over a TCP connection of its own. No proxy from the environment is used and a redirect is not followed; it is an answer with its own status.
+  - The row begins anew with every answer that differs, and when RV(pid) or RV(started) change, since the process was restarted then.
+  - An answer's body may have 1 MiB. What never answers, or answers byte by byte, is given up at O(request_timeout).
+  - No connection to the node by Ansible is needed.
+options:
+  url:
+    description: The URL to ask with GET. Credentials belong into O(headers).
+    type: str
+    required: true
+  status:
+    description: The status codes that are good.
+    type: list
+    elements: int
+    default: [200]
+  version:
+    description: The version that the node must tell in its JSON answer.
+    type: dict
+    suboptions:
+      path:
+        description: The one place in the JSON document, such as V($.version), V($.items[0]) or V($["a b"]).
+        type: str
+        required: true
+      value:
+        description: The value expected there.
+        type: str
+        required: true
+  digest:
+    description: The artifact's SHA-256 that the node must tell. Case and a leading V(sha256:) make no difference.
+    type: dict
+    suboptions:
+      path:
+        description: The one place in the JSON document, such as V($.version), V($.items[0]) or V($["a b"]).
+        type: str
+        required: true
+      value:
+        description: The value expected there.
+        type: str
+        required: true
+  started:
+    description: The process must have started later than this, by the node's own clock.
+    type: dict
+    suboptions:
+      path:
+        description: Where the answer tells the start, as ISO 8601 with a time zone or as a Unix time in seconds or milliseconds.
+        type: str
+        default: $.started
+      after:
+        description: An ISO 8601 time with a time zone, or a Unix time.
+        type: str
+        required: true
+  pid:
+    description: Where the answer tells the process id; not being told is no failure.
+    type: str
+    default: $.pid
+  expect:
+    description: Further places in the JSON answer and what must stand there. Types count, so V(true) is not V(1).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: The one place in the JSON document.
+        type: str
+        required: true
+      value:
+        description: The value expected there.
+        type: raw
+        required: true
+  in_a_row:
+    description: How many good answers in a row make the node healthy.
+    type: int
+    default: 3
+  interval:
+    description: The time from one request's start to the next one's.
+    type: str
+    default: 500ms
+  timeout:
+    description: The deadline of the whole check, warm-up not included.
+    type: str
+    default: 2m
+  request_timeout:
+    description: The deadline of one request, from the name look-up to the body's last byte.
+    type: str
+    default: 5s
+  headers:
+    description: Request headers. Their values are never shown or recorded.
+    type: dict
+    default: {}
+  ca_file:
+    description: A PEM file on the controller with the authorities that may have signed the node's certificate.
+    type: path
+  validate_certs:
+    description: Whether the certificate of an https URL is checked.
+    type: bool
+    default: true
+  warmup:
+    description: After the check, send rounds of requests until the latency is down.
+    type: dict
+    suboptions:
+      urls:
+        description: What to ask. A path is taken relative to O(url).
+        type: list
+        elements: str
+        required: true
+      until:
+        description:
+          - The limits, by V(p50), V(p90), V(p95), V(p99) or V(max). Each URL of a round must be within them, and every answer be good.
+        type: dict
+        required: true
+      batch:
+        description: Requests in a round, spread evenly over the URLs.
+        type: int
+        default: 20
+      concurrency:
+        description: Requests under way at once.
+        type: int
+        default: 4
+      timeout:
+        description: The deadline of the warm-up.
+        type: str
+        default: 1m
+  step:
+    description:
+      - What this check is evidence for. V(release) needs O(version), and V(warmup) needs O(warmup).
+      - With O(deployment), the check must be the one that the deployment's plan has for this node; an easier one is refused.
+    type: str
+    choices: [release, health, warmup]
+    default: health
+  service:
+    description: The service that the check is about, if it is not the deployment's own but one that moves with it.
+    type: str
+  node:
+    description: The inventory host that the URL belongs to, if it is not the task's host.
+    type: str
+  deployment:
+    description: The id of the open deployment in whose record the evidence is written, as M(tidegate.delivery.plan) returned it.
+    type: str
+attributes:
+  check_mode:
+    description: Whether the module can tell what it would do without doing it.
+    support: full
+    details: The check only reads, so it runs in check mode as well; nothing is recorded then.
+  diff_mode:
+    description: Whether the module shows what it changes.
+    support: none
+  platform:
+    description: What the target must be.
+    support: full
+    platforms: any
+    details: Runs on the controller.
+seealso:
+  - module: tidegate.delivery.nunit
+author:
+  - The Tidegate maintainers
+"""
+
+EXAMPLES = r"""
+- name: The node serves the release that was deployed, from a process started since
+  tidegate.delivery.health_check:
+    deployment: "{{ tidegate_deployment }}"
+    step: release
+    url: "http://{{ tidegate_address }}:8080/health"
+    version: {path: $.version, value: 1.1.0}
+    digest: {path: $.digest, value: "{{ tidegate_digest }}"}
+    started: {path: $.started, after: "2026-01-31T12:00:00Z"}
+    in_a_row: 1
+    timeout: 1m
+
+- name: It is healthy three times in a row
+  tidegate.delivery.health_check:
+    deployment: "{{ tidegate_deployment }}"
+    url: "http://{{ tidegate_address }}:8080/health"
+    expect:
+      - {path: $.status, value: ok}
+      - {path: $.components.database, value: ok}
+
+- name: It is warm
+  tidegate.delivery.health_check:
+    deployment: "{{ tidegate_deployment }}"
+    step: warmup
+    url: "http://{{ tidegate_address }}:8080/health"
+    in_a_row: 1
+    warmup:
+      urls: [/quotes]
+      until: {p95: 200ms}
+"""
+
+RETURN = r"""
+outcome:
+  description:
+    - V(healthy), or why not.
+    - V(wrong_release), it serves another version or digest.
+    - V(not_started_since), the process is older than it may be.
+    - V(unhealthy), the last answers differ in something else.
+    - V(deadline), it never answered in time, or the time was too short for the row.
+    - V(cold), the warm-up did not bring the latency down in time.
+  returned: always
+  type: str
+  sample: wrong_release
+msg:
+  description: What the answers showed; after a failure also where, and what to do next.
+  returned: always
+  type: str
+  sample: >-
+    n1: it serves another release: not 3 good answers in a row (4 answers in 2s, 0 of them good).
+    Last: 12:00:03Z status 200 after 3ms '{"version": "1.0.0"}': serves version 1.0.0, expected 1.1.0 (http://127.20.1.1:8080/health).
+    Look at the Puppet run's report and for a process of the old release on the node, then run the same deployment again
+url:
+  description: What was asked.
+  returned: always
+  type: str
+  sample: http://127.20.1.1:8080/health
+version:
+  description: The version as read back.
+  returned: when told
+  type: str
+  sample: 1.1.0
+digest:
+  description: The artifact's digest as read back.
+  returned: when told
+  type: str
+  sample: 3f5a…
+started:
+  description: The process's start as read back.
+  returned: when told
+  type: str
+  sample: "2026-01-31T12:00:01.5Z"
+pid:
+  description: The process id as read back.
+  returned: when told
+  type: str
+  sample: "4711"
+answers:
+  description: How many answers were judged.
+  returned: always
+  type: int
+  sample: 3
+seconds:
+  description: How long the check took, without the warm-up.
+  returned: always
+  type: float
+  sample: 1.01
+warmup_requests:
+  description: How many requests the warm-up sent.
+  returned: with O(warmup)
+  type: int
+  sample: 60
+warmup_rounds:
+  description: How many rounds the warm-up took.
+  returned: with O(warmup)
+  type: int
+  sample: 3
+warmup_ms:
+  description: The last round's latency by measure, in milliseconds.
+  returned: with O(warmup)
+  type: dict
+  sample: {p95: 41.5}
+"""

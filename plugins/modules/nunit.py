@@ -1,0 +1,251 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of tidegate.delivery.nunit; its action does the work."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: nunit
+short_description: Test one node of the maintenance pool with NUnit on a test box
+version_added: 0.1.0
+description:
+  - Fetches the release's artifact onto a test box, verifies its SHA-256, and runs the NUnit assemblies of its V(tests/) folder against the maintenance front end, aimed at one node.
+  - Before and after the tests the front end is asked who answers. Unless that is the aimed node with the expected release, both times, the run is no evidence.
+  - The verdict comes from the test cases alone, not from the runner's exit code or the totals that the results file states. Ignored cases count for nothing, inconclusive ones as not passed.
+  - The tests find V(TIDEGATE_URL), V(TIDEGATE_NODE), V(TIDEGATE_AIM_HEADER) and V(TIDEGATE_VERSION) in their environment.
+  - The box runs one test at a time; others wait in its queue. Each run has a fresh folder; the last five are kept. At the time limit the runner and all its children are ended.
+options:
+  deployment:
+    description: The id of the open deployment that permits this effect, as M(tidegate.delivery.plan) returned it.
+    type: str
+    required: true
+  service:
+    description: The service that is tested, if it is not the deployment's own but one that moves with it.
+    type: str
+  box:
+    description: The inventory host that runs the tests. It needs curl, tar, flock, coreutils, awk and the runner.
+    type: str
+    required: true
+  node:
+    description: The node to aim at, by its name in the load balancer. By default the task's host.
+    type: str
+  url:
+    description: The base URL of the maintenance front end, as the test box reaches it.
+    type: str
+    required: true
+  aim:
+    description: How one node of the maintenance pool is reached.
+    type: dict
+    default: {}
+    suboptions:
+      by:
+        description: By a request header.
+        type: str
+        choices: [header]
+        default: header
+      header:
+        description: The request header that names the node.
+        type: str
+        default: X-Tidegate-Node
+      served_by:
+        description: The response header in which the load balancer names the node that answered.
+        type: str
+        default: X-Served-By
+  probe:
+    description: What is asked before and after the tests.
+    type: dict
+    default: {}
+    suboptions:
+      path:
+        description: The path below O(url).
+        type: str
+        default: /health
+      version:
+        description: Where its JSON answer tells the version.
+        type: str
+        default: $.version
+      digest:
+        description: Where its JSON answer tells the artifact's digest, which is then compared with O(artifact.sha256).
+        type: str
+  artifact:
+    description: The release's artifact, a tar file.
+    type: dict
+    required: true
+    suboptions:
+      url:
+        description: Where the box fetches it.
+        type: str
+        required: true
+      sha256:
+        description: Its SHA-256 in hexadecimal digits.
+        type: str
+        required: true
+  assemblies:
+    description: The test assemblies' file names in the artifact's V(tests/) folder. Of several, each must run at least one test.
+    type: list
+    elements: str
+    required: true
+  version:
+    description: The version that the node must serve; the tests get it as V(TIDEGATE_VERSION).
+    type: str
+    required: true
+  min_tests:
+    description: How many tests must at least have passed or failed.
+    type: int
+    default: 1
+  allowed_failures:
+    description: How many tests may at most not pass, inconclusive ones included.
+    type: int
+    default: 0
+  timeout:
+    description: The deadline of the test run itself.
+    type: str
+    default: 10m
+  queue_timeout:
+    description: The deadline of waiting for the box to be free.
+    type: str
+    default: 30m
+  environment:
+    description:
+      - More variables for the tests. They reach the box through standard input.
+      - Values of four and more characters are blotted out of messages and results, should a test print them.
+    type: dict
+    default: {}
+  runner:
+    description:
+      - The runner's command line, without the assemblies.
+      - V({results}) in it stands for the results file's name. Without it, V(-nologo) and V(-xml:) are added, as NUnit 2 takes them.
+    type: list
+    elements: str
+    default: [nunit-console]
+  work_dir:
+    description: The folder on the box for the runs. By default the box's variable V(tidegate_test_dir).
+    type: str
+  save_to:
+    description: A file on the controller for the results as NUnit wrote them, in XML, with O(environment) values blotted out.
+    type: path
+attributes:
+  check_mode:
+    description: Whether the module can tell what it would do without doing it.
+    support: partial
+    details: Options are checked, nothing is run on the box, and RV(outcome) is V(not_run).
+  diff_mode:
+    description: Whether the module shows what it changes.
+    support: none
+  platform:
+    description: What the target must be.
+    support: full
+    platforms: posix
+    details: The test box is reached over ssh; the node only through the load balancer.
+seealso:
+  - module: tidegate.delivery.health_check
+author:
+  - The Tidegate maintainers
+"""
+
+EXAMPLES = r"""
+- name: The node passes its smoke tests in the maintenance pool
+  tidegate.delivery.nunit:
+    deployment: "{{ tidegate_deployment }}"
+    box: testbox
+    url: http://127.20.0.1:8090
+    artifact:
+      url: http://127.20.0.30:8081/tradeapi/1.1.0/tradeapi-1.1.0.tar.gz
+      sha256: "{{ tidegate_digest }}"
+    assemblies: [TradeApi.Smoke.dll]
+    version: 1.1.0
+    min_tests: 5
+    save_to: "{{ playbook_dir }}/../build/nunit/{{ inventory_hostname }}.xml"
+
+- name: The same with NUnit 3 and a password for the tests
+  tidegate.delivery.nunit:
+    deployment: "{{ tidegate_deployment }}"
+    box: testbox
+    url: http://127.20.0.1:8090
+    artifact:
+      url: http://127.20.0.30:8081/tradeapi/1.1.0/tradeapi-1.1.0.tar.gz
+      sha256: "{{ tidegate_digest }}"
+    assemblies: [TradeApi.Smoke.dll]
+    version: 1.1.0
+    runner: [nunit3-console, --noheader, "--result={results}"]
+    environment:
+      TRADE_PASSWORD: "{{ vault_trade_password }}"
+  no_log: true
+"""
+
+RETURN = r"""
+outcome:
+  description:
+    - V(passed) alone is evidence. V(failed), V(too_few) and V(no_tests) are the gate's other verdicts.
+    - V(wrong_node), another node answered the probe, or none; V(wrong_release), the aimed node answered with another release.
+    - V(timed_out), V(no_results) or V(broken_results), the run came to no judgeable end.
+    - V(refused_artifact), V(busy) or V(box_failed), it did not come to a run. V(not_run) in check mode.
+  returned: always
+  type: str
+  sample: failed
+msg:
+  description: What happened; the tests that did not pass with the first lines of their messages; what to do next.
+  returned: always
+  type: str
+  sample: >-
+    n1: of 6 tests 5 passed, 1 failed, 0 may fail. TradeApi.Smoke.Quotes.HasAPrice: Expected: 12 But was: 0
+    (TradeApi.Smoke.dll on testbox). Fix the release, or the tests, and deploy again; the node stays in the maintenance pool
+total:
+  description: How many cases the results hold.
+  returned: when run
+  type: int
+  sample: 6
+passed:
+  description: How many passed.
+  returned: when run
+  type: int
+  sample: 5
+failed_tests:
+  description: How many failed, threw or could not be run.
+  returned: when run
+  type: int
+  sample: 1
+inconclusive:
+  description: How many came to no conclusion.
+  returned: when run
+  type: int
+  sample: 0
+skipped_tests:
+  description: How many were ignored.
+  returned: when run
+  type: int
+  sample: 0
+failures:
+  description: The cases that did not pass, at most 20.
+  returned: when run
+  type: list
+  elements: dict
+  sample: [{name: TradeApi.Smoke.Quotes.HasAPrice, outcome: failed, message: "Expected: 12 But was: 0"}]
+failing:
+  description: The same as one line each, as the ledger has them.
+  returned: when run
+  type: list
+  elements: str
+  sample: ["TradeApi.Smoke.Quotes.HasAPrice: Expected: 12 But was: 0"]
+duration_s:
+  description: How long the tests ran, in seconds.
+  returned: when run
+  type: float
+  sample: 1.7
+results_sha256:
+  description: The SHA-256 of the results file, as O(save_to) has it.
+  returned: when there is one
+  type: str
+  sample: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+folder:
+  description: The run's folder on the box.
+  returned: when run
+  type: str
+  sample: /srv/tidegate/tests/runs/20260131T120000.Xy12ab
+version:
+  description: The version that was expected, and for V(passed) proved by the probes.
+  returned: always
+  type: str
+  sample: 1.1.0
+"""
