@@ -179,7 +179,7 @@ def _mcs(output: Path, sources: list[Path], options: list[str]) -> bytes:
     except subprocess.TimeoutExpired as problem:
         raise DomainError(f"mcs did not end within {COMPILE_TIMEOUT_S:.0f} s", where=output.name) from problem
     if done.returncode != 0:
-        raise DomainError(f"mcs refused the sources: {done.stdout.strip()[:2000]}", where=output.name)
+        raise DomainError(f"mcs refused the sources: {(done.stderr + done.stdout).strip()[:2000]}", where=output.name)
     return output.read_bytes()
 
 
