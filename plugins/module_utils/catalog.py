@@ -26,7 +26,7 @@ class _StrictLoader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()
         for key_node, _value in node.value:
-            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            key = self.construct_object(key_node, deep=True)
             if not isinstance(key, str):
                 hint = "; YAML 1.1 reads on, off, yes and no as true and false" if isinstance(key, bool) else ""
                 raise yaml.constructor.ConstructorError(

@@ -63,9 +63,11 @@ class DomainAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         if self.EFFECT and not call.check:
             call.require_permit(self.deadline(call), self.step(call))
             call.record(self.step(call), "started")
-        outcome = plain(self.act(call))
-        self._record_end(call, outcome)
-        return dict(outcome)
+        outcome = dict(plain(self.act(call)))
+        # Some record their end themselves, in one transaction with what they change.
+        if not outcome.pop("recorded", False):
+            self._record_end(call, outcome)
+        return outcome
 
     def _record_end(self, call: Call | None, outcome: dict[str, Any]) -> None:
         if call is None or call.check or not call.deployment_id:

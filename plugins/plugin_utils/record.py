@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -123,6 +124,15 @@ class Record:
         lease = self.lease()
         self.locks.check(lease.names, lease.fence, self._id)
         self.locks.renew(lease, doing, deadline_s + LEASE_GRACE)
+
+    def unlock(self, names: Sequence[str]) -> None:
+        """Give some of our locks back before the deployment ends."""
+        lease = self.lease()
+        self.locks.release(replace(lease, names=tuple(sorted(set(names) & set(lease.names)))))
+
+    def release_ours(self) -> None:
+        """Give back what our own controller holds of this deployment; another run of it keeps its locks."""
+        self.locks.release_all(self._id, process=this_process(controller_pid()))
 
     # Evidence
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.capacity import usable
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DomainError
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import VARIABLES, AdminAccess, Runtime
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState, ServerRow
 from ansible_collections.tidegate.delivery.plugins.module_utils.health import NotRead, read_release
 from ansible_collections.tidegate.delivery.plugins.module_utils.history import History
@@ -21,6 +20,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze im
 from ansible_collections.tidegate.delivery.plugins.module_utils.service import Service, fill
 from ansible_collections.tidegate.delivery.plugins.module_utils.waves import PoolView
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.proof import load_balancer_reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +37,8 @@ def read_load_balancers(call: Call, placement: Placement) -> dict[str, LoadBalan
     """Every load balancer of the site, all at once; one that doesn't answer is an error in its place."""
     moves = placement.moves(placement.nodes)
     backends = [name for move in moves for name in (move.pool.online, move.pool.maintenance)]
-
-    def read(host: str) -> LoadBalancerState:
-        access = AdminAccess.from_hostvars(host, {name: call.hostvar(host, name, "") for name in VARIABLES})
-        return Runtime(call.nodes([host])[host], access).read(backends)
-
     call.nodes(placement.load_balancers)
-    return call.in_parallel(read, placement.load_balancers)
+    return call.in_parallel(load_balancer_reader(call, backends), placement.load_balancers)
 
 
 def read_nodes(call: Call, placement: Placement) -> dict[str, Look]:
@@ -71,7 +66,7 @@ def _look(call: Call, placement: Placement, host: str) -> Look:
         if isinstance(release, NotRead):
             served[service.name], problems[service.name] = Served(), str(release)
         else:
-            served[service.name] = Served(release.version, release.digest or "")
+            served[service.name] = Served(str(release.version), release.digest or "")
     try:
         freeze = frozen_by_stranger(call.nodes([host])[host], call.hostvar(host, "tidegate_puppet_confdir", ""))
     except DomainError as error:

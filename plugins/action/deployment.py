@@ -1,0 +1,171 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action behind tidegate.delivery.deployment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.hold import next_commands, why_held
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Kind, State
+from ansible_collections.tidegate.delivery.plugins.module_utils.lock import node_lock
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.proof import require_online
+
+_LEASE = 300.0
+_STEPS = {"wave": Step.WAVE, "joined": Step.WAVE, "held": Step.HOLD, "left": Step.POOL, "closed": Step.CLOSE}
+
+
+class ActionModule(DomainAction):
+    """Arguments → the ledger's record, or a refusal."""
+
+    # Locks and permit are looked at below: `held` must work when they are gone.
+    EFFECT: ClassVar[bool] = False
+    RECORDED: ClassVar[tuple[str, ...]] = ("outcome", "msg", "reason")
+
+    def step(self, call: Call) -> str:
+        return str(_STEPS[call.args["state"]])
+
+    def act(self, call: Call) -> dict[str, Any]:
+        if call.check:
+            return {"changed": False, "msg": "nothing is recorded in check mode", "outcome": call.args["state"]}
+        return _STATES[call.args["state"]](call)
+
+
+def _begin(call: Call) -> dict[str, Any]:
+    record, number = call.ledger, _number(call)
+    planned = _planned(call, number)
+    nodes = sorted(call.args["nodes"])
+    record.require_permit(nodes, _LEASE, f"wave {number}")
+    missing = [wave for wave in range(1, number) if wave not in _joined(call)]
+    if missing:
+        raise Refused(
+            f"wave {number} may not begin: wave {missing[0]} has not joined in this attempt",
+            where=call.deployment_id,
+            remedy="Run the playbook from its beginning",
+        )
+    if nodes != sorted(planned):
+        raise Refused(
+            f"wave {number} is planned as {', '.join(sorted(planned))}, but Ansible brings {', '.join(nodes)}",
+            where=call.deployment_id,
+            remedy='Run without --limit; leave nodes out with -e \'{"exclude": ["n5"]}\'',
+        )
+    names = sorted(node_lock(record.environment, node) for node in nodes)
+    record.locks.acquire(names, record.holder(doing=f"wave {number}"), _LEASE)
+    return {"changed": False, "outcome": "begun", "msg": f"wave {number} begins: {', '.join(nodes)}"}
+
+
+def _confirm(call: Call) -> dict[str, Any]:
+    record, number, nodes = call.ledger, _number(call), list(call.args["nodes"])
+    record.require_permit(nodes, _LEASE, f"confirming wave {number}")
+    wave = next(each for each in record.plan["waves"] if each["number"] == number)
+    require_online(call, wave, record.plan["nodes"])
+    deployment = record.deployment
+    msg = f"wave {number} is online on {deployment.version}: {', '.join(nodes)}"
+    told = {"msg": msg, "outcome": "joined", "version": deployment.version, "digest": deployment.digest}
+    call.record(Step.WAVE, Outcome.OK, nodes, told)
+    _unlock_nodes(call, nodes)
+    return {"changed": False, "outcome": "joined", "msg": msg, "recorded": True}
+
+
+def _unlock_nodes(call: Call, nodes: Sequence[str]) -> None:
+    record = call.ledger
+    record.unlock([node_lock(record.environment, node) for node in nodes])
+
+
+def _hold(call: Call) -> dict[str, Any]:
+    record = call.ledger
+    deployment, nodes = record.deployment, list(call.args["nodes"])
+    why = why_held(record.events(), deployment.attempt)
+    msg = f"{why.message} {next_commands(deployment, nodes)}"
+    if not deployment.state.final:
+        event = record.event(Step.HOLD, Outcome.HELD, nodes, {"msg": msg, "step": why.step, "cause": why.message})
+        record.ledger.update_state(deployment.id, State.HELD, event)
+    record.release_ours()
+    return {"changed": False, "outcome": "held", "msg": msg, "recorded": True}
+
+
+def _left(call: Call) -> dict[str, Any]:
+    record = call.ledger
+    deployment, nodes = record.deployment, list(call.args["nodes"])
+    msg = (
+        f"{', '.join(nodes)} is in the maintenance pool; bring it back with {_pool_command(deployment.service, nodes)}"
+    )
+    call.record(Step.POOL, Outcome.OK, nodes, {"msg": msg, "outcome": "left"})
+    record.release_ours()
+    return {"changed": False, "outcome": "left", "msg": msg, "recorded": True}
+
+
+def _close(call: Call) -> dict[str, Any]:
+    record = call.ledger
+    deployment = record.deployment
+    record.require_permit((), _LEASE, "closing")
+    missing = [] if deployment.kind is Kind.HAND else [n for n in _numbers(call) if n not in _joined(call)]
+    if missing:
+        raise Refused(
+            f"wave {missing[0]} has not joined in this attempt",
+            where=deployment.id,
+            remedy="Run the playbook again: it continues where it stopped",
+        )
+    msg = _closing(call)
+    record.ledger.update_state(deployment.id, State.DONE, record.event(Step.CLOSE, Outcome.OK, (), {"msg": msg}))
+    record.release_ours()
+    return {"changed": True, "outcome": "closed", "msg": msg, "recorded": True}
+
+
+def _closing(call: Call) -> str:
+    deployment = call.ledger.deployment
+    if deployment.kind is Kind.HAND:
+        return f"{', '.join(deployment.nodes)} is online again"
+    how = "rolled back to" if deployment.kind is Kind.ROLLBACK else "is at"
+    skipped = call.ledger.plan.get("skipped", {})
+    rest = f"; skipped: {', '.join(f'{node} ({why})' for node, why in skipped.items())}" if skipped else ""
+    return f"{deployment.service} in {deployment.environment} {how} {deployment.version}{rest}"
+
+
+def _pool_command(service: str, nodes: Sequence[str]) -> str:
+    return f"ansible-playbook playbooks/pool.yml -e service={service} -e node={nodes[0]} -e state=online"
+
+
+def _number(call: Call) -> int:
+    number = call.args.get("wave")
+    if number is None:
+        raise BadInput("no wave was named", where="wave", remedy="Give the wave's number")
+    return int(number)
+
+
+def _numbers(call: Call) -> list[int]:
+    return [wave["number"] for wave in call.ledger.plan["waves"]]
+
+
+def _planned(call: Call, number: int) -> list[str]:
+    for wave in call.ledger.plan["waves"]:
+        if wave["number"] == number:
+            return list(wave["nodes"])
+    raise Refused(f"there is no wave {number} in the plan", where=call.deployment_id, remedy="Plan again")
+
+
+def _joined(call: Call) -> set[int]:
+    attempt = call.ledger.deployment.attempt
+    return {
+        int(event.wave) for event in call.ledger.events() if _is_confirmed(event, attempt) and event.wave is not None
+    }
+
+
+def _is_confirmed(event: Event, attempt: int) -> bool:
+    confirmed = event.step is Step.WAVE and event.details.get("outcome") == "joined"
+    return confirmed and event.attempt == attempt and event.outcome.good
+
+
+_STATES: dict[str, Callable[[Call], dict[str, Any]]] = {
+    "wave": _begin,
+    "joined": _confirm,
+    "held": _hold,
+    "left": _left,
+    "closed": _close,
+}

@@ -1,0 +1,58 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Why a wave is held, and what to run next: told from the ledger, not from Ansible's host lists."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind
+
+_BAD = (Outcome.FAILED, Outcome.REFUSED, Outcome.UNREACHABLE)
+_MOST_TOLD = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """The step that stopped a wave, and every node's message about it."""
+
+    step: str
+    message: str
+
+
+def why_held(events: Sequence[Event], attempt: int) -> Cause:
+    """The first step of this attempt that went wrong, with the messages of all nodes on which it did."""
+    bad = [
+        event for event in events if event.attempt == attempt and event.outcome in _BAD and event.step is not Step.THAW
+    ]
+    if not bad:
+        return Cause("", "A task outside of Tidegate's own failed; its message is above.")
+    first = bad[0].step
+    told = [_sentence(event) for event in bad if event.step is first]
+    more = f" (and {len(told) - _MOST_TOLD} more)" if len(told) > _MOST_TOLD else ""
+    return Cause(str(first), " ".join(dict.fromkeys(told[:_MOST_TOLD])) + more)
+
+
+def _sentence(event: Event) -> str:
+    message = str(event.details.get("msg") or event.outcome)
+    # A message about one node may name it already; one about a wave names what it concerns itself.
+    named = "" if len(event.nodes) != 1 or event.nodes[0] in message else f"{event.nodes[0]}: "
+    return f"{named}{event.step} {event.outcome}: {message}"
+
+
+def next_commands(deployment: Deployment, nodes: Sequence[str]) -> str:
+    """What is where now and the commands that lead on."""
+    playbook = "ansible-playbook -i INVENTORY playbooks"
+    if deployment.kind is Kind.HAND:
+        return (
+            f"The move of {', '.join(nodes)} is not finished; its place is in playbooks/status.yml. Run the same again, "
+            f"or {playbook}/pool.yml -e service={deployment.service} -e node={nodes[0]} -e state=online"
+        )
+    again = f"{playbook}/deploy.yml -e service={deployment.service} -e version={deployment.version}"
+    back = f"{playbook}/rollback.yml -e service={deployment.service}"
+    retry = back if deployment.kind is Kind.ROLLBACK else again
+    ways = f"Try again: {retry}" if deployment.kind is Kind.ROLLBACK else f"Go back: {back} — or try again: {again}"
+    return f"{deployment.service} {deployment.version} is held; the wave was {', '.join(nodes)}. {ways}"

@@ -1,0 +1,45 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan as people read it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.plan import Fate, NodePlan, Plan, SiteView
+
+
+def summary(service: str, version: str, environment: str, plan: Plan) -> str:
+    """`tradeapi 1.1.0 to lab: 6 nodes in 4 waves (1, 1, 2, 2)`, and what stays as it is."""
+    moving, done, skipped = (len(plan.of(fate)) for fate in (Fate.MOVE, Fate.DONE, Fate.SKIP))
+    sizes = ", ".join(str(len(wave.nodes)) for wave in plan.waves)
+    what = f"{_count(moving, 'node')} in {_count(len(plan.waves), 'wave')} ({sizes})" if moving else "nothing to do"
+    rest = [f"{done} done already" if done else "", f"{skipped} skipped" if skipped else ""]
+    return f"{service} {version} to {environment}: " + ", ".join([what, *filter(None, rest)])
+
+
+def plan_table(plan: Plan, sites: Sequence[SiteView]) -> list[str]:
+    """A line a node, a line a wave, a line a pool."""
+    standing = {node.name: str(node.standing) for site in sites for node in site.nodes}
+    waves = {name: number for number, wave in enumerate(plan.waves, 1) for name in wave.nodes}
+    lines = [_node_line(node, standing[node.name], waves.get(node.name)) for node in plan.nodes]
+    for number, wave in enumerate(plan.waves, 1):
+        limit = f"; {wave.asked} asked for, but {wave.limited_by}" if wave.limited_by else ""
+        lines.append(f"wave {number} ({wave.site}): {', '.join(wave.nodes)}{limit}")
+    for pool in plan.capacity:
+        lines.append(
+            f"{pool.pool} on {pool.load_balancer}: {len(pool.usable)} of {pool.configured} usable, "
+            f"at least {pool.floor} stay (min_online {pool.min_online})"
+        )
+    return lines
+
+
+def _node_line(node: NodePlan, standing: str, wave: int | None) -> str:
+    way = f"{node.version_from} -> {node.version_to}"
+    fate = {Fate.MOVE: f"wave {wave}", Fate.DONE: "done", Fate.SKIP: "skipped"}[node.fate]
+    return f"{node.name:<12} {standing:<9} {way:<20} {fate}{': ' + node.why if node.why else ''}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

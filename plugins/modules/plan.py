@@ -1,0 +1,119 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of tidegate.delivery.plan; its action does the work."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: plan
+short_description: Decide what happens to each node, take the lock and open the deployment
+version_added: 0.1.0
+description:
+  - Reads and validates the service descriptors, asks every load balancer and every node of the service, and decides each node's fate and the waves.
+  - Takes the service's lock and opens the deployment in the ledger, or the next attempt of the open one. Every effect that follows needs both.
+  - When something speaks against it (unknown service or version, malformed descriptor, a floor that can't be kept, a node missing in a pool,
+    a node or load balancer that doesn't answer, somebody else's lock), it fails, says where and what to do, and has touched nothing.
+  - In check mode it shows the same plan, takes no lock and opens nothing.
+options:
+  intent:
+    description:
+      - V(deploy) brings O(version) to all nodes, V(rollback) the release that was served before the open or else the last deployment.
+      - V(leave) and V(join) move one O(node) by hand.
+    type: str
+    choices: [deploy, rollback, leave, join]
+    default: deploy
+  service:
+    description: The service's name, which is its descriptor's file name in C(tidegate_services).
+    type: str
+    required: true
+  version:
+    description: The version to deploy. Needed with O(intent=deploy).
+    type: str
+  node:
+    description: The node to move. Needed with O(intent=leave) and O(intent=join).
+    type: str
+  exclude:
+    description: Nodes that stay as they are. They are pinned to what they serve.
+    type: list
+    elements: str
+    default: []
+attributes:
+  check_mode:
+    description: Can run in check_mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
+    support: none
+  platform:
+    description: Target OS/families that can be operated against.
+    support: full
+    platforms: posix
+notes:
+  - Runs on the controller and needs the pipeline there (C(pip install tidegate)).
+  - Uses the inventory variables C(tidegate_environment), C(tidegate_ledger), C(tidegate_services), C(tidegate_artifacts) and C(tidegate_address).
+seealso:
+  - module: tidegate.delivery.deployment
+  - module: tidegate.delivery.service_info
+author:
+  - The Tidegate contributors (@tidegate)
+"""
+
+EXAMPLES = r"""
+- name: Show what a deployment would do, and change nothing
+  tidegate.delivery.plan:
+    service: tradeapi
+    version: 1.1.0
+  check_mode: true
+
+- name: Plan and open a deployment, leaving a broken node out
+  tidegate.delivery.plan:
+    service: tradeapi
+    version: 1.1.0
+    exclude: [n5]
+
+- name: Plan the way back to the release before
+  tidegate.delivery.plan:
+    intent: rollback
+    service: tradeapi
+"""
+
+RETURN = r"""
+msg:
+  description: The plan in a few words.
+  type: str
+  returned: always
+  sample: "tradeapi 1.1.0 to lab: 6 nodes in 4 waves (1, 1, 2, 2)"
+table:
+  description: The plan as people read it, line by line.
+  type: list
+  elements: str
+  returned: success
+  sample:
+    - "n1  online  1.0.0 -> 1.1.0  wave 1"
+ansible_facts:
+  description: What the plays and roles take.
+  type: dict
+  returned: success
+  contains:
+    tidegate_plan:
+      description:
+        - RV(ansible_facts.tidegate_plan.deployment) is empty when there is nothing to do and in check mode; then C(order) and C(sizes) are empty too.
+      type: dict
+      contains:
+        deployment:
+          description: The id of the open deployment.
+          type: str
+        order:
+          description: The nodes in the order of the waves.
+          type: list
+          elements: str
+        sizes:
+          description: The waves' sizes, for C(serial).
+          type: list
+          elements: int
+        waves:
+          description: Number, site, nodes, load balancers and pools of each wave.
+          type: list
+          elements: dict
+"""

@@ -1,0 +1,185 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan as the playbook's roles take it: every URL, share and time filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.artifact import Artifact, find_artifact
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
+from ansible_collections.tidegate.delivery.plugins.module_utils.placement import Placement, hosts_of
+from ansible_collections.tidegate.delivery.plugins.module_utils.plan import Fate, Plan, PlannedWave, Served
+from ansible_collections.tidegate.delivery.plugins.module_utils.service import NUnit, Service, fill
+from ansible_collections.tidegate.delivery.plugins.module_utils.values import format_duration
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.survey import Look, node_url, release_question
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The release that the service's nodes shall serve."""
+
+    version: str
+    digest: str
+    artifact: Artifact
+
+    @property
+    def served(self) -> Served:
+        """What a node must tell when it serves this release."""
+        return Served(self.version, self.digest)
+
+
+def artifact_of(call: Call, service: Service, version: str) -> Artifact:
+    """The artifact of a release. Raises BadInput when there is no such version."""
+    repository = str(call.hostvar(call.host, "tidegate_artifacts", ""))
+    environment = str(call.hostvar(call.host, "tidegate_environment"))
+    url = fill(
+        service.artifact.url, artifacts=repository, service=service.name, version=version, environment=environment
+    )
+    return find_artifact(service.name, version, url)
+
+
+def wave_facts(plan: Plan, placements: Mapping[str, Placement]) -> list[dict[str, Any]]:
+    """The waves with the pools that move in each."""
+    return [_wave(number, wave, placements[wave.site]) for number, wave in enumerate(plan.waves, 1)]
+
+
+def _wave(number: int, wave: PlannedWave, placement: Placement) -> dict[str, Any]:
+    return {
+        "number": number,
+        "site": wave.site,
+        "nodes": list(wave.nodes),
+        "load_balancers": list(wave.load_balancers),
+        "asked": wave.asked,
+        "limited_by": wave.limited_by,
+        "pools": [
+            {
+                "online": move.pool.online,
+                "maintenance": move.pool.maintenance,
+                "min_online": str(move.min_online),
+                "nodes": list(move.nodes),
+            }
+            for move in placement.moves(wave.nodes)
+        ],
+    }
+
+
+def puppet_facts(call: Call, service: Service, target: Target, plan: Plan, looks: Mapping[str, Look]) -> dict[str, Any]:
+    """Pins: what the wave's nodes get, what nodes that are left out keep, what goes at the end."""
+    puppet = service.deploy.puppet
+    skipped = plan.of(Fate.SKIP)
+    return {
+        "servers": list(hosts_of(puppet.servers, call.vars["groups"], f"{service.name}: deploy.puppet.servers")),
+        "timeout": format_duration(puppet.timeout),
+        "pin": _pin(service, target.served),
+        "keep": {
+            name: _pin(service, looks[name].served[service.name]) for name in skipped if _known(looks, name, service)
+        },
+        "unpin": [node.name for node in plan.nodes if node.fate is not Fate.SKIP],
+    }
+
+
+def _known(looks: Mapping[str, Look], name: str, service: Service) -> bool:
+    return bool(looks[name].served[service.name].version)
+
+
+def _pin(service: Service, served: Served) -> dict[str, str]:
+    puppet = service.deploy.puppet
+    digest = {puppet.digest_key: served.digest} if puppet.digest_key and served.digest else {}
+    return {puppet.key: served.version, **digest}
+
+
+class Checks:
+    """What proves a node, for every service on it. Reads each release's artifact once."""
+
+    def __init__(self, call: Call, service: Service, target: Target, looks: Mapping[str, Look]) -> None:
+        self._call = call
+        self._service = service
+        self._target = target
+        self._looks = looks
+        self._artifacts: dict[tuple[str, str], Artifact] = {(service.name, target.version): target.artifact}
+
+    def of(self, host: str, placement: Placement) -> list[dict[str, Any]]:
+        """The checks of one node: of the deployed service at the target, of those beside it at what they serve."""
+        return [self._check(service, host, placement) for service in placement.services[host]]
+
+    def _check(self, service: Service, host: str, placement: Placement) -> dict[str, Any]:
+        expected = self._expected(service, host)
+        verify = service.verify
+        return {
+            "service": service.name,
+            "release": self._release(service, host, expected),
+            "health": {
+                "url": node_url(self._call, service, verify.health.url, host),
+                "in_a_row": verify.health.in_a_row,
+                "interval": format_duration(verify.health.interval),
+                "timeout": format_duration(verify.health.timeout),
+                "expect": [{"path": path, "value": value} for path, value in verify.health.expect.items()],
+            },
+            "nunit": self._nunit(service, verify.nunit, expected, placement) if verify.nunit else None,
+            "warmup": {
+                "urls": list(verify.warmup.urls),
+                "until": {"p95": format_duration(verify.warmup.until.p95)},
+                "timeout": format_duration(verify.warmup.timeout),
+            }
+            if verify.warmup
+            else None,
+        }
+
+    def _expected(self, service: Service, host: str) -> Served:
+        return self._target.served if service is self._service else self._looks[host].served[service.name]
+
+    def _release(self, service: Service, host: str, expected: Served) -> dict[str, Any]:
+        url, version, digest = release_question(self._call, service, host)
+        told = {"path": digest, "value": expected.digest} if digest and expected.digest else None
+        return {
+            "url": url,
+            "version": {"path": version, "value": expected.version},
+            "digest": told,
+            "timeout": format_duration(service.verify.release.timeout),
+        }
+
+    def _nunit(self, service: Service, nunit: NUnit, expected: Served, placement: Placement) -> dict[str, Any]:
+        artifact = self._artifact(service, expected.version)
+        box = hosts_of(nunit.box, self._call.vars["groups"], f"{service.name}: verify.nunit.box")[0]
+        first = placement.load_balancers[0]
+        address = str(self._call.hostvar(first, "tidegate_address", self._call.hostvar(first, "ansible_host", first)))
+        environment = str(self._call.hostvar(first, "tidegate_environment"))
+        return {
+            "box": box,
+            "url": fill(nunit.url, load_balancer=address, service=service.name, environment=environment),
+            "aim": nunit.aim.model_dump(),
+            "artifact": {"url": artifact.url, "sha256": artifact.sha256},
+            "assemblies": list(nunit.assemblies),
+            "min_tests": nunit.min_tests,
+            "allowed_failures": nunit.allowed_failures,
+            "timeout": format_duration(nunit.timeout),
+        }
+
+    def _artifact(self, service: Service, version: str) -> Artifact:
+        key = (service.name, version)
+        if key not in self._artifacts:
+            self._artifacts[key] = artifact_of(self._call, service, version)
+        return self._artifacts[key]
+
+
+def first_error(answers: Mapping[str, Any], names: Sequence[str]) -> DomainError | None:
+    """The first of the answers that is an error."""
+    return next((answers[name] for name in names if isinstance(answers[name], DomainError)), None)
+
+
+def step_facts(service: Service) -> dict[str, Any]:
+    """How nodes of the service leave and join."""
+    drain = service.drain
+    return {
+        "drain": {
+            "soft": format_duration(drain.soft),
+            "hard": format_duration(drain.hard),
+            "at_hard": drain.at_hard,
+        },
+        "join_timeout": format_duration(service.join_timeout),
+    }

@@ -1,0 +1,66 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Proof that a wave is where it should be: read from load balancers and nodes, not from Ansible's host lists."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.capacity import usable
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import VARIABLES, AdminAccess, Runtime
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState
+from ansible_collections.tidegate.delivery.plugins.module_utils.health import NotRead, read_release
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
+
+
+def load_balancer_reader(call: Call, backends: list[str]) -> Any:  # noqa: ANN401
+    """A function that reads `backends` of one load balancer, by inventory name."""
+
+    def read(host: str) -> LoadBalancerState:
+        access = AdminAccess.from_hostvars(host, {name: call.hostvar(host, name, "") for name in VARIABLES})
+        return Runtime(call.nodes([host])[host], access).read(backends)
+
+    return read
+
+
+def require_online(call: Call, wave: Mapping[str, Any], nodes: Mapping[str, Any]) -> None:
+    """Refused unless every node of the wave is usable on every load balancer and serves its release."""
+    backends = [pool["online"] for pool in wave["pools"]]
+    call.nodes(wave["load_balancers"])
+    states = call.in_parallel(load_balancer_reader(call, backends), wave["load_balancers"])
+    problems = [problem for host, state in states.items() for problem in _not_online(host, state, wave)]
+    problems += [problem for name in wave["nodes"] for problem in _wrong_release(name, nodes[name]["checks"])]
+    if problems:
+        raise Refused(
+            f"the wave is not online on the new release: {'; '.join(problems)}",
+            where=", ".join(wave["nodes"]),
+            remedy="Look at playbooks/status.yml and run the playbook again",
+        )
+
+
+def _not_online(host: str, state: LoadBalancerState | DomainError, wave: Mapping[str, Any]) -> list[str]:
+    if isinstance(state, DomainError):
+        return [str(state)]
+    wanted = [(pool["online"], name) for pool in wave["pools"] for name in pool["nodes"]]
+    rows = {key: state.servers.get(key) for key in wanted}
+    return [
+        f"{name} is {row.status if row else 'missing'} in {backend} on {host}"
+        for (backend, name), row in rows.items()
+        if row is None or not usable(row)
+    ]
+
+
+def _wrong_release(name: str, checks: list[dict[str, Any]]) -> list[str]:
+    problems = []
+    for check in checks:
+        asked = check["release"]
+        digest = asked["digest"] or {}
+        release = read_release(asked["url"], asked["version"]["path"], digest.get("path"))
+        if isinstance(release, NotRead):
+            problems.append(str(release))
+        elif release.version != asked["version"]["value"] or (digest and release.digest != digest["value"]):
+            problems.append(f"{name} serves {check['service']} {release.version} {release.digest or ''}".rstrip())
+    return problems

@@ -1,0 +1,193 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a request to an open deployment: look, decide, lock, record."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.catalog import Catalog, find_service, load_catalog
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DomainError, Refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.history import History, read_history
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind, new_deployment_id
+from ansible_collections.tidegate.delivery.plugins.module_utils.lock import service_lock, this_user
+from ansible_collections.tidegate.delivery.plugins.module_utils.opening import Opening
+from ansible_collections.tidegate.delivery.plugins.module_utils.placement import Placement, place
+from ansible_collections.tidegate.delivery.plugins.module_utils.plan import SiteView
+from ansible_collections.tidegate.delivery.plugins.module_utils.service import Service
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.plan_facts import first_error
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.survey import (
+    Look,
+    read_load_balancers,
+    read_nodes,
+    site_view,
+)
+
+# Looking at a large site and opening takes no longer than this; the first step renews it.
+PLANNING_LEASE = 300.0
+# How far back the ledger is read for who took a node out and what it joined with.
+_REMEMBERED = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was seen of one service right now."""
+
+    sites: tuple[SiteView, ...]
+    looks: Mapping[str, Look]
+
+    def common_version(self, but: str = "") -> str:
+        """The version that most nodes serve, `but` not counted; empty when none tells."""
+        versions = Counter(node.served.version for site in self.sites for node in site.nodes)
+        ranked = [version for version, _count in versions.most_common() if version and version != but]
+        return ranked[0] if ranked else ""
+
+
+class Scene:
+    """One service in one environment, as a request finds it."""
+
+    def __init__(self, call: Call, name: str) -> None:
+        self.call = call
+        self.environment = str(call.hostvar(call.host, "tidegate_environment"))
+        folder = str(call.hostvar(call.host, "tidegate_services"))
+        self.catalog: Catalog = load_catalog(folder, self.environment)
+        self.service: Service = find_service(self.catalog, name, folder)
+        self.placements: list[Placement] = place(self.service, self.catalog, call.vars["groups"])
+        self.record = call.ledger
+
+    @property
+    def under_way(self) -> Deployment | None:
+        """The deploy or rollback that is open or held."""
+        return self.record.ledger.open_deployment(self.service.name, self.environment)
+
+    @property
+    def last_done(self) -> Deployment | None:
+        """The deploy or rollback that was done last."""
+        return self.record.ledger.last_done(self.service.name, self.environment)
+
+    def placement_of(self, node: str) -> Placement:
+        """The site to which a node belongs. Raises BadInput for a node that doesn't host the service."""
+        for placement in self.placements:
+            if node in placement.nodes:
+                return placement
+        known = ", ".join(name for placement in self.placements for name in placement.nodes)
+        raise BadInput(
+            f"{node} doesn't host {self.service.name}", where=self.service.name, remedy=f"Its nodes are {known}"
+        )
+
+    def known_deployments(self) -> list[Deployment]:
+        """The recent deployments of the service and of those that move with it, moves by hand included."""
+        names = [self.service.name, *(name for name in self.service.moves_with if name in self.catalog)]
+        ledger = self.record.ledger
+        return [each for name in names for each in ledger.deployments(name, self.environment, _REMEMBERED)]
+
+    @cached_property
+    def history(self) -> History:
+        """Who took which node out last, and with what each joined."""
+        known = {deployment.id: deployment for deployment in self.known_deployments()}
+        ledger = self.record.ledger
+        entries = [entry for id_ in known for entry in ledger.entries(self.environment, deployment=id_)]
+        events = [entry.event for entry in sorted(entries, key=lambda entry: entry.seq)]
+        return read_history(self.service.name, known, events)
+
+    def look(self) -> Seen:
+        """Every load balancer and node. Raises the first load balancer's error: nothing moves without all of them."""
+        sites: list[SiteView] = []
+        looks: dict[str, Look] = {}
+        for placement in self.placements:
+            self.call.progress(f"asking {len(placement.load_balancers)} load balancers, {len(placement.nodes)} nodes")
+            states = read_load_balancers(self.call, placement)
+            error = first_error(states, placement.load_balancers)
+            if error is not None:
+                raise error
+            looks |= read_nodes(self.call, placement)
+            answered = {host: state for host, state in states.items() if not isinstance(state, DomainError)}
+            sites.append(site_view(placement, answered, looks, self.history))
+        return Seen(tuple(sites), looks)
+
+    # Locks and the ledger
+
+    def lock_names(self) -> list[str]:
+        """The service's lock, and those of the services that share its nodes: their floors are at stake too."""
+        names = {each.name for placement in self.placements for here in placement.services.values() for each in here}
+        return sorted(service_lock(self.environment, name) for name in names)
+
+    @contextmanager
+    def locked(self, deployment: str) -> Iterator[None]:
+        """Hold the locks; they stay held when the block ends well, for the waves that follow, and go when it fails."""
+        holder = self.record.holder(deployment, "planning")
+        lease = self.record.locks.acquire(self.lock_names(), holder, PLANNING_LEASE)
+        try:
+            for takeover in lease.taken_over:
+                self.tell(Step.LOCK, Outcome.CHANGED, deployment, {"msg": str(takeover)})
+            yield
+        except BaseException:
+            self.record.locks.release(lease)
+            raise
+
+    def unlock(self, deployment: str) -> None:
+        """Give the locks back: there is nothing to do."""
+        self.record.locks.release_all(deployment)
+
+    def tell(self, step: Step, outcome: Outcome, deployment: str, details: Mapping[str, Any]) -> None:
+        """Record what was decided outside of an open deployment."""
+        self.record.ledger.append(self.event(step, outcome, deployment, details))
+
+    def event(
+        self, step: Step, outcome: Outcome, deployment: str, details: Mapping[str, Any], nodes: Sequence[str] = ()
+    ) -> Event:
+        """An event of this service. The ledger sets the attempt."""
+        return Event(
+            service=self.service.name,
+            environment=self.environment,
+            deployment=deployment,
+            attempt=1,
+            step=step,
+            outcome=outcome,
+            by=this_user(),
+            nodes=tuple(nodes),
+            details=details,
+        )
+
+    def open(self, opening: Opening, deployment: Deployment, plan: Mapping[str, Any]) -> Deployment:
+        """Open the deployment or its next attempt, with the plan in the ledger."""
+        ledger = self.record.ledger
+        told = {"msg": str(plan["msg"]), "version": deployment.version, "digest": deployment.digest}
+        event = self.event(Step.PLAN, Outcome.OK, deployment.id, told, deployment.nodes)
+        text = json.dumps(plan, sort_keys=True)
+        if opening.resumes:
+            return ledger.new_attempt(deployment.id, text, deployment.nodes, event)
+        supersedes = None
+        if opening.supersedes:
+            ended = {"msg": f"superseded by {deployment.id}"}
+            supersedes = (opening.supersedes, self.event(Step.CLOSE, Outcome.OK, opening.supersedes, ended))
+        return ledger.open(deployment, event, supersedes=supersedes)
+
+    def deployment_id(self, opening: Opening) -> str:
+        """The id under which the request goes on."""
+        return opening.resumes or new_deployment_id(self.service.name)
+
+    def require_unchanged(self, seen_before: Deployment | None) -> None:
+        """Refused when somebody opened or ended a deployment while we waited for the lock."""
+        now = self.under_way
+        if (now.id if now else "") != (seen_before.id if seen_before else ""):
+            raise Refused(
+                f"the open deployment of {self.service.name} changed while this one waited for the lock",
+                where=self.service.name,
+                remedy="Run the same command again",
+            )
+
+
+def hand_deployment(scene: Scene, node: str, kind: Kind = Kind.HAND) -> Deployment | None:
+    """The open move by hand of a node, if there is one."""
+    moves = scene.record.ledger.deployments(scene.service.name, scene.environment, _REMEMBERED)
+    return next((each for each in moves if each.kind is kind and not each.state.final and node in each.nodes), None)
