@@ -14,7 +14,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from lab.http1 import Answer, BadAnswer
 from lab.layout import Layout
 from lab.tally import LoadResult, Seen, Tally
 from lab.wire import NotConnected, Wire, connect
-from lab.witness import Measurement, Witness, until_told, write_json
+from lab.witness import Measurement, Witness, scratch_folder, until_told, write_json
 
 DEFAULT_RATE = 400.0
 MAX_SECONDS = 1200.0
@@ -126,8 +126,10 @@ def _wake(nap: asyncio.Future[None]) -> None:
         nap.set_result(None)
 
 
-async def _crowd(customers: Sequence[Customer], label: str, tally: Tally, ended: asyncio.Future[str]) -> str:
-    """All customers at once until `ended`, or until there were too many requests; why it ended."""
+async def _crowd(
+    customers: Sequence[Customer], label: str, tally: Tally, ended: asyncio.Future[str]
+) -> tuple[str, float]:
+    """All customers at once until `ended`, or until there were too many requests; why it ended, after how long."""
     loop = asyncio.get_running_loop()
     visitors = [_Visitor(each, label, tally, index * MAX_REQUESTS) for index, each in enumerate(customers)]
     start = loop.time()
@@ -135,15 +137,16 @@ async def _crowd(customers: Sequence[Customer], label: str, tally: Tally, ended:
     tasks = [loop.create_task(each.visit(start, index * 0.618034 % 1)) for index, each in enumerate(visitors)]
     while not ended.done() and tally.total < MAX_REQUESTS:
         await asyncio.wait([ended], timeout=0.5)
+    end = loop.time()
     for each in visitors:
-        each.end(loop.time())
+        each.end(end)
     _, late = await asyncio.wait(tasks, timeout=_LAST_S)
     for task in late:
         task.cancel()
     for outcome in await asyncio.gather(*tasks, return_exceptions=True):
         if isinstance(outcome, BaseException):
             raise outcome
-    return ended.result() if ended.done() else "count"
+    return ended.result() if ended.done() else "count", end - start
 
 
 async def measure(
@@ -154,8 +157,8 @@ async def measure(
     gc.freeze()
     with contextlib.ExitStack() as stack:
         tally = Tally(stack.enter_context(records.open("w")) if records else None)
-        why = await _crowd(customers, label, tally, ended)
-    return tally.result(label, started, time.monotonic() - clock, time.process_time() - cpu, why)
+        why, asked = await _crowd(customers, label, tally, ended)
+    return tally.result(label, started, time.monotonic() - clock, asked, time.process_time() - cpu, why)
 
 
 @dataclass
@@ -177,7 +180,7 @@ class Load(Measurement[LoadResult]):
     def _prepare(self) -> Witness:
         customers = [asdict(each) for each in self.customers or customers_of(self.layout, self.rate)]
         settings = {"label": checked_label(self.label), "max_seconds": self.max_seconds, "customers": customers}
-        return Witness("lab.load", f"load-{self.label}", settings, *filter(None, [self.folder]))
+        return Witness("lab.load", f"load-{self.label}", settings, self.folder or scratch_folder())
 
     def _read(self, raw: dict[str, Any]) -> LoadResult:
         return LoadResult.from_json(raw)

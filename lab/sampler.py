@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.layout import Layout
-from lab.witness import Measurement, Witness, until_told, write_json
+from lab.witness import Measurement, Witness, scratch_folder, until_told, write_json
 
 EVERY_S = 0.1
 GAP_S = 0.5
@@ -251,7 +251,7 @@ class Sampler(Measurement[SamplerResult]):
             "sockets": {name: str(path) for name, path in sockets_of(self.layout).items()},
             "pools": [asdict(pool) for pool in pools_of(self.layout)],
         }
-        return Witness("lab.sampler", self.name, settings, *filter(None, [self.folder]))
+        return Witness("lab.sampler", self.name, settings, self.folder or scratch_folder())
 
     def _read(self, raw: dict[str, Any]) -> SamplerResult:
         return SamplerResult.from_json(raw)

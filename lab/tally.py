@@ -47,6 +47,7 @@ class LoadResult:
 
     Every request whose time came is counted; `requests_failed` are those without the expected status and a valid,
     whole body. `requests_written` leaves out those for which no connection came about, which no log can know of.
+    `seconds` is the whole time, `asked_seconds` that in which requests fell due: the last answers came after it.
     `unsent` are requests whose time came and that were not begun before the end, `stray_bytes` came unasked; both must
     be 0 for the figures to be worth anything. Percentiles (nearest rank, ms from the intended start) leave out the
     reports, which are slow by design; None without a fast request. `versions` counts tradeapi's answers by X-Version.
@@ -55,6 +56,7 @@ class LoadResult:
     label: str
     started: float
     seconds: float
+    asked_seconds: float
     requests_total: int
     requests_failed: int
     requests_written: int
@@ -130,12 +132,15 @@ class Tally:
             where = {"kind": str(seen.kind), "load_balancer": seen.load_balancer}
             self._errors.append({"time": when, **where, "error": seen.error})
 
-    def result(self, label: str, started: float, seconds: float, cpu_seconds: float, ended_by: str) -> LoadResult:
+    def result(
+        self, label: str, started: float, seconds: float, asked_seconds: float, cpu_seconds: float, ended_by: str
+    ) -> LoadResult:
         """The sum of what was added."""
         return LoadResult(
             label=label,
             started=round(started, 3),
             seconds=round(seconds, 3),
+            asked_seconds=round(asked_seconds, 3),
             requests_total=self.total,
             requests_failed=self._failed.total(),
             requests_written=self._written,

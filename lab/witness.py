@@ -49,7 +49,7 @@ class Witness:
     module: str
     name: str
     settings: dict[str, Any]
-    folder: Path = field(default_factory=lambda: Path(mkdtemp(prefix="tidegate-measured-")))
+    folder: Path
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
@@ -140,6 +140,11 @@ class Witness:
                     pipe.close()
                 except BrokenPipeError:
                     continue
+
+
+def scratch_folder() -> Path:
+    """A new temporary folder for a measurement's files."""
+    return Path(mkdtemp(prefix="tidegate-measured-"))
 
 
 class Measurement(ABC, Generic[Result]):
