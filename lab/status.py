@@ -62,5 +62,6 @@ def table(lab: LabReport) -> str:
     rows = [("UNIT", "HOST", "STATE", "PID"), *((u.name, u.host, u.state, str(u.pid or "-")) for u in lab.units)]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    verdict = "up" if lab.is_up else "not up: " + "; ".join(lab.problems)
+    more = f" and {len(lab.problems) - 3} more" if len(lab.problems) > 3 else ""
+    verdict = "up" if lab.is_up else f"not up: {'; '.join(lab.problems[:3])}{more}"
     return "\n".join([*lines, "", f"lab {lab.state} (network {lab.net}) is {verdict}"])

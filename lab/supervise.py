@@ -6,11 +6,11 @@ list[Unit]`; `lab.up` puts them into their order.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shlex
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,10 +20,10 @@ from pathlib import Path
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DeadlineExceeded
 from lab import processes
 from lab.files import tail, write_file
-from lab.layout import Layout
+from lab.layout import PROJECT, Layout
 from lab.programs import HOST_PATH, program
 
-_PR_SET_CHILD_SUBREAPER = 36
+_KEEPER = PROJECT / "lab" / "keeper.py"
 _ADOPTION_DEADLINE_S = 15.0
 _POLL_S = 0.1
 # What a unit may see of the caller's environment: nothing secret, nothing that changes how a server behaves.
@@ -76,10 +76,19 @@ class UnitStatus:
 
 
 def run_script(unit: Unit) -> str:
-    """The `run` script of a unit, byte for byte."""
+    """The `run` script of a unit, byte for byte.
+
+    Its first line in the log is more than a mark: HAProxy takes O_APPEND off its standard output, and would write over
+    the file's beginning if nothing had moved the offset to the end before.
+    """
     exports = "".join(f"export {key}={shlex.quote(value)}\n" for key, value in sorted(unit.env.items()))
     errors = "2>&1" if unit.errors is None else f"2>>{shlex.quote(str(unit.errors))}"
-    return f"#!/bin/sh\n{exports}exec {shlex.join(unit.argv)} </dev/null >>{shlex.quote(str(unit.log))} {errors}\n"
+    return (
+        f"#!/bin/sh\n{exports}"
+        f"exec </dev/null >>{shlex.quote(str(unit.log))} {errors}\n"
+        f"echo 'runit starts {unit.name}'\n"
+        f"exec {shlex.join(unit.argv)}\n"
+    )
 
 
 def parse_status(line: str) -> UnitStatus:
@@ -120,24 +129,19 @@ def _is_tree(process: processes.Process, layout: Layout) -> bool:
 
 
 def start_tree(layout: Layout) -> None:
-    """Start the lab's runsvdir, which outlives us and adopts every orphan of the lab, so that `down` finds them all."""
+    """Start the lab's runsvdir below its keeper; both outlive us."""
     layout.log.mkdir(parents=True, exist_ok=True)
     inherited = {key: os.environ[key] for key in _INHERITED if key in os.environ}
     with (layout.log / "runsvdir.log").open("ab") as log:
         subprocess.Popen(
-            [program("runsvdir"), "-P", str(layout.unit_tree)],
+            [sys.executable, "-I", str(_KEEPER), program("runsvdir"), "-P", str(layout.unit_tree)],
             env={**inherited, "PATH": HOST_PATH, **layout.environment},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             cwd="/",
             start_new_session=True,
-            preexec_fn=_become_subreaper,
         )
-
-
-def _become_subreaper() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def statuses(layout: Layout, names: Sequence[str]) -> dict[str, UnitStatus]:

@@ -21,16 +21,16 @@ def up(layout: Layout, say: Progress) -> None:
     record.require_ours_or_empty(layout)
     with lock.held(layout, say):
         record.claim(layout)
-        _require_free_ports(layout)
         with say.during("building artifacts, writing configurations and keys"):
-            _prepare(layout)
-        _start_tree(layout, say)
-        _start(layout, first_units(layout), say)
+            for component in (artifacts, sshd, puppet, haproxy):
+                component.prepare(layout)
+        supervise_all(layout, all_units(layout), say)
+        start(layout, first_units(layout), say)
         with say.during("Puppet certificates"):
             puppet.enrol(layout, say)
         with say.during("first Puppet runs and services"):
             puppet.first_run(layout, say)
-        _start(layout, haproxy.units(layout), say)
+        start(layout, haproxy.units(layout), say)
         await_pools(layout, say)
 
 
@@ -44,36 +44,24 @@ def all_units(layout: Layout) -> list[Unit]:
     return [*first_units(layout), *haproxy.units(layout)]
 
 
-def _prepare(layout: Layout) -> None:
-    for component in (artifacts, sshd, puppet, haproxy):
-        component.prepare(layout)
-    supervise.install(layout, all_units(layout))
-
-
-def _require_free_ports(layout: Layout) -> None:
-    """The ports of what is not running must be free; a first server on a taken port would look ready for ever."""
-    units = all_units(layout)
-    found = supervise.statuses(layout, [unit.name for unit in units])
-    idle = [unit for unit in units if found[unit.name].run is not Run.RUNNING]
-    if not supervise.tree_is_running(layout):
-        return
-    net.require_free(endpoint for unit in idle for endpoint in unit.listens)
-
-
-def _start_tree(layout: Layout, say: Progress) -> None:
+def supervise_all(layout: Layout, units: Sequence[Unit], say: Progress) -> None:
+    """Put the units under runit, without starting them. Raises BadInput if a port of theirs is taken."""
     if not supervise.tree_is_running(layout):
         left = processes.of_lab(layout)
         if left:
             say(f"ending {len(left)} processes that an earlier lab left behind")
             end_everything(layout, say)
-        net.require_free(endpoint for unit in all_units(layout) for endpoint in unit.listens)
+    # A server on a taken port would start again and again, while the other one's answers make it look ready.
+    net.require_free(endpoint for unit in _idle(layout, units) for endpoint in unit.listens)
+    supervise.install(layout, units)
+    if not supervise.tree_is_running(layout):
         supervise.start_tree(layout)
-    supervise.await_supervision(layout, [unit.name for unit in all_units(layout)])
+    supervise.await_supervision(layout, [unit.name for unit in units])
 
 
-def _start(layout: Layout, units: Sequence[Unit], say: Progress) -> None:
-    found = supervise.statuses(layout, [unit.name for unit in units])
-    idle = [unit for unit in units if found[unit.name].run is not Run.RUNNING]
+def start(layout: Layout, units: Sequence[Unit], say: Progress) -> None:
+    """Start those that do not run, and return when all are ready. Raises DeadlineExceeded."""
+    idle = _idle(layout, units)
     if len(idle) < len(units):
         say(f"already running: {_summary([unit for unit in units if unit not in idle])}")
     if idle:
@@ -81,6 +69,11 @@ def _start(layout: Layout, units: Sequence[Unit], say: Progress) -> None:
         supervise.start(layout, [unit.name for unit in idle])
     supervise.await_ready(layout, units, say)
     say(f"ready: {_summary(units)}")
+
+
+def _idle(layout: Layout, units: Sequence[Unit]) -> list[Unit]:
+    found = supervise.statuses(layout, [unit.name for unit in units])
+    return [unit for unit in units if found[unit.name].run is not Run.RUNNING]
 
 
 def _summary(units: Sequence[Unit]) -> str:
