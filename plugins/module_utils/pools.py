@@ -74,18 +74,27 @@ class Spot:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What was read at a spot. `drained_by_us`: it was ON in this run and only a drain has been sent since."""
+    """What was read at a spot. `drained_by_us`: it was ON in this run and only a drain has been sent since.
+
+    `unknown`: an old worker still lives and does not tell its sessions.
+    """
 
     cell: Cell
     sessions: int = 0
     queued: int = 0
     testable: bool = False
     drained_by_us: bool = False
+    unknown: bool = False
+
+    @property
+    def serving(self) -> bool:
+        """Whether customers get an answer here, or may."""
+        return self.sessions > 0 or self.unknown
 
     @property
     def busy(self) -> bool:
-        """Whether customers still wait for or get an answer here."""
-        return self.sessions > 0 or self.queued > 0
+        """Whether customers get an answer here, may, or wait for one."""
+        return self.serving or self.queued > 0
 
 
 class Action(Enum):
@@ -204,6 +213,7 @@ def look(state: LoadBalancerState, pool: Pool, node: str) -> Seen:
         sessions=state.sessions(online.key),
         queued=online.queued + state.queues.get(pool.online, 0),
         testable=maintenance.status == "UP",
+        unknown=bool(state.silent_workers),
     )
 
 
@@ -279,7 +289,7 @@ def _leave(seen: Mapping[Spot, Seen], clock: Clock) -> Step:
 
 def _empty(seen: Mapping[Spot, Seen], clock: Clock) -> Step:
     out = _spots(seen, Cell.OUT)
-    busy = tuple(spot for spot in out if seen[spot].sessions)
+    busy = tuple(spot for spot in out if seen[spot].serving)
     if busy and not clock.hard_over:
         return Wait(Phase.EMPTYING, busy)
     if busy and clock.cut and not clock.cut_over:

@@ -1,0 +1,49 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The floors of a wave's pools on all load balancers, looked at as long as the wave leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.capacity import (
+    Capacity,
+    capacity,
+    drained_healthy,
+    usable,
+)
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Pool, Refuse
+
+
+class Floors:
+    """Remembers which of the wave's nodes customers could use, since a drained one no longer shows it."""
+
+    def __init__(self, pools: Sequence[Pool]) -> None:
+        self._pools = pools
+        self._taken: dict[tuple[str, Pool], set[str]] = {}
+
+    def broken(self, states: Mapping[str, LoadBalancerState]) -> Refuse | None:
+        """The first floor that the wave breaks or would break; None when it may go on."""
+        for name, state in states.items():
+            for pool in self._pools:
+                now = capacity(state.rows(pool.online), pool.nodes, pool.floor, self._taken_from(state, name, pool))
+                if not now.kept:
+                    return _broken(name, pool, now)
+        return None
+
+    def _taken_from(self, state: LoadBalancerState, name: str, pool: Pool) -> set[str]:
+        rows = [row for row in state.rows(pool.online) if row.name in pool.nodes]
+        taken = self._taken.setdefault((name, pool), set())
+        taken.update(row.name for row in rows if usable(row) or drained_healthy(row))
+        return taken
+
+
+def _broken(name: str, pool: Pool, now: Capacity) -> Refuse:
+    wave = ", ".join(pool.nodes)
+    return Refuse(
+        f"{pool.online} on {name} would keep {now.left} of {now.usable} usable servers without {wave}; "
+        f"min_online {pool.floor} of {now.configured} configured ones is {now.floor}",
+        "Bring servers back, make the wave smaller, or lower min_online",
+    )

@@ -1,0 +1,140 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a move did, and what it says when it could not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import AdminAccess
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools import (
+    Action,
+    Cell,
+    Change,
+    Intent,
+    Refuse,
+    Seen,
+    Spot,
+)
+
+_TAKES_CUSTOMERS = (Cell.ON, Cell.RISING)
+
+
+class Undone(DomainError):
+    """The move failed, and everything that it had moved is where it was."""
+
+    reason = "undone"
+
+
+class Stuck(DomainError):
+    """The move failed, and a person has to finish what could not be undone."""
+
+    reason = "stuck"
+
+
+@dataclass(slots=True)
+class MoveReport:
+    """Cells before and after, and what it took. Seconds are counted from the first drain."""
+
+    before: dict[Spot, Cell] = field(default_factory=dict)
+    after: dict[Spot, Cell] = field(default_factory=dict)
+    drained_seconds: dict[str, float] = field(default_factory=dict)
+    sessions_cut: dict[str, int] = field(default_factory=dict)
+    commands: dict[str, list[str]] = field(default_factory=dict)
+
+    def seen(self, seen: Mapping[Spot, Seen]) -> None:
+        """Take over what was read last; the first reading is what was before."""
+        for spot, what in seen.items():
+            self.before.setdefault(spot, what.cell)
+            self.after[spot] = what.cell
+
+    def drained(self, seen: Mapping[Spot, Seen], elapsed: float) -> None:
+        """Note the nodes that have no customers left."""
+        for node in {spot.node for spot in seen} - self.drained_seconds.keys():
+            here = [what for spot, what in seen.items() if spot.node == node]
+            was_out = all(cell is Cell.TEST for spot, cell in self.before.items() if spot.node == node)
+            if not was_out and all(not what.serving and what.cell not in _TAKES_CUSTOMERS for what in here):
+                self.drained_seconds[node] = round(elapsed, 1)
+
+    def sent(self, load_balancer: str, commands: Sequence[str]) -> None:
+        """Note commands that a load balancer took."""
+        self.commands.setdefault(load_balancer, []).extend(commands)
+
+    def cut(self, node: str, sessions: int) -> None:
+        """Note sessions that were ended at the hard deadline."""
+        self.sessions_cut[node] = self.sessions_cut.get(node, 0) + sessions
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What is known of one spot when a move failed: the last cell that was read, what may have been sent since."""
+
+    last: Seen
+    actions: tuple[Action, ...] = ()
+    silent: bool = False
+
+    def restored(self, intent: Intent) -> bool:
+        """Whether the spot is where a failed `intent` leaves it."""
+        if self.silent:
+            return not self.actions
+        return (self.last.cell in _TAKES_CUSTOMERS) == (intent is Intent.LEAVE)
+
+    def repair(self, intent: Intent) -> tuple[Action, ...]:
+        """What a person has to send to put the spot there."""
+        if self.restored(intent):
+            return ()
+        if intent is Intent.JOIN:
+            return (Action.MAINT,)
+        if self.silent:
+            beyond = any(action in (Action.MAINT, Action.REENTER) for action in self.actions)
+        else:
+            beyond = self.last.cell is not Cell.DRAIN or not self.last.drained_by_us
+        opened = Action.OPEN in self.actions or self.last.cell in (Cell.TEST, Cell.BOTH)
+        return (*([Action.CLOSE] if opened else []), Action.REENTER if beyond else Action.READY)
+
+
+def refused(found: Sequence[Refuse]) -> Refused:
+    """Refusals before anything was touched, as one error."""
+    reasons = "; ".join(problem.reason for problem in found[:5])
+    more = f"; and {len(found) - 5} more" if len(found) > 5 else ""
+    remedies = dict.fromkeys(problem.remedy for problem in found if problem.remedy)
+    return Refused(f"{reasons}{more}; nothing was touched", remedy=". ".join(remedies))
+
+
+def failed(
+    intent: Intent,
+    why: Refuse,
+    traces: Mapping[Spot, Trace],
+    accesses: Mapping[str, AdminAccess],
+    trouble: str = "",
+) -> DomainError:
+    """How a failed move ended: what is restored, what is not, and the exact commands for the rest."""
+    stuck = {spot: trace.repair(intent) for spot, trace in traces.items() if not trace.restored(intent)}
+    restored = [spot for spot in traces if spot not in stuck]
+    state = "online again" if intent is Intent.LEAVE else "held out of the online pool"
+    parts = [why.reason, *([f"{state}: {_listed(restored)}"] if restored else [])]
+    if not stuck:
+        return Undone("; ".join(parts), remedy=_then(why.remedy))
+    parts.append(f"NOT {state}: {_listed(list(stuck))}{f' ({trouble})' if trouble else ''}")
+    commands = [f"on {name}: {line}" for name, line in _by_hand(stuck, accesses)]
+    places = ", ".join(f"{name}, {accesses[name].socket}" for name in sorted({spot.load_balancer for spot in stuck}))
+    return Stuck("; ".join(parts), where=places, remedy=_then(f"As soon as it answers, run {'; '.join(commands)}"))
+
+
+def _then(remedy: str) -> str:
+    return f"{remedy}. Then run again" if remedy else "Look at the cause, then run again"
+
+
+def _by_hand(stuck: Mapping[Spot, tuple[Action, ...]], accesses: Mapping[str, AdminAccess]) -> list[tuple[str, str]]:
+    commands: dict[str, list[str]] = {}
+    for spot, actions in stuck.items():
+        wanted = [command for action in actions for command in Change(spot, action).commands]
+        commands.setdefault(spot.load_balancer, []).extend(wanted)
+    return [(name, accesses[name].by_hand(lines)) for name, lines in sorted(commands.items())]
+
+
+def _listed(spots: Sequence[Spot]) -> str:
+    return ", ".join(str(spot) for spot in spots[:12]) + (f" and {len(spots) - 12} more" if len(spots) > 12 else "")

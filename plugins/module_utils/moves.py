@@ -1,0 +1,374 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Moving a wave between its pools on all load balancers of a site, or on none.
+
+Decisions are pools.py's. Here they are sent, confirmed by reading back, retried, and undone where they took.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Refused, Unreachable
+from ansible_collections.tidegate.delivery.plugins.module_utils.floors import Floors
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import Admin, Applied, Batch
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState, ServerRow
+from ansible_collections.tidegate.delivery.plugins.module_utils.move_report import MoveReport, Trace, failed, refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.pool_checks import problems
+from ansible_collections.tidegate.delivery.plugins.module_utils.pool_survey import Parallel
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools import (
+    Action,
+    Cell,
+    Change,
+    Clock,
+    Done,
+    Intent,
+    Phase,
+    Pool,
+    Refuse,
+    Seen,
+    Send,
+    Spot,
+    Wait,
+    decide,
+    look,
+    unexplained,
+)
+
+States = dict[str, LoadBalancerState]
+_POLL = 0.25
+_PROGRESS = 2.0
+# What a cut leaves behind is gone at once, unless an old worker holds it.
+_CUT_GRACE = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a move may take, in seconds. `silent`: how long one that stops answering is asked again."""
+
+    soft: float = 30.0
+    hard: float = 120.0
+    cut: bool = False
+    join: float = 60.0
+    silent: float = 20.0
+
+
+@dataclass(slots=True)
+class Surroundings:
+    """What a move needs of the outside; tests give a clock of their own."""
+
+    parallel: Parallel
+    progress: Callable[[str], None] = lambda _text: None
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+class Failed(Exception):
+    """It can't go on as intended; `silent` are load balancers that no longer answer."""
+
+    def __init__(self, refusal: Refuse, silent: Mapping[str, DomainError] | None = None) -> None:
+        super().__init__(refusal.reason)
+        self.refusal = refusal
+        self.silent = dict(silent or {})
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What one run knows beyond what can be read back."""
+
+    drained_by_us: set[Spot] = field(default_factory=set)
+    proved: set[str] = field(default_factory=set)
+    tried: dict[Change, float] = field(default_factory=dict)
+    unsaved_since: float | None = None
+    reasons: dict[str, str] = field(default_factory=dict)
+    cut: set[Spot] = field(default_factory=set)
+    last: dict[Spot, Seen] = field(default_factory=dict)
+    actions: dict[Spot, list[Action]] = field(default_factory=dict)
+
+
+class Move:
+    """One wave's move; made for one leave or one join."""
+
+    def __init__(
+        self, admins: Mapping[str, Admin], pools: Sequence[Pool], limits: Limits, around: Surroundings
+    ) -> None:
+        self._admins = admins
+        self._pools = pools
+        self._limits = limits
+        self._around = around
+        self._backends = list(dict.fromkeys(name for pool in pools for name in pool.backends))
+        self._floors = Floors(pools)
+        self._memory = _Memory()
+        self.report = MoveReport()
+
+    def preview(self, intent: Intent, ours: Iterable[str]) -> bool:
+        """Whether the move would change anything. Raises Refused for every reason not to begin; touches nothing."""
+        states = self._first_look()
+        found = problems(states, self._pools)
+        if found:
+            raise refused(found)
+        seen = self._see(states)
+        foreign = unexplained(seen, set(ours))
+        if foreign:
+            raise refused([foreign])
+        step = decide(seen, intent, Clock())
+        if isinstance(step, Refuse):
+            raise refused([step])
+        if isinstance(step, Done):
+            return False
+        broken = self._floors.broken(states) if intent is Intent.LEAVE else None
+        if broken:
+            raise refused([broken])
+        return True
+
+    def run(self, intent: Intent) -> None:
+        """Make the move, or bring back what it had moved. Call it after `preview` said that there is something to do.
+
+        Raises Refused when nothing was sent, Undone when all was brought back, Stuck with the commands for the rest.
+        """
+        try:
+            self._drive(intent, sorted(self._admins))
+        except Failed as why:
+            raise self._give_up(intent, why) from None
+
+    # Deciding and sending
+
+    def _drive(self, intent: Intent, names: Sequence[str]) -> None:
+        began = since = self._around.clock()
+        phase, states, told = Phase.TAKE, States(), began
+        while True:
+            states = self._read(names, states)
+            seen = self._see(states)
+            step = decide(seen, intent, self._clock_at(began, since, phase))
+            now = self._around.clock()
+            if step.phase != phase:
+                phase, since = step.phase, now
+            if intent is Intent.LEAVE:
+                self._watch(states, seen, phase, now - began)
+            match step:
+                case Refuse():
+                    raise Failed(step)
+                case Send():
+                    states = self._send(step, states, seen)
+                case Wait():
+                    told = self._tell(step, seen, now, told)
+                    self._around.sleep(_POLL)
+                    states = States()
+                case Done():
+                    if self._save(states):
+                        return
+                    states = States()
+
+    def _send(self, step: Send, states: States, seen: Mapping[Spot, Seen]) -> States:
+        self._remember(step, seen)
+        by_name: dict[str, list[Change]] = {}
+        for change in step.changes:
+            by_name.setdefault(change.spot.load_balancer, []).append(change)
+
+        def apply(name: str) -> Applied:
+            return self._admins[name].apply(self._batch(by_name[name], states[name]), self._backends)
+
+        answers = self._around.parallel(apply, sorted(by_name))
+        fresh = {name: state for name, state in states.items() if name not in by_name}
+        fresh.update((name, answer.state) for name, answer in answers.items() if isinstance(answer, Applied))
+        rejections = [found for name, answer in answers.items() if (found := self._note(name, by_name[name], answer))]
+        if rejections:
+            raise Failed(rejections[0])
+        return fresh
+
+    def _batch(self, changes: Sequence[Change], state: LoadBalancerState) -> Batch:
+        rows: dict[tuple[str, str], ServerRow] = {}
+        for change in changes:
+            pool, node = change.spot.pool, change.spot.node
+            if change.action is Action.DRAIN:
+                # The floor was judged by the whole pool: nobody may have taken others out since.
+                rows.update((row.key, row) for row in state.rows(pool.online))
+            rows.update((state.servers[backend, node].key, state.servers[backend, node]) for backend in pool.backends)
+        commands = tuple(command for change in changes for command in change.commands)
+        touched = dict.fromkeys(name for change in changes for name in change.spot.pool.backends)
+        return Batch(commands, state.pid, tuple(rows.values()), tuple(touched))
+
+    def _note(self, name: str, changes: Sequence[Change], answer: Applied | DomainError) -> Refuse | None:
+        reasons = self._memory.reasons
+        if isinstance(answer, DomainError):
+            # A lost answer is neither failure nor success: the next reading tells.
+            reasons[name] = answer.message
+        elif answer.changed:
+            reasons[name] = f"it changed while we looked: {answer.changed}"
+        elif not answer.complete:
+            reasons[name] = "HAProxy answered only a part of the batch"
+        nothing_sent = isinstance(answer, Refused) or (isinstance(answer, Applied) and bool(answer.changed))
+        if nothing_sent:
+            return None
+        for change in changes:
+            self._memory.actions.setdefault(change.spot, []).append(change.action)
+        self.report.sent(name, [command for change in changes for command in change.commands])
+        if not isinstance(answer, Applied) or not answer.rejected:
+            return None
+        command, text = answer.rejected[0]
+        remedy = "The socket must be `level admin` and the names those of HAProxy's configuration"
+        return Refuse(f"HAProxy refused {command!r} on {name}: {text}", remedy)
+
+    def _remember(self, step: Send, seen: Mapping[Spot, Seen]) -> None:
+        now, memory = self._around.clock(), self._memory
+        memory.tried = {change: first for change, first in memory.tried.items() if change in step.changes}
+        if memory.tried:
+            self._around.sleep(_POLL)
+        for change in step.changes:
+            if now - memory.tried.setdefault(change, now) > self._limits.silent:
+                name = change.spot.load_balancer
+                why = memory.reasons.get(name, "the state read back stays the same")
+                raise Failed(Refuse(f"{change.commands[-1]!r} has no effect on {name}: {why}"))
+            if change.action in (Action.MAINT, Action.REENTER):
+                memory.drained_by_us.discard(change.spot)
+            if change.action is Action.CUT and change.spot not in memory.cut:
+                memory.cut.add(change.spot)
+                self.report.cut(change.spot.node, seen[change.spot].sessions)
+            if step.phase is Phase.CLOSE:
+                memory.proved.add(change.spot.node)
+
+    def _save(self, states: States) -> bool:
+        """Save the settled state; a server that was saved DOWN would come back DOWN after a crash."""
+        if not self._memory.actions:
+            return True
+
+        def save(name: str) -> Applied:
+            return self._admins[name].apply(Batch((), states[name].pid, save=tuple(self._backends)), self._backends)
+
+        answers = self._around.parallel(save, sorted(states))
+        trouble = {name: text for name, answer in answers.items() if (text := _unsaved(answer))}
+        if not trouble:
+            return True
+        now, memory = self._around.clock(), self._memory
+        memory.unsaved_since = now if memory.unsaved_since is None else memory.unsaved_since
+        if now - memory.unsaved_since > self._limits.silent:
+            name, text = next(iter(trouble.items()))
+            folder = self._admins[name].access.state_dir
+            raise Failed(Refuse(f"the state of {name} can't be saved in {folder}: {text}", "Make room there"))
+        self._around.sleep(_POLL)
+        return False
+
+    def _watch(self, states: States, seen: Mapping[Spot, Seen], phase: Phase, elapsed: float) -> None:
+        self.report.drained(seen, elapsed)
+        broken = self._floors.broken(states) if phase <= Phase.DRAINING else None
+        if broken:
+            raise Failed(broken)
+
+    # Looking
+
+    def _first_look(self) -> States:
+        answers = dict(self._around.parallel(lambda name: self._admins[name].read(), sorted(self._admins)))
+        # One that was just reloading answers the second time.
+        again = [name for name, answer in answers.items() if isinstance(answer, Unreachable)]
+        answers.update(self._around.parallel(lambda name: self._admins[name].read(), again))
+        dead = [error for error in answers.values() if isinstance(error, DomainError)]
+        if dead:
+            raise Refused(
+                f"{dead[0].message}; nothing was touched",
+                where=dead[0].where,
+                remedy=dead[0].remedy or "All load balancers of a site move together: bring it back, then run again",
+            )
+        return {name: state for name, state in answers.items() if isinstance(state, LoadBalancerState)}
+
+    def _read(self, names: Sequence[str], known: States) -> States:
+        """The state of each name, asking again those that don't answer until their deadline."""
+        states, deadline = dict(known), self._around.clock() + self._limits.silent
+        while True:
+            missing = [name for name in names if name not in states]
+            answers = self._around.parallel(lambda name: self._admins[name].read(self._backends), missing)
+            silent = {name: error for name, error in answers.items() if isinstance(error, DomainError)}
+            states.update((name, state) for name, state in answers.items() if isinstance(state, LoadBalancerState))
+            if not silent:
+                return states
+            if self._around.clock() >= deadline:
+                name, error = next(iter(silent.items()))
+                raise Failed(Refuse(f"load balancer {name} stopped answering: {error.message}"), silent)
+            self._around.sleep(min(1.0, self._limits.silent / 10))
+
+    def _see(self, states: Mapping[str, LoadBalancerState]) -> dict[Spot, Seen]:
+        seen: dict[Spot, Seen] = {}
+        for spot in self._spots(states):
+            state = states[spot.load_balancer]
+            lost = [name for name in spot.pool.backends if (name, spot.node) not in state.servers]
+            if lost:
+                raise Failed(Refuse(f"{spot.node} is no longer in {lost[0]} on {spot.load_balancer}"))
+            seen[spot] = self._recognise(spot, look(state, spot.pool, spot.node))
+        self._memory.last.update(seen)
+        self.report.seen(seen)
+        return seen
+
+    def _recognise(self, spot: Spot, what: Seen) -> Seen:
+        ours = self._memory.drained_by_us
+        if what.cell is Cell.ON:
+            ours.add(spot)
+        elif what.cell in (Cell.OUT, Cell.TEST, Cell.ODD):
+            ours.discard(spot)
+        return replace(what, drained_by_us=spot in ours)
+
+    def _spots(self, names: Iterable[str]) -> list[Spot]:
+        return [Spot(name, pool, node) for name in names for pool in self._pools for node in pool.nodes]
+
+    def _clock_at(self, began: float, since: float, phase: Phase) -> Clock:
+        now, limits = self._around.clock(), self._limits
+        elapsed = now - began
+        return Clock(
+            soft_over=elapsed >= limits.soft,
+            hard_over=elapsed >= limits.hard,
+            cut=limits.cut,
+            cut_over=elapsed >= limits.hard + _CUT_GRACE,
+            wait_over=phase in (Phase.TESTING, Phase.RISING) and now - since >= limits.join,
+            proved=frozenset(self._memory.proved),
+        )
+
+    def _tell(self, step: Wait, seen: Mapping[Spot, Seen], now: float, told: float) -> float:
+        if now - told < _PROGRESS:
+            return told
+        what = ", ".join(_waiting(spot, seen[spot]) for spot in step.spots[:6])
+        more = f" and {len(step.spots) - 6} more" if len(step.spots) > 6 else ""
+        self._around.progress(f"{step.phase.name.lower()}: {what}{more}")
+        return now
+
+    # Giving up
+
+    def _give_up(self, intent: Intent, why: Failed) -> DomainError:
+        if not self._memory.actions:
+            return refused([why.refusal])
+        back = Intent.UNDO if intent is Intent.LEAVE else Intent.LEAVE
+        silent, trouble = dict(why.silent), ""
+        names = sorted(self._admins.keys() - silent.keys())
+        self._around.progress(f"{intent} failed ({why.refusal.reason}): {back}")
+        while names:
+            try:
+                self._memory.tried.clear()
+                self._memory.unsaved_since = None
+                self._drive(back, names)
+                break
+            except Failed as again:
+                trouble = again.refusal.reason
+                silent |= again.silent
+                names = sorted(set(names) - again.silent.keys()) if again.silent else []
+        accesses = {name: admin.access for name, admin in self._admins.items()}
+        return failed(intent, why.refusal, self._traces(silent), accesses, trouble)
+
+    def _traces(self, silent: Iterable[str]) -> dict[Spot, Trace]:
+        memory, gone = self._memory, set(silent)
+        return {
+            spot: Trace(what, tuple(memory.actions.get(spot, ())), spot.load_balancer in gone)
+            for spot, what in memory.last.items()
+        }
+
+
+def _unsaved(answer: Applied | DomainError) -> str:
+    if isinstance(answer, DomainError):
+        return answer.message
+    return ", ".join(answer.unsaved) or answer.changed
+
+
+def _waiting(spot: Spot, what: Seen) -> str:
+    if what.cell in (Cell.DRAIN, Cell.OUT):
+        sessions = "sessions that an old worker doesn't tell" if what.unknown else f"{what.sessions} sessions"
+        return f"{spot} has {sessions}" + (f", {what.queued} queued" if what.queued else "")
+    return f"{spot} is {what.cell}"

@@ -1,0 +1,74 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every load balancer shows, side by side, for plans and for people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.capacity import usable
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import AdminAccess, Runtime
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState, ServerRow
+from ansible_collections.tidegate.delivery.plugins.module_utils.node import Node
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools import classify
+
+Answer = TypeVar("Answer")
+
+
+class Parallel(Protocol):
+    """Runs `work(name)` for all names at once; a DomainError is that name's answer."""
+
+    def __call__(self, work: Callable[[str], Answer], names: Sequence[str], /) -> Mapping[str, Answer | DomainError]:
+        """The answer of each name."""
+
+
+def survey(
+    nodes: Mapping[str, Node],
+    accesses: Mapping[str, AdminAccess],
+    parallel: Parallel,
+    pools: Sequence[tuple[str, str]] = (),
+) -> Mapping[str, LoadBalancerState | DomainError]:
+    """What each load balancer shows of these (online, maintenance) backends; of all, when none are named.
+
+    One that can't be read is a DomainError in the result, never an exception. Takes no lock, changes nothing.
+    """
+    backends = [name for pair in pools for name in pair]
+    return parallel(lambda name: Runtime(nodes[name], accesses[name]).read(backends), sorted(nodes))
+
+
+def described(state: LoadBalancerState, pools: Sequence[tuple[str, str]] = ()) -> dict[str, Any]:
+    """One load balancer's state as plain values. Cells only for nodes that are in both backends of a pair."""
+    backends: dict[str, dict[str, Any]] = {}
+    for row in state.servers.values():
+        backends.setdefault(row.backend, {})[row.name] = _server(state, row)
+    for online, maintenance in pools:
+        for name, server in backends.get(online, {}).items():
+            other = state.servers.get((maintenance, name))
+            server["cell"] = classify(state.servers[online, name], other).value if other else None
+    return {
+        "version": state.version,
+        "pid": state.pid,
+        "uptime": state.uptime,
+        "failed_reloads": state.failed_reloads,
+        "old_workers": [{"pid": worker.pid, "answers": worker.sessions is not None} for worker in state.old_workers],
+        "missing_backends": sorted(state.missing_backends),
+        "backends": backends,
+    }
+
+
+def _server(state: LoadBalancerState, row: ServerRow) -> dict[str, Any]:
+    return {
+        "status": row.status,
+        "admin": row.admin.names,
+        "op": row.op,
+        "weight": row.weight,
+        "sessions": state.sessions(row.key),
+        "queue": row.queued,
+        "checked": row.checked,
+        "usable": usable(row),
+        "address": row.address,
+        "cell": None,
+    }
