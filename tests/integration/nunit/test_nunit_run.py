@@ -1,0 +1,263 @@
+"""NUnit runs by the real nunit-console, on this machine as the test box."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.expectation import Expectation, Expected
+from ansible_collections.tidegate.delivery.plugins.module_utils.node import LocalShell, PosixNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit import NUnitOutcome, NUnitResult, run_nunit
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_box import BoxRun
+from tests.integration.nunit.artifacts import archive, packed
+from tests.integration.nunit.servers import Site, serving
+
+BOX = PosixNode("box", LocalShell())
+EXPECTED = Expectation(version=Expected("$.version", "1.1.0"))
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with serving(Site(nodes={"n1": "1.1.0", "n2": "1.0.0"})) as site:
+        yield site
+
+
+def order(site: Site, work: Path, kinds: tuple[str, ...], content: bytes | None = None) -> BoxRun:
+    """A run of the assemblies of these kinds, aimed at n1."""
+    site.files["/a.tar.gz"] = packed(*kinds) if content is None else content
+    return BoxRun(
+        work_dir=str(work),
+        artifact_url=f"{site.url}/a.tar.gz",
+        artifact_sha256=hashlib.sha256(site.files["/a.tar.gz"]).hexdigest(),
+        assemblies=tuple(f"{kind.title()}.dll" for kind in kinds),
+        runner=("nunit-console",),
+        probe_url=f"{site.url}/health",
+        aim_header="X-Tidegate-Node",
+        served_by="X-Served-By",
+        node="n1",
+        timeout=60,
+        queue_timeout=60,
+        settings={
+            "TIDEGATE_URL": site.url,
+            "TIDEGATE_NODE": "n1",
+            "TIDEGATE_AIM_HEADER": "X-Tidegate-Node",
+            "TIDEGATE_VERSION": "1.1.0",
+        },
+    )
+
+
+def run(order: BoxRun, min_tests: int = 1, allowed_failures: int = 0) -> NUnitResult:
+    return run_nunit(BOX, order, EXPECTED, min_tests=min_tests, allowed_failures=allowed_failures)
+
+
+def processes_marked(work: Path) -> list[str]:
+    """The command lines of living processes that carry the work folder's mark."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"TIDEGATE_BOX={work}".encode() in (folder / "environ").read_bytes().split(b"\0"):
+                found.append((folder / "cmdline").read_text().replace("\0", " "))
+        except OSError:
+            continue
+    return found
+
+
+def test_passing_tests_reach_the_aimed_node(site: Site, tmp_path: Path) -> None:
+    done = run(order(site, tmp_path, ("PASSING",)), min_tests=3)
+    assert done.verdict.outcome is NUnitOutcome.PASSED, done.verdict.sentence
+    assert done.verdict.sentence == "of 3 tests 3 passed"
+    assert done.report.runner_rc == 0
+    assert b"<test-results" in done.xml
+    # Probe, the test's own request, probe: all aimed at n1.
+    assert site.asked == [("/health", "n1")] * 3
+
+
+def test_too_few_tests_are_not_enough(site: Site, tmp_path: Path) -> None:
+    done = run(order(site, tmp_path, ("PASSING",)), min_tests=4)
+    assert done.verdict.outcome is NUnitOutcome.TOO_FEW
+    assert "3 tests ran, at least 4 must" in done.verdict.sentence
+
+
+def test_each_way_of_not_passing_is_told(site: Site, tmp_path: Path) -> None:
+    done = run(order(site, tmp_path, ("MIXED",)))
+    counts = done.verdict.counts
+    assert done.verdict.outcome is NUnitOutcome.FAILED
+    assert (counts.total, counts.passed, counts.failed, counts.inconclusive, counts.skipped) == (8, 2, 4, 1, 1)
+    assert {case.name: case.outcome for case in done.verdict.failures} == {
+        "Probe.Mixed.Fails": "failed",
+        "Probe.Mixed.Throws": "failed",
+        "Probe.Mixed.NeedsArguments": "failed",
+        "Probe.Mixed.OneOfTwo(2)": "failed",
+        "Probe.Mixed.Inconclusive": "inconclusive",
+    }
+    # nunit-console wrote the escape character raw into its XML, which is none then.
+    assert b"\x1b" in done.xml
+    assert "\x1b" not in done.verdict.sentence
+    assert "Probe.Mixed.Fails: the price" in done.verdict.sentence
+
+
+def test_allowed_failures_count_inconclusive_ones(site: Site, tmp_path: Path) -> None:
+    wanted = order(site, tmp_path, ("MIXED",))
+    assert run(wanted, allowed_failures=4).verdict.outcome is NUnitOutcome.FAILED
+    assert run(wanted, allowed_failures=5).verdict.outcome is NUnitOutcome.PASSED
+
+
+def test_nothing_but_inconclusive_and_ignored_is_no_pass(site: Site, tmp_path: Path) -> None:
+    done = run(order(site, tmp_path, ("INCONCLUSIVE",)))
+    assert done.report.runner_rc == 0
+    assert done.verdict.outcome is NUnitOutcome.FAILED
+    assert run(order(site, tmp_path, ("INCONCLUSIVE",)), allowed_failures=1).verdict.outcome is NUnitOutcome.NO_TESTS
+
+
+def test_a_failed_fixture_set_up_names_its_cause(site: Site, tmp_path: Path) -> None:
+    done = run(order(site, tmp_path, ("SETUP",)))
+    assert done.verdict.counts.failed == 2
+    assert "Probe.BrokenSetUp.First" in done.verdict.sentence
+    assert "no database" in done.verdict.sentence
+
+
+def test_zero_tests_are_no_pass_although_the_runner_is_content(site: Site, tmp_path: Path) -> None:
+    done = run(order(site, tmp_path, ("NOTHING",)))
+    assert done.report.runner_rc == 0
+    assert done.verdict.outcome is NUnitOutcome.NO_TESTS
+
+
+def test_an_assembly_without_tests_is_not_covered_by_another(site: Site, tmp_path: Path) -> None:
+    done = run(order(site, tmp_path, ("PASSING", "NOTHING")))
+    assert done.verdict.outcome is NUnitOutcome.NO_TESTS
+    assert "Nothing.dll" in done.verdict.sentence
+
+
+def test_a_hanging_run_is_ended_with_its_children(site: Site, tmp_path: Path) -> None:
+    began = time.monotonic()
+    done = run(replace(order(site, tmp_path, ("HANGING",)), timeout=4))
+    assert done.verdict.outcome is NUnitOutcome.TIMED_OUT
+    assert "4s" in done.verdict.sentence
+    assert time.monotonic() - began < 20
+    assert processes_marked(tmp_path) == []
+
+
+def test_a_runner_that_dies_wrote_no_results(site: Site, tmp_path: Path) -> None:
+    done = run(order(site, tmp_path, ("DYING",)))
+    assert done.verdict.outcome is NUnitOutcome.NO_RESULTS
+    assert "exit code 3" in done.verdict.sentence
+    assert "last words" in done.verdict.sentence
+
+
+def test_what_is_no_assembly_gives_no_results(site: Site, tmp_path: Path) -> None:
+    content = archive({"tests/Passing.dll": b"not a library"})
+    done = run(order(site, tmp_path, ("PASSING",), content))
+    assert done.verdict.outcome is NUnitOutcome.NO_RESULTS
+
+
+def test_no_test_runs_when_the_aimed_node_is_down(site: Site, tmp_path: Path) -> None:
+    del site.nodes["n1"]
+    done = run(order(site, tmp_path, ("PASSING",)))
+    assert done.verdict.outcome is NUnitOutcome.WRONG_NODE
+    assert "status 503" in done.verdict.sentence
+    assert done.report.runner_rc is None
+    assert site.asked == [("/health", "n1")]
+
+
+def test_no_test_runs_when_another_node_answers(site: Site, tmp_path: Path) -> None:
+    site.lies["n1"] = "n2"
+    done = run(order(site, tmp_path, ("PASSING",)))
+    assert done.verdict.outcome is NUnitOutcome.WRONG_NODE
+    assert "aimed at n1, answered by n2" in done.verdict.sentence
+
+
+def test_tests_of_the_old_release_are_no_evidence(site: Site, tmp_path: Path) -> None:
+    site.nodes["n1"] = "1.0.0"
+    wanted = order(site, tmp_path, ("NOTHING",))
+    done = run(wanted)
+    assert done.verdict.outcome is NUnitOutcome.WRONG_RELEASE
+    assert "before the tests n1 serves version 1.0.0, expected 1.1.0" in done.verdict.sentence
+
+
+def test_a_node_that_falls_back_during_the_tests_is_no_evidence(site: Site, tmp_path: Path) -> None:
+    site.change_after, site.change = 2, {"n1": "1.0.0"}
+    done = run(order(site, tmp_path, ("PASSING",)))
+    assert done.verdict.outcome is NUnitOutcome.WRONG_RELEASE
+    assert "after the tests" in done.verdict.sentence
+
+
+def test_a_front_end_that_is_not_there_is_told(site: Site, tmp_path: Path) -> None:
+    done = run(replace(order(site, tmp_path, ("PASSING",)), probe_url="http://127.0.0.1:1/health"))
+    assert done.verdict.outcome is NUnitOutcome.WRONG_NODE
+    assert "Failed to connect" in done.verdict.sentence
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (archive({"../outside": b"x"}), "a path that leads outside: ../outside"),
+        (archive({"/absolute": b"x"}), "a path that leads outside: /absolute"),
+        (archive({"tests/Passing.dll": b"x"}, {"tests/link": "/etc"}), "a link or device"),
+        (archive({"bin/Service.exe": b"x"}), "its tests folder lacks Passing.dll"),
+        (b"no archive", "can't be unpacked safely"),
+    ],
+)
+def test_a_strange_artifact_is_refused(site: Site, tmp_path: Path, content: bytes, told: str) -> None:
+    done = run(order(site, tmp_path / "work", ("PASSING",), content))
+    assert done.verdict.outcome is NUnitOutcome.REFUSED_ARTIFACT
+    assert told in done.verdict.sentence
+    assert not list(tmp_path.rglob("outside"))
+
+
+def test_another_digest_is_refused(site: Site, tmp_path: Path) -> None:
+    wanted = replace(order(site, tmp_path, ("PASSING",)), artifact_sha256="0" * 64)
+    done = run(wanted)
+    assert done.verdict.outcome is NUnitOutcome.REFUSED_ARTIFACT
+    assert hashlib.sha256(site.files["/a.tar.gz"]).hexdigest() in done.verdict.sentence
+
+
+def test_an_artifact_that_is_gone_is_told(site: Site, tmp_path: Path) -> None:
+    wanted = replace(order(site, tmp_path, ("PASSING",)), artifact_url=f"{site.url}/gone.tar.gz")
+    done = run(wanted)
+    assert done.verdict.outcome is NUnitOutcome.BOX_FAILED
+    assert "503" in done.verdict.sentence
+
+
+def test_a_missing_runner_is_told(site: Site, tmp_path: Path) -> None:
+    done = run(replace(order(site, tmp_path, ("PASSING",)), runner=("nunit9-console",)))
+    assert done.verdict.outcome is NUnitOutcome.BOX_FAILED
+    assert "nunit9-console is not installed" in done.verdict.sentence
+
+
+def test_a_secret_is_nowhere_but_in_the_tests(site: Site, tmp_path: Path) -> None:
+    canary = "canary-\"7f'3a&-$HOME"
+    done = run(replace(order(site, tmp_path, ("LEAKING",)), secrets={"TRADE_PASSWORD": canary}))
+    assert "logged in as trader with ********" in done.verdict.sentence
+    assert "canary" not in repr(done.verdict) + done.report.console
+    assert b"canary" not in done.xml
+
+
+def test_one_run_at_a_time_and_the_queue_has_a_deadline(site: Site, tmp_path: Path) -> None:
+    slow, hurried = order(site, tmp_path, ("SLOW",)), None
+    outcomes: list[NUnitResult] = []
+    first = threading.Thread(target=lambda: outcomes.append(run(slow)))
+    first.start()
+    while not list(tmp_path.glob("runs/*")):
+        time.sleep(0.02)
+    hurried = run(replace(slow, queue_timeout=1))
+    patient = run(slow)
+    first.join()
+    assert hurried.verdict.outcome is NUnitOutcome.BUSY
+    assert [patient.verdict.outcome, outcomes[0].verdict.outcome] == [NUnitOutcome.PASSED] * 2
+
+
+def test_only_the_last_five_runs_are_kept(site: Site, tmp_path: Path) -> None:
+    for number in range(7):
+        Path(tmp_path, "runs", f"20200101T00000{number}.abcdef").mkdir(parents=True)
+    done = run(order(site, tmp_path, ("NOTHING",)))
+    kept = sorted(path.name for path in Path(tmp_path, "runs").iterdir())
+    assert kept[:-1] == [f"20200101T00000{number}.abcdef" for number in range(3, 7)]
+    assert kept[-1] == Path(done.report.folder).name
+    assert oct(os.stat(done.report.folder).st_mode & 0o777) == "0o700"
