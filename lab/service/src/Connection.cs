@@ -22,6 +22,7 @@ namespace Lab.Service
         private readonly RequestReader reader;
         private readonly object gate = new object();
         private bool idle = true;
+        private bool closed;
 
         public Connection(Socket socket, IApplication application, Func<bool> stopping)
         {
@@ -58,11 +59,12 @@ namespace Lab.Service
         public void EndIfIdle()
         {
             lock (gate)
-                if (idle && socket.Available == 0)
+                if (idle && !closed && NothingArrived())
                     Shutdown();
         }
 
-        public void Cut() => socket.Close();
+        /// <summary>Ends the connection whatever it does.</summary>
+        public void Cut() => Close();
 
         private bool ServeBusy()
         {
@@ -105,6 +107,18 @@ namespace Lab.Service
                 sent += socket.Send(bytes, sent, bytes.Length - sent, SocketFlags.None);
         }
 
+        private bool NothingArrived()
+        {
+            try
+            {
+                return socket.Available == 0;
+            }
+            catch (SocketException)
+            {
+                return true;
+            }
+        }
+
         private void Shutdown()
         {
             try
@@ -121,6 +135,9 @@ namespace Lab.Service
         {
             lock (gate)
             {
+                if (closed)
+                    return;
+                closed = true;
                 Shutdown();
                 socket.Close();
             }

@@ -1,4 +1,5 @@
 using System;
+using System.Net.Sockets;
 using System.Threading;
 using Mono.Unix;
 using Mono.Unix.Native;
@@ -23,11 +24,6 @@ namespace Lab.Service
                 Log("cannot start: " + problem.Message);
                 return 2;
             }
-            catch (System.Net.Sockets.SocketException problem)
-            {
-                Log("cannot listen: " + problem.Message + "; see which process holds the address");
-                return 1;
-            }
         }
 
         private static int Run(Settings settings)
@@ -36,13 +32,25 @@ namespace Lab.Service
             var signals = new[] { new UnixSignal(Signum.SIGTERM), new UnixSignal(Signum.SIGINT) };
             Thread.Sleep(ReferenceDataTime);
             var server = new HttpServer(settings.Address, settings.Port, new Routes(settings));
-            server.Start();
+            Listen(server, settings);
             Log($"{settings.Service} {BuildInfo.Version} serves on {settings.Address}:{settings.Port}");
             UnixSignal.WaitAny(signals, -1);
             Log("stopping: finishing what is in flight");
             int cut = server.Stop(StopWithin);
             Log(cut == 0 ? "stopped, nothing was cut" : $"stopped, {cut} connections were cut after {StopWithin.TotalSeconds} s");
             return cut == 0 ? 0 : 1;
+        }
+
+        private static void Listen(HttpServer server, Settings settings)
+        {
+            try
+            {
+                server.Start();
+            }
+            catch (SocketException problem)
+            {
+                throw new SettingsException($"LISTEN {settings.Address}:{settings.Port}: {problem.Message}");
+            }
         }
 
         private static void Log(string text)

@@ -1,0 +1,83 @@
+"""The lab's C# service as one process, outside the lab, for tests of the service itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tarfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab.build import Release, build
+
+START_DEADLINE_S = 30.0
+
+
+def unpack(release: Release, folder: Path) -> Path:
+    """The release's content below a folder of that test."""
+    target = folder / release.name
+    with tarfile.open(build(release)) as archive:
+        archive.extractall(target, filter="data")
+    (target / ".digest").write_text("ab" * 32)
+    return target
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """One started service."""
+
+    process: subprocess.Popen[bytes]
+    address: str
+    port: int
+    log: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.address}:{self.port}"
+
+    def health(self) -> dict[str, Any]:
+        with urllib.request.urlopen(f"{self.url}/health", timeout=5) as answer:
+            found: dict[str, Any] = json.load(answer)
+            return found
+
+
+@contextmanager
+def serving(release: Release, folder: Path, address: str, port: int = 8080) -> Iterator[Running]:
+    """Start the release and wait until it answers; whatever is left of it is killed at the end."""
+    content = unpack(release, folder)
+    environment = {
+        **os.environ,
+        "SERVICE_NAME": release.service,
+        "LISTEN": f"{address}:{port}",
+        "NODE": "n1",
+        "DIGEST_FILE": str(content / ".digest"),
+    }
+    log = folder / f"{release.name}.log"
+    with log.open("wb") as output:
+        argv = ["mono", str(content / "bin" / "Service.exe")]
+        process = subprocess.Popen(argv, env=environment, stdout=output, stderr=subprocess.STDOUT)
+    running = Running(process, address, port, log)
+    try:
+        _await_answer(running)
+        yield running
+    finally:
+        process.kill()
+        process.wait(10)
+
+
+def _await_answer(running: Running) -> None:
+    deadline = time.monotonic() + START_DEADLINE_S
+    while True:
+        try:
+            running.health()
+            return
+        except OSError:
+            assert running.process.poll() is None, running.log.read_text()
+            assert time.monotonic() < deadline, running.log.read_text()
+            time.sleep(0.05)
