@@ -1,0 +1,71 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of tidegate.delivery.service_info; its action does the work."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: service_info
+short_description: Show where every node of a service is, what it serves and who holds what
+version_added: 0.1.0
+description:
+  - Asks every load balancer and node of one service, or of all in the catalog, and the ledger. Changes nothing and takes no lock.
+  - A load balancer or node that doesn't answer is shown as such.
+options:
+  service:
+    description: The service's name. All services of the catalog when it is left out.
+    type: str
+attributes:
+  check_mode:
+    description: Can run in check_mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
+    support: none
+  platform:
+    description: Target OS/families that can be operated against.
+    support: full
+    platforms: posix
+notes:
+  - Runs on the controller and needs the pipeline there (C(pip install tidegate)).
+seealso:
+  - module: tidegate.delivery.plan
+  - module: tidegate.delivery.haproxy_info
+author:
+  - The Tidegate contributors (@tidegate)
+"""
+
+EXAMPLES = r"""
+- name: Show one service
+  tidegate.delivery.service_info:
+    service: tradeapi
+  register: status
+"""
+
+RETURN = r"""
+services:
+  description: By service, its nodes, its open deployment and the last one that was done.
+  type: dict
+  returned: success
+  contains:
+    nodes:
+      description: By node, the release it serves, its place on each load balancer, who took it out and who froze it.
+      type: dict
+    under_way:
+      description: The open or held deployment; empty when there is none.
+      type: dict
+    last_done:
+      description: The deployment or rollback that was done last.
+      type: dict
+locks:
+  description: Who holds which lock, since when, doing what.
+  type: list
+  elements: dict
+  returned: success
+table:
+  description: The same as people read it.
+  type: list
+  elements: str
+  returned: success
+"""
