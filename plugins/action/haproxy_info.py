@@ -1,0 +1,31 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action behind tidegate.delivery.haproxy_info."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState
+from ansible_collections.tidegate.delivery.plugins.module_utils.pool_survey import described, survey
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.load_balancers import accesses, checked_name, distinct
+
+
+class ActionModule(DomainAction):
+    """Arguments → every load balancer's state."""
+
+    def act(self, call: Call) -> dict[str, Any]:
+        names = distinct(call.args["load_balancers"], "load_balancers")
+        pools = [(checked_name(pair["online"]), checked_name(pair["maintenance"])) for pair in call.args["pools"]]
+        found = survey(call.nodes(names), accesses(call, names), call.in_parallel, pools)
+        return {
+            "changed": False,
+            "load_balancers": {
+                name: described(state, pools) for name, state in found.items() if isinstance(state, LoadBalancerState)
+            },
+            "unreachable": {name: str(error) for name, error in found.items() if isinstance(error, DomainError)},
+        }

@@ -1,0 +1,165 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action behind tidegate.delivery.haproxy_pool."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import Runtime
+from ansible_collections.tidegate.delivery.plugins.module_utils.move_report import MoveReport
+from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Limits, Move, Surroundings
+from ansible_collections.tidegate.delivery.plugins.module_utils.ownership import but_this_step, moved_by_us
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Cell, Intent, Pool, Spot
+from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share, parse_duration
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.load_balancers import accesses, checked_name, distinct
+
+Parsed = TypeVar("Parsed")
+# How far back the ledger is read for who moved a node last.
+_REMEMBERED = 50
+
+
+class ActionModule(DomainAction):
+    """Arguments → one move of a whole wave → cells before and after."""
+
+    EFFECT = True
+    RECORDED = ("msg", "reason", "cells", "drained_seconds", "sessions_cut")
+
+    def step(self, call: Call) -> str:
+        return _intent(call).value
+
+    def deadline(self, call: Call) -> float:
+        limits = _limits(call.args)
+        # A move and its undoing, each with its steps.
+        return 2 * (limits.hard + 2 * limits.join + 4 * (limits.silent + _lock_timeout(call.args)))
+
+    def act(self, call: Call) -> dict[str, Any]:
+        intent = _intent(call)
+        move = _move(call)
+        changes = move.preview(intent, _ours(call))
+        if changes and not call.check:
+            if intent is Intent.JOIN:
+                call.require_evidence(call.covered)
+            move.run(intent)
+        return _result(call, move.report, intent, changes)
+
+
+def _intent(call: Call) -> Intent:
+    return Intent.JOIN if call.args["state"] == "online" else Intent.LEAVE
+
+
+def _move(call: Call) -> Move:
+    names = distinct(call.args["load_balancers"], "load_balancers")
+    nodes, where = call.nodes(names), accesses(call, names)
+    lock = _lock_timeout(call.args)
+    admins = {name: Runtime(nodes[name], where[name], lock=lock) for name in names}
+    return Move(admins, _pools(call.args), _limits(call.args), Surroundings(call.in_parallel, call.progress))
+
+
+def _limits(args: Mapping[str, Any]) -> Limits:
+    drain = args["drain"]
+    limits = Limits(
+        soft=_read(parse_duration, drain["soft"], "drain.soft"),
+        hard=_read(parse_duration, drain["hard"], "drain.hard"),
+        cut=drain["at_hard"] == "cut",
+        join=_read(parse_duration, args["join_timeout"], "join_timeout"),
+        silent=_read(parse_duration, args["answer_timeout"], "answer_timeout"),
+    )
+    if limits.hard < limits.soft:
+        raise BadInput(
+            f"drain.hard {drain['hard']} is shorter than drain.soft {drain['soft']}",
+            where="drain",
+            remedy="Both are counted from the beginning: make hard the longer one",
+        )
+    return limits
+
+
+def _lock_timeout(args: Mapping[str, Any]) -> float:
+    return _read(parse_duration, args["lock_timeout"], "lock_timeout")
+
+
+def _pools(args: Mapping[str, Any]) -> list[Pool]:
+    nodes = [checked_name(name) for name in distinct(args["nodes"], "nodes")]
+    pools = [_pool(entry, nodes) for entry in args["pools"]]
+    distinct([backend for pool in pools for backend in pool.backends], "pools")
+    homeless = sorted(set(nodes) - {name for pool in pools for name in pool.nodes})
+    if homeless:
+        raise BadInput(f"{', '.join(homeless)} is in none of the pools", where="pools", remedy="Name it in one")
+    return pools
+
+
+def _pool(entry: Mapping[str, Any], nodes: list[str]) -> Pool:
+    concerned = nodes if entry["nodes"] is None else distinct(entry["nodes"], "pools.nodes")
+    strangers = sorted(set(concerned) - set(nodes))
+    if strangers:
+        raise BadInput(
+            f"{', '.join(strangers)} is in pools.nodes but not in nodes",
+            where=f"pools, {entry['online']}",
+            remedy="Nodes that move must be named in nodes",
+        )
+    return Pool(
+        online=checked_name(entry["online"]),
+        maintenance=checked_name(entry["maintenance"]),
+        floor=_read(Share.parse, entry["min_online"], "pools.min_online"),
+        nodes=tuple(concerned),
+    )
+
+
+def _read(parse: Callable[[Any], Parsed], value: Any, option: str) -> Parsed:  # noqa: ANN401
+    try:
+        return parse(value)
+    except ValueError as error:
+        raise BadInput(str(error), where=option) from None
+
+
+def _ours(call: Call) -> set[str]:
+    """The nodes that this service's deployments took out and did not bring back."""
+    record = call.ledger
+    known = record.ledger.deployment(call.deployment_id)
+    if known is None and call.check:
+        # A dry run opens no deployment; its plan has left out what is somebody else's.
+        return set(call.covered)
+    services = dict.fromkeys((record.deployment.service, *record.deployment.services))
+    recent = {each.id for name in services for each in record.ledger.deployments(name, record.environment, _REMEMBERED)}
+    entries = [entry for id_ in recent for entry in record.ledger.entries(record.environment, deployment=id_)]
+    events = [entry.event for entry in sorted(entries, key=lambda entry: entry.seq)]
+    return moved_by_us(events if call.check else but_this_step(events, call.deployment_id))
+
+
+def _result(call: Call, report: MoveReport, intent: Intent, changes: bool) -> dict[str, Any]:
+    goal = Cell.ON if intent is Intent.JOIN else Cell.TEST
+    after = dict.fromkeys(report.after, goal) if call.check and changes else report.after
+    result = {
+        "changed": changes,
+        "msg": _sentence(call, report, changes),
+        "cells": [_cell(spot, cell, after[spot]) for spot, cell in report.before.items()],
+        "drained_seconds": report.drained_seconds,
+        "sessions_cut": report.sessions_cut,
+        "commands": report.commands,
+    }
+    if call.diff:
+        result["diff"] = [{"before": _shown(report.before), "after": _shown(after)}]
+    return result
+
+
+def _cell(spot: Spot, before: Cell, after: Cell) -> dict[str, str]:
+    where = {"node": spot.node, "load_balancer": spot.load_balancer, "pool": spot.pool.online}
+    return {**where, "before": before.value, "after": after.value}
+
+
+def _shown(cells: Mapping[Spot, Cell]) -> str:
+    return "".join(f"{spot}: {cell}\n" for spot, cell in cells.items())
+
+
+def _sentence(call: Call, report: MoveReport, changes: bool) -> str:
+    verb = "would be" if call.check and changes else "are" if changes else "were already"
+    where = f"in the {call.args['state']} pool on {', '.join(call.args['load_balancers'])}"
+    slowest = max(report.drained_seconds.values(), default=0.0)
+    cut = sum(report.sessions_cut.values())
+    took = f"; drained in {slowest:.1f} s, {cut} sessions cut" if report.drained_seconds else ""
+    return f"{', '.join(call.covered)} {verb} {where}{took}"

@@ -1,0 +1,166 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of tidegate.delivery.haproxy_pool; its action does the work."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: haproxy_pool
+short_description: Move a wave of nodes between the online and the maintenance pool of its load balancers
+version_added: 0.1.0
+description:
+  - Moves all O(nodes) together on all O(load_balancers) of their site, or on none. What was sent is confirmed by reading it back. What can't be confirmed is undone where it took,
+    and what can't be undone is named with the exact command to run.
+  - Leaving drains the nodes, sets MAINT, waits until no session is left (those of old HAProxy workers included) and makes the nodes ready in the maintenance pool.
+  - Joining needs the maintenance entry UP on every load balancer, closes it and re-enters the online pool so that no customer comes before HAProxy's own health checks have passed.
+  - The floor O(pools[].min_online) is checked against the live state right before a leave, and in every look while the nodes drain. When it breaks, the leave is undone.
+  - Running it again continues where a killed run stopped, and changes nothing when the nodes are where they should be.
+  - Runs on the controller. On each load balancer's host it needs socat, flock and a POSIX shell, and there the variables C(tidegate_haproxy_socket) (an admin socket of level admin),
+    C(tidegate_haproxy_master_socket), and optionally C(tidegate_haproxy_state_dir) (a folder with one state file per backend, named like it) and C(tidegate_haproxy_lock).
+  - HAProxy has no compare-and-set. Everyone who changes servers of these load balancers should hold C(tidegate_haproxy_lock) with flock. A batch is sent only if, under that lock,
+    the servers are still as they were when it was decided.
+options:
+  deployment:
+    description: The id of the open deployment that permits this effect, as M(tidegate.delivery.plan) returned it.
+    type: str
+    required: true
+  load_balancers:
+    description: Inventory names of all load balancers of the site.
+    type: list
+    elements: str
+    required: true
+  nodes:
+    description: The nodes that move together, by their server names in HAProxy.
+    type: list
+    elements: str
+    required: true
+  pools:
+    description: The pairs of backends in which they move.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      online:
+        description: The backend that customers reach.
+        type: str
+        required: true
+      maintenance:
+        description: The backend that only testers reach.
+        type: str
+        required: true
+      min_online:
+        description: How many servers must stay usable in the online backend of each load balancer, as a count or as a share of the configured ones such as V(60%).
+        type: str
+        required: true
+      nodes:
+        description: Those of O(nodes) that this pair concerns, where services share nodes. All of them if it is left out.
+        type: list
+        elements: str
+  state:
+    description: The pool in which the nodes shall be.
+    type: str
+    choices: [online, maintenance]
+    required: true
+  drain:
+    description: How long customers' requests may take to end when nodes leave.
+    type: dict
+    default: {}
+    suboptions:
+      soft:
+        description: Until then only new customers are kept away; afterwards those with a persistence cookie are, too.
+        type: str
+        default: 30s
+      hard:
+        description: Until then, counted from the beginning, sessions may last.
+        type: str
+        default: 2m
+      at_hard:
+        description: Whether sessions that are left then fail the leave, which is undone, or are cut and counted.
+        type: str
+        choices: [fail, cut]
+        default: fail
+  join_timeout:
+    description: How long nodes may take to be UP, first in the maintenance pool, then in the online pool. Longer means they leave again.
+    type: str
+    default: 1m
+  lock_timeout:
+    description: How long to wait for the lock on a load balancer's host.
+    type: str
+    default: 30s
+  answer_timeout:
+    description: How long a load balancer that stops answering in the middle of a move is asked again before the others are undone.
+    type: str
+    default: 20s
+attributes:
+  check_mode:
+    description: Says what it would change, from the load balancers' live state, and refuses what it would refuse.
+    support: full
+  diff_mode:
+    description: Shows each node's place on each load balancer before and after.
+    support: full
+  platform:
+    description: The load balancers' hosts.
+    support: full
+    platforms: posix
+seealso:
+  - module: tidegate.delivery.haproxy_info
+author:
+  - The Tidegate maintainers
+"""
+
+EXAMPLES = r"""
+- name: Take a wave of two nodes out of the online pool, keeping 60 % usable
+  tidegate.delivery.haproxy_pool:
+    deployment: "{{ tidegate_plan.deployment }}"
+    state: maintenance
+    load_balancers: [lb1, lb2]
+    nodes: [n1, n2]
+    pools:
+      - {online: tradeapi_online, maintenance: tradeapi_maintenance, min_online: 60%}
+    drain: {soft: 30s, hard: 2m, at_hard: fail}
+  run_once: true
+
+- name: Let a node with two services join, the second of which lives on this node only
+  tidegate.delivery.haproxy_pool:
+    deployment: "{{ tidegate_plan.deployment }}"
+    state: online
+    load_balancers: "{{ groups['edge'] }}"
+    nodes: [n5, n6]
+    pools:
+      - {online: tradeapi_online, maintenance: tradeapi_maintenance, min_online: 60%}
+      - {online: pricefeed_online, maintenance: pricefeed_maintenance, min_online: "1", nodes: [n6]}
+    join_timeout: 1m
+  run_once: true
+"""
+
+RETURN = r"""
+msg:
+  description: What was done, in one sentence.
+  returned: always
+  type: str
+  sample: "n1, n2 are in the maintenance pool on lb1, lb2; drained in 5.2 s, 0 sessions cut"
+cells:
+  description:
+    - Where each node was and is, per load balancer and pool. C(ON), C(RISING) (ready, not UP), C(DRAIN), C(OUT) (in neither pool), C(TEST) (in maintenance), C(BOTH), C(ODD).
+    - In check mode C(after) is what it would be.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{"node": "n1", "load_balancer": "lb1", "pool": "tradeapi_online", "before": "ON", "after": "TEST"}]
+drained_seconds:
+  description: Per node that left, the seconds until its last customer's request had ended.
+  returned: success
+  type: dict
+  sample: {"n1": 5.2, "n2": 0.3}
+sessions_cut:
+  description: Per node, the sessions that were cut at the hard deadline.
+  returned: success
+  type: dict
+  sample: {}
+commands:
+  description: Per load balancer, the commands that were sent.
+  returned: success
+  type: dict
+  sample: {"lb1": ["set server tradeapi_online/n1 state drain", "set server tradeapi_online/n1 state maint"]}
+"""

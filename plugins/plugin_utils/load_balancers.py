@@ -1,0 +1,42 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Load balancers of the inventory and names of HAProxy's configuration, as options give them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import VARIABLES, AdminAccess
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import NAME
+
+if TYPE_CHECKING:
+    from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
+
+
+def accesses(call: Call, names: Sequence[str]) -> dict[str, AdminAccess]:
+    """Where HAProxy is administered on each of these hosts. Raises BadInput naming host and variable."""
+    return {
+        name: AdminAccess.from_hostvars(name, {variable: call.hostvar(name, variable, "") for variable in VARIABLES})
+        for name in names
+    }
+
+
+def checked_name(name: str) -> str:
+    """A backend's or server's name as HAProxy allows it. Raises BadInput: it would become part of a command."""
+    if not NAME.fullmatch(name):
+        raise BadInput(
+            f"{name!r} is no name of a backend or server",
+            where="pools, nodes",
+            remedy="HAProxy's names have letters, digits and . : _ -",
+        )
+    return name
+
+
+def distinct(names: Sequence[str], option: str) -> list[str]:
+    """The names, none twice, at least one. Raises BadInput."""
+    if not names or len(set(names)) != len(names):
+        raise BadInput(f"{option} is {list(names)}", where=option, remedy="Name at least one, and each once")
+    return list(names)
