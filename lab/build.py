@@ -81,7 +81,7 @@ def digest(layout: Layout, service: str, version: str) -> str:
 
 def checksum_file(archive: Path) -> Path:
     """The file beside the archive: hex digest, two spaces, file name."""
-    return archive.with_name(archive.name.removesuffix(".tar.gz") + ".sha256")
+    return archive.with_name(archive.name + ".sha256")
 
 
 def publish(release: Release, repository: Path) -> None:

@@ -42,7 +42,7 @@ def test_every_release_is_published_with_its_checksum(layout: Layout, compiled: 
     assert compiled == [release.name for release in build.RELEASES]
     archive = layout.artifacts_dir / "tradeapi/1.2.0/tradeapi-1.2.0.tar.gz"
     expected = hashlib.sha256(archive.read_bytes()).hexdigest()
-    line = (layout.artifacts_dir / "tradeapi/1.2.0/tradeapi-1.2.0.sha256").read_text()
+    line = (layout.artifacts_dir / "tradeapi/1.2.0/tradeapi-1.2.0.tar.gz.sha256").read_text()
     assert line == f"{expected}  tradeapi-1.2.0.tar.gz\n"
     assert build.digest(layout, "tradeapi", "1.2.0") == expected
 
