@@ -1,0 +1,105 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a node's Puppet agent says of itself: where its files are, whether it is disabled, whether it runs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
+from ansible_collections.tidegate.delivery.plugins.module_utils.node import Completed, Node
+
+_ASKED = "agent_catalog_run_lockfile agent_disabled_lockfile config lastrunreport"
+_LOCK_LIMIT = 64 * 1024
+_NO_PUPPET = 41
+_ASK_TIMEOUT = 60
+
+# $1 confdir or "", $2 the cache of the answer or "", $3 the most bytes of a lock file.
+# puppet config print costs most of a second: its answer is kept for a day, or until puppet.conf changes.
+_LOOK = rf"""
+PATH=$PATH:/opt/puppetlabs/bin
+program=$(command -v puppet) || exit {_NO_PUPPET}
+kept() {{ sed -n "s/^$1 = //p" "$settings"; }}
+fresh() {{
+  [ -n "$settings" ] && [ -n "$(find "$settings" -mmin -1440 2>/dev/null)" ] &&
+    [ -z "$(find "$(kept config)" -newer "$settings" 2>/dev/null)" ]
+}}
+settings=$2
+if ! fresh; then
+  made=$(mktemp) || exit; trap 'rm -f "$made"' EXIT
+  "$program" config print --section agent ${{1:+--confdir "$1"}} {_ASKED} >"$made" || exit
+  settings=$made
+  [ -z "$2" ] || {{ mkdir -p "$(dirname "$2")" && cp "$made" "$2.$$" && mv -f "$2.$$" "$2"; }} || exit
+fi
+echo "program = $program"; cat "$settings"
+pid=$(cat "$(kept agent_catalog_run_lockfile)" 2>/dev/null)
+case $pid in
+  *[!0-9]* | "") ;;
+  # As Puppet itself decides: a lock counts while its pid is a process that looks like puppet.
+  *) tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -q puppet && echo "running = $pid" ;;
+esac
+lock=$(kept agent_disabled_lockfile)
+[ ! -e "$lock" ] || {{ echo "disabled ="; head -c "$3" "$lock"; }}
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agent:
+    """A node's agent. `disabled`: the reason in its lock file, None when it is not disabled. `running`: the pid
+    that holds its run lock."""
+
+    program: str
+    confdir: str
+    disabled_lock: str
+    report: str
+    disabled: str | None = None
+    running: int | None = None
+
+
+def look(node: Node, confdir: str = "", *, settings_cache: str = "") -> Agent:
+    """Ask the agent, in one remote call. `settings_cache`: a file on the node that keeps where its files are.
+
+    Raises BadInput when Puppet is not installed there or its settings can't be read.
+    """
+    done = node.sh(_LOOK, confdir, settings_cache, str(_LOCK_LIMIT), timeout=_ASK_TIMEOUT)
+    if done.rc == _NO_PUPPET:
+        raise BadInput(
+            "there is no puppet on the PATH or in /opt/puppetlabs/bin",
+            where=node.name,
+            remedy="Install the Puppet agent, or deploy the service without Puppet",
+        )
+    head, found, lock = done.text.partition("disabled =\n")
+    values = dict(line.split(" = ", 1) for line in head.splitlines() if " = " in line)
+    return _agent(node, confdir, values, _reason(lock) if found else None, done)
+
+
+def _agent(node: Node, confdir: str, values: dict[str, str], disabled: str | None, done: Completed) -> Agent:
+    try:
+        running = values.get("running")
+        return Agent(
+            program=values["program"],
+            confdir=confdir,
+            disabled_lock=values["agent_disabled_lockfile"],
+            report=values["lastrunreport"],
+            disabled=disabled,
+            running=int(running) if running else None,
+        )
+    except KeyError as missing:
+        said = done.stderr.decode(errors="backslashreplace").strip()[-300:]
+        raise BadInput(
+            f"puppet config print did not tell {missing.args[0]}{': ' + said if said else ''}",
+            where=f"{node.name}: {confdir or 'default confdir'}",
+            remedy="Run `puppet config print --section agent` there",
+        ) from None
+
+
+def _reason(lock: str) -> str:
+    """The message in a disabled lock: JSON with `disabled_message`; whatever else is there disables as well."""
+    try:
+        content = json.loads(lock)
+    except (ValueError, RecursionError):
+        return lock.strip()
+    message = content.get("disabled_message") if isinstance(content, dict) else None
+    return message if isinstance(message, str) else ""

@@ -1,0 +1,166 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Holding a node's periodic Puppet run off, with our name in the reason, and only ever ending our own freeze."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DeadlineExceeded, DomainError, Refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.node import Node
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_agent import Agent, look
+
+_OURS = re.compile(r"tidegate: deployment (\S+)")
+_COMMAND_TIMEOUT = 60
+_LOOK_AGAIN = 1.0
+_REASON_SHOWN = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """An agent that is disabled, and what its lock gives as the reason."""
+
+    reason: str
+
+    @property
+    def deployment(self) -> str:
+        """The deployment of ours that froze it; empty when it was someone else."""
+        ours = _OURS.match(self.reason)
+        return ours[1] if ours else ""
+
+    @property
+    def ours(self) -> bool:
+        """Whether Tidegate froze it, for whichever deployment."""
+        return bool(self.deployment)
+
+    def __str__(self) -> str:
+        return " ".join(self.reason.split())[:_REASON_SHOWN] or "no reason given"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a freeze or a thaw did: the lock before and after."""
+
+    before: Freeze | None
+    after: Freeze | None
+
+    @property
+    def changed(self) -> bool:
+        """Whether the lock is another one now."""
+        return self.before != self.after
+
+
+def reason_text(deployment: str, service: str, user: str) -> str:
+    """The reason of a freeze of ours: for whoever finds the agent disabled."""
+    return f"tidegate: deployment {deployment} ({service}), by {user}"
+
+
+def freeze_of(agent: Agent) -> Freeze | None:
+    """The agent's freeze, if it has one."""
+    return None if agent.disabled is None else Freeze(agent.disabled)
+
+
+def frozen_by_stranger(node: Node, confdir: str = "") -> str:
+    """The reason of a freeze that isn't ours; empty when there is none. Changes nothing on the node."""
+    freeze = freeze_of(look(node, confdir))
+    return str(freeze) if freeze and not freeze.ours else ""
+
+
+def would_freeze(agent: Agent, reason: str, where: str) -> Change:
+    """The change that a freeze would be. Refused when someone else froze the node."""
+    before, wanted = freeze_of(agent), Freeze(reason)
+    if before and not before.ours:
+        raise Refused(
+            f"Puppet is disabled by someone else: {before}",
+            where=where,
+            remedy="Ask them. When they agree: puppet agent --enable, then run the same deployment again",
+        )
+    return Change(before, before if before and before.deployment == wanted.deployment else wanted)
+
+
+def would_thaw(agent: Agent) -> Change:
+    """The change that a thaw would be: only a freeze of ours ends."""
+    before = freeze_of(agent)
+    return Change(before, None if before and before.ours else before)
+
+
+def freeze(node: Node, confdir: str, reason: str, *, settings_cache: str = "") -> Change:
+    """Disable the agent with `reason`, and read back that it is ours. One that was ours before is taken over.
+
+    A run that is under way goes on: see `wait_for_run`. Raises Refused when someone else has it.
+    """
+    agent = look(node, confdir, settings_cache=settings_cache)
+    change = would_freeze(agent, reason, node.name)
+    if not change.changed:
+        return change
+    if change.before is None:
+        _puppet(node, agent, ["--disable", reason])
+    else:
+        # Replaced in one rename: enable and disable would leave a gap for a periodic run.
+        node.write(agent.disabled_lock, json.dumps({"disabled_message": reason}).encode())
+    # A second --disable exits 0 and keeps the first reason: only the lock tells whose it is.
+    now = look(node, confdir, settings_cache=settings_cache)
+    if freeze_of(now) != change.after:
+        would_freeze(now, reason, node.name)
+        raise _not_so(node, agent, "frozen")
+    return change
+
+
+def thaw(node: Node, confdir: str, *, settings_cache: str = "") -> Change:
+    """Enable the agent if the freeze is ours, and read back; someone else's freeze stays."""
+    agent = look(node, confdir, settings_cache=settings_cache)
+    change = would_thaw(agent)
+    if change.changed:
+        _puppet(node, agent, ["--enable"])
+        now = freeze_of(look(node, confdir, settings_cache=settings_cache))
+        if now is not None and now.ours:
+            raise _not_so(node, agent, "thawed")
+    return change
+
+
+def wait_for_run(
+    node: Node, confdir: str, deadline_s: float, tell: Callable[[int], None], *, settings_cache: str = ""
+) -> float:
+    """Wait until no run holds the agent's lock; the seconds that took. `tell` gets the pid that is waited for.
+
+    A run takes the lock and only then looks whether it is disabled: once the agent is frozen and the lock is
+    free, no run begins (Puppet::Agent#run, 7.23). Raises DeadlineExceeded; the freeze stays.
+    """
+    began, told = time.monotonic(), 0
+    while pid := look(node, confdir, settings_cache=settings_cache).running:
+        if pid != told:
+            tell(pid)
+            told = pid
+        if time.monotonic() - began >= deadline_s:
+            raise DeadlineExceeded(
+                f"Puppet run {pid} still goes on after {deadline_s:.0f} s",
+                where=node.name,
+                remedy="Look why it takes so long; the node stays frozen. Then run the same deployment again",
+            )
+        time.sleep(_LOOK_AGAIN)
+    return time.monotonic() - began
+
+
+def _puppet(node: Node, agent: Agent, action: Sequence[str]) -> None:
+    confdir = ["--confdir", agent.confdir] if agent.confdir else []
+    done = node.run([agent.program, "agent", *action, *confdir], timeout=_COMMAND_TIMEOUT)
+    if done.rc != 0:
+        said = (done.stderr or done.stdout).decode(errors="backslashreplace").strip()[-300:]
+        raise DomainError(
+            f"puppet agent {action[0]} ended with {done.rc}: {said}",
+            where=node.name,
+            remedy="Check that the connection's user may change Puppet's state (become)",
+        )
+
+
+def _not_so(node: Node, agent: Agent, wanted: str) -> DomainError:
+    return DomainError(
+        f"the node is not {wanted} although Puppet said so",
+        where=f"{node.name}: {agent.disabled_lock}",
+        remedy="Look at that file",
+    )

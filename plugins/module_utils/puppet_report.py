@@ -1,0 +1,166 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Puppet's last_run_report.yaml: the few lines of it that decide, read without trusting its Ruby tags."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
+
+REPORT_LIMIT = 16 * 1024 * 1024
+_KEPT_LIMIT = 512 * 1024
+_NAMED = 20
+_MESSAGE_LIMIT = 500
+_TOP_KEY = re.compile(r"([a-z_]+):")
+_RESOURCE = re.compile(r"  \S")
+_FAILED = re.compile(r"    failed(_to_restart)?: true")
+# The base loader makes strings of all scalars and plain maps and lists of all else, whatever the tags say.
+_Loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+
+
+@dataclass(frozen=True, slots=True)
+class FailedResource:
+    """A resource that failed: where its code stands, and what Puppet said about it."""
+
+    resource: str
+    place: str
+    message: str
+    restart: bool
+
+    def __str__(self) -> str:
+        place = f" ({self.place})" if self.place else ""
+        return f"{self.resource}{place}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What a report says of its run; texts as they stand there, empty when they are missing.
+
+    Fields as in report format 12, seen with puppet-agent 7.23.
+    """
+
+    job_id: str = ""
+    status: str = ""
+    environment: str = ""
+    configuration_version: str = ""
+    cached_catalog_status: str = ""
+    transaction_completed: bool = False
+    noop: bool = False
+    noop_pending: bool = False
+    resources: Mapping[str, int] | None = None
+    failed: tuple[FailedResource, ...] = ()
+
+    @property
+    def failures(self) -> int:
+        """How many resources failed, restarts included."""
+        return (self.resources or {}).get("failed", 0)
+
+    @property
+    def failed_restarts(self) -> int:
+        """How many of the failed resources failed only when they were restarted."""
+        return (self.resources or {}).get("failed_to_restart", 0)
+
+
+def read_report(data: bytes) -> Report:
+    """The report in these bytes. Raises BadInput when they are none, or more than 512 KiB of failures."""
+    kept = "\n".join(_deciding_lines(data.decode(errors="replace")))
+    if len(kept) > _KEPT_LIMIT:
+        raise _unreadable(f"its failures take more than {_KEPT_LIMIT} characters")
+    try:
+        fields = yaml.load(kept, Loader=_Loader)  # noqa: S506 (a base loader makes nothing but text, lists and maps)
+    except yaml.YAMLError as error:
+        raise _unreadable(" ".join(str(error).split())[:200]) from None
+    if not isinstance(fields, dict) or "status" not in fields:
+        raise _unreadable("it has no status")
+    return _report(fields)
+
+
+def _unreadable(why: str) -> BadInput:
+    return BadInput(
+        f"Puppet's report can't be read: {why}", where="last_run_report.yaml", remedy="Look at it on the node"
+    )
+
+
+def _deciding_lines(text: str) -> Iterator[str]:
+    """All lines but the logs and the resources that are well: of hundreds of kilobytes a few remain.
+
+    Keys of the report stand at column 0, names of resources at column 2; items of a list may stand at column 0.
+    """
+    section, block = "", list[str]()
+    for line in text.splitlines():
+        if line.startswith(("---", "...")):
+            continue
+        top = _TOP_KEY.match(line)
+        if top or (section == "resource_statuses" and _RESOURCE.match(line)):
+            yield from _if_failed(block)
+            block = []
+        if top:
+            section = top[1]
+        if section == "resource_statuses" and not top:
+            block.append(line)
+        elif section != "logs":
+            yield line
+    yield from _if_failed(block)
+
+
+def _if_failed(block: list[str]) -> list[str]:
+    return block if any(_FAILED.match(line) for line in block) else []
+
+
+def _report(fields: Mapping[str, Any]) -> Report:
+    return Report(
+        **{key: _text(fields.get(key)) for key in ("job_id", "status", "environment")},
+        configuration_version=_text(fields.get("configuration_version")),
+        cached_catalog_status=_text(fields.get("cached_catalog_status")),
+        transaction_completed=fields.get("transaction_completed") == "true",
+        noop=fields.get("noop") == "true",
+        noop_pending=fields.get("noop_pending") == "true",
+        resources=_counts(fields),
+        failed=tuple(_failed(fields))[:_NAMED],
+    )
+
+
+def _text(value: Any) -> str:  # noqa: ANN401 (whatever stands in the file)
+    return value if isinstance(value, str) else ""
+
+
+def _counts(fields: Mapping[str, Any]) -> dict[str, int]:
+    values = _dig(fields, "metrics", "resources", "values")
+    rows = values if isinstance(values, list) else []
+    return {row[0]: int(row[2]) for row in rows if isinstance(row, list) and len(row) == 3 and row[2].isdecimal()}
+
+
+def _failed(fields: Mapping[str, Any]) -> Iterator[FailedResource]:
+    statuses = _dig(fields, "resource_statuses")
+    for name, status in statuses.items() if isinstance(statuses, dict) else ():
+        if isinstance(status, dict):
+            yield FailedResource(name, _place(status), _message(status), status.get("failed_to_restart") == "true")
+
+
+def _dig(fields: Any, *keys: str) -> Any:  # noqa: ANN401
+    for key in keys:
+        fields = fields.get(key) if isinstance(fields, dict) else None
+    return fields
+
+
+def _place(status: Mapping[str, Any]) -> str:
+    file, line = _text(status.get("file")), _text(status.get("line"))
+    return f"{file}:{line}" if file and line else file
+
+
+def _message(status: Mapping[str, Any]) -> str:
+    events = status.get("events")
+    failures = [event for event in events if _failure(event)] if isinstance(events, list) else []
+    said = "; ".join(_text(event.get("message")) for event in failures) or "failed without a message"
+    return " ".join(said.split())[:_MESSAGE_LIMIT]
+
+
+def _failure(event: Any) -> bool:  # noqa: ANN401
+    return isinstance(event, dict) and event.get("status") == "failure"

@@ -1,0 +1,205 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One Puppet run of a deployment on a node: started once, detached, found again, judged by its report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ansible_collections.tidegate.delivery.plugins.module_utils import jobs
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Unreachable
+from ansible_collections.tidegate.delivery.plugins.module_utils.jobs import JobState, Limits, Phase
+from ansible_collections.tidegate.delivery.plugins.module_utils.node import Node
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet import (
+    AGENT_ENV,
+    PuppetOutcome,
+    Run,
+    Verdict,
+    agent_argv,
+    judge,
+)
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_agent import Agent, look
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze import freeze_of
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_report import (
+    REPORT_LIMIT,
+    Report,
+    read_report,
+)
+
+# How long a node may be out of reach while its run goes on there.
+PATIENCE = 60.0
+_RETRY = 2.0
+# The node itself ends a run at its limit; beyond that its watch is gone too, and we end it.
+_OVERDUE = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What to run. `folder`: where job folders are on the node. `run_id`: the id of this very run; `family`: the
+    beginning of the ids of all runs of this deployment on this node, of which a live one is adopted.
+    `timeout`, `wait_for_lock`, `interval`: seconds for the run, for another run to end before it, and between two
+    lines of `tell`."""
+
+    folder: str
+    run_id: str
+    family: str
+    timeout: float
+    wait_for_lock: float
+    interval: float
+    confdir: str = ""
+    environment: str = ""
+    settings_cache: str = ""
+
+    @property
+    def limit(self) -> float:
+        """The most seconds that the job may take on the node."""
+        return self.timeout + self.wait_for_lock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """How it ended, and the evidence. `adopted`: it had been started before us."""
+
+    verdict: Verdict
+    job_id: str
+    adopted: bool
+    report_path: str
+    report: Report | None = None
+    exit_code: int | None = None
+    seconds: int | None = None
+
+    @property
+    def outcome(self) -> PuppetOutcome:
+        """How the run ended."""
+        return self.verdict.outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The job that is ours to wait for; empty id when a stranger's freeze forbids to start one."""
+
+    id: str
+    adopted: bool
+
+
+def run(node: Node, request: Request, tell: Callable[[str], None]) -> Result:
+    """Run Puppet on the node, or adopt the run of this deployment that is there, and judge it.
+
+    A freeze of ours is passed, anyone else's is respected (outcome `disabled`). Raises Unreachable when the node
+    can't be reached for a minute: the run goes on there and is adopted by the next call.
+    """
+    agent = look(node, request.confdir, settings_cache=request.settings_cache)
+    started = start_or_adopt(node, agent, request)
+    if not started.id:
+        verdict = Verdict(PuppetOutcome.DISABLED, f"reason: {freeze_of(agent)}")
+        return Result(verdict=verdict, job_id=request.run_id, adopted=False, report_path=agent.report)
+    if started.adopted:
+        tell(f"the Puppet run {started.id} was started before: it is adopted")
+    state = _await_end(node, request, started.id, tell)
+    return _judged(node, agent, request, started, state)
+
+
+def existing(node: Node, request: Request) -> str:
+    """The id of the run that `run` would adopt: a live one of this deployment, else this very one; else empty."""
+    found = jobs.find(node, request.folder, request.family)
+    live = [id for id, state in found.items() if state.phase is Phase.RUNNING]
+    return live[0] if live else (request.run_id if request.run_id in found else "")
+
+
+def start_or_adopt(node: Node, agent: Agent, request: Request) -> Started:
+    """Start the run, unless one of this deployment is there already."""
+    there = existing(node, request)
+    if there:
+        return Started(there, adopted=True)
+    freeze = freeze_of(agent)
+    if freeze and not freeze.ours:
+        return Started("", adopted=False)
+    argv = agent_argv(
+        agent.program,
+        request.run_id,
+        confdir=request.confdir,
+        environment=request.environment,
+        wait_for_lock=request.wait_for_lock,
+        pass_freeze=freeze is not None,
+    )
+    limits = Limits(request.limit, keep=agent.report)
+    return Started(request.run_id, adopted=not _start(node, request, argv, limits))
+
+
+def _start(node: Node, request: Request, argv: list[str], limits: Limits) -> bool:
+    try:
+        return jobs.start(node, request.folder, request.run_id, argv, limits, AGENT_ENV)
+    except Unreachable:
+        # Lost on the way there or back: the node knows. Starting twice under one id is one job.
+        time.sleep(_RETRY)
+        return jobs.start(node, request.folder, request.run_id, argv, limits, AGENT_ENV) or True
+
+
+def _await_end(node: Node, request: Request, id: str, tell: Callable[[str], None]) -> JobState:
+    began = reached = time.monotonic()
+    while True:
+        try:
+            state = jobs.poll(node, request.folder, id, wait=request.interval)
+            reached = time.monotonic()
+        except Unreachable as error:
+            _bear(error, time.monotonic() - reached)
+            continue
+        if state.phase is not Phase.RUNNING:
+            return state
+        elapsed = time.monotonic() - began
+        tell(f"Puppet runs (process {state.pid}, {elapsed:.0f} s)")
+        if elapsed > request.limit + _OVERDUE:
+            jobs.stop(node, request.folder, id)
+
+
+def _bear(error: Unreachable, silent_s: float) -> None:
+    if silent_s >= PATIENCE:
+        raise Unreachable(
+            f"the node can't be reached since {silent_s:.0f} s ({error.message})",
+            where=error.where,
+            remedy="Its Puppet run goes on there. Run the same deployment again: it adopts the run",
+        ) from error
+    time.sleep(_RETRY)
+
+
+def _judged(node: Node, agent: Agent, request: Request, started: Started, state: JobState) -> Result:
+    path, report, problem = _own_report(node, agent, request, started.id)
+    verdict = judge(
+        Run(
+            job_id=started.id,
+            rc=state.rc,
+            report=report,
+            environment=request.environment,
+            output=state.output,
+            timed_out=state.phase is Phase.TIMED_OUT,
+        )
+    )
+    if verdict.outcome is PuppetOutcome.UNKNOWN and problem:
+        verdict = Verdict(verdict.outcome, problem)
+    return Result(
+        verdict=verdict,
+        job_id=started.id,
+        adopted=started.adopted,
+        report_path=path,
+        report=report if report and report.job_id == started.id else None,
+        exit_code=state.rc,
+        seconds=state.seconds,
+    )
+
+
+def _own_report(node: Node, agent: Agent, request: Request, id: str) -> tuple[str, Report | None, str]:
+    """The report that was kept when the run ended, else the agent's last one; and why there is none."""
+    kept = f"{request.folder}/{id}/kept"
+    try:
+        for path in (kept, agent.report):
+            data = node.read(path, limit=REPORT_LIMIT)
+            if data is not None:
+                return path, read_report(data), ""
+    except Unreachable:
+        raise
+    except DomainError as error:
+        return path, None, str(error)
+    return agent.report, None, f"there is no {agent.report}"
