@@ -328,7 +328,7 @@ class Layout:
     # -- artifacts ---------------------------------------------------------------------------------------------------
     @property
     def artifacts_dir(self) -> Path:
-        """What the artifact repository serves: `<service>/<version>/<service>-<version>.tar.gz` and the same name plus `.sha256`."""
+        """What the artifact repository serves: `<service>/<version>/<service>-<version>.tar.gz`, digests beside."""
         return self.host("artifacts").root / "srv"
 
     @property
