@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, insert, select, text, update
+from sqlalchemy import Connection, Row, Select, bindparam, insert, select, text, update
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, canonical, digest, genesis, parse
@@ -31,6 +31,15 @@ PAGE = 1_000
 _STORED = text(
     "SELECT seq, CAST(prev_hash AS BLOB), CAST(hash AS BLOB), CAST(event AS BLOB), CAST(deployment AS BLOB), "
     "CAST(body AS BLOB) FROM entries WHERE chain = :chain AND seq > :after ORDER BY seq LIMIT :page"
+)
+# Built once: building a statement costs more than running it.
+_SAME = select(entries.c.seq).where(entries.c.event == bindparam("id"))
+_APPEND = insert(entries)
+_LAST = (
+    select(entries.c.seq, entries.c.hash)
+    .where(entries.c.chain == bindparam("of"))
+    .order_by(entries.c.seq.desc())
+    .limit(1)
 )
 _FIELDS = [deployments.c[field.name] for field in fields(Deployment)]
 
@@ -134,19 +143,18 @@ class SqlLedger:
 def _append(connection: Connection, event: Event) -> Entry:
     written = replace(event, at=_now())
     seq, prev = _head(connection, event.environment)
-    if connection.scalar(select(entries.c.seq).where(entries.c.event == event.id)):
+    if connection.execute(_SAME, {"id": event.id}).first():
         raise BadInput(f"event {event.id} is in the ledger already", where=event.environment)
     seq += 1
     body = canonical(written, seq, prev)
     row = {"chain": event.environment, "seq": seq, "prev_hash": prev, "hash": digest(seq, prev, body)}
     row |= {"event": event.id, "deployment": event.deployment, "body": body}
-    connection.execute(insert(entries).values(row))
+    connection.execute(_APPEND, row)
     return Entry(seq, str(row["hash"]), written)
 
 
 def _head(connection: Connection, environment: str) -> Anchor:
-    last = select(entries.c.seq, entries.c.hash).where(entries.c.chain == environment)
-    row = connection.execute(last.order_by(entries.c.seq.desc()).limit(1)).first()
+    row = connection.execute(_LAST, {"of": environment}).first()
     return (row.seq, row.hash) if row else (0, genesis(environment))
 
 

@@ -112,6 +112,7 @@ GUARDS = (
        BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: entries never go'); END""",
     """CREATE TRIGGER entries_continue BEFORE INSERT ON entries
        WHEN NEW.seq <> 1 + COALESCE((SELECT MAX(seq) FROM entries WHERE chain = NEW.chain), 0)
+         OR EXISTS (SELECT 1 FROM entries WHERE n = NEW.n OR event = NEW.event) -- REPLACE deletes without triggers
          OR NEW.seq > 1 AND NEW.prev_hash <> (SELECT hash FROM entries WHERE chain = NEW.chain AND seq = NEW.seq - 1)
        BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: an entry must continue its chain'); END""",
 )
@@ -247,7 +248,6 @@ def _engine(path: Path) -> Engine:
 
 def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
     connection.execute("PRAGMA synchronous = FULL")  # a commit has reached the disk before the next step starts
-    connection.execute("PRAGMA recursive_triggers = ON")  # else INSERT OR REPLACE would pass the triggers by
 
 
 def _on_begin(connection: Connection) -> None:

@@ -177,6 +177,8 @@ def raw(tmp_path: Path) -> sqlite3.Connection:
         ("INSERT INTO entries VALUES (9, 'lab', 2, 'xx', 'h2', 'e2', 'd', '{}')", "must continue its chain"),
         ("INSERT INTO entries VALUES (9, 'lab', 1, 'p', 'h1', 'e2', 'd', '{}')", "must continue its chain"),
         ("INSERT OR REPLACE INTO entries VALUES (1, 'lab', 1, 'p', 'h1', 'e1', 'd', 'x')", "must continue its chain"),
+        ("INSERT OR REPLACE INTO entries VALUES (1, 'lab', 2, 'h1', 'h2', 'e2', 'd', 'x')", "must continue its chain"),
+        ("INSERT OR REPLACE INTO entries VALUES (9, 'lab', 2, 'h1', 'h2', 'e1', 'd', 'x')", "must continue its chain"),
         ("INSERT INTO entries VALUES (9, 'qa', 2, 'p', 'h', 'e2', 'd', '{}')", "must continue its chain"),
     ],
 )

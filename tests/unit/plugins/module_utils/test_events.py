@@ -3,11 +3,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import (
@@ -27,6 +29,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.events import (
 )
 
 PREV = genesis("lab")
+VALIDATOR = Draft202012Validator(json_schema())
 
 
 def event(**changes: object) -> Event:
@@ -75,6 +78,21 @@ def test_an_event_comes_back_from_its_canonical_text_as_it_was(original: Event, 
     text = canonical(original, seq, PREV)
     assert parse(text) == (original, seq, PREV)
     assert canonical(parse(text)[0], seq, PREV) == text
+
+
+@given(events)
+def test_every_event_fits_the_exported_schema(original: Event) -> None:
+    record = json.loads(canonical(replace(original, at="2026-01-31T10:00:00.000Z"), 1, PREV))
+    assert [error.message for error in VALIDATOR.iter_errors(record)] == []
+
+
+@pytest.mark.parametrize(
+    "change", [{"colour": "red"}, {"step": "dance"}, {"seq": 0}, {"details": {"a": {"b": 1}}}, {"at": "yesterday"}]
+)
+def test_the_exported_schema_refuses_what_is_no_event(change: dict[str, object]) -> None:
+    record = json.loads(canonical(event(at="2026-01-31T10:00:00.000Z"), 1, PREV))
+    assert not list(VALIDATOR.iter_errors(record))
+    assert list(VALIDATOR.iter_errors(record | change))
 
 
 @given(events)
