@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import subprocess
 import tarfile
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -45,6 +47,30 @@ class Running:
         with urllib.request.urlopen(f"{self.url}/health", timeout=5) as answer:
             found: dict[str, Any] = json.load(answer)
             return found
+
+
+class Customer(threading.Thread):
+    """Sends requests on one kept connection until the service says that it closes; counts what was lost."""
+
+    def __init__(self, address: str, method: str, path: str, body: bytes | None = None) -> None:
+        super().__init__(daemon=True)
+        self.connection = http.client.HTTPConnection(address, 8080, timeout=15)
+        self.request = (method, path, body)
+        self.answers = 0
+        self.lost: list[str] = []
+        self.closed = False
+
+    def run(self) -> None:
+        while not self.closed and not self.lost:
+            try:
+                self.connection.request(*self.request)
+                answer = self.connection.getresponse()
+                answer.read()
+            except (OSError, http.client.HTTPException) as problem:
+                self.lost.append(f"{self.request[1]}: {problem!r}")
+                return
+            self.answers += answer.status in (200, 201)
+            self.closed = answer.getheader("Connection") == "close"
 
 
 @contextmanager

@@ -8,7 +8,6 @@ import json
 import signal
 import socket
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from lab.build import Release, build, compile_archive
-from tests.integration.lab.service_process import Running, serving
+from tests.integration.lab.service_process import Customer, Running, serving
 
 ADDRESS = "127.251.1.1"
 RELEASE = Release("tradeapi", "1.1.0")
@@ -130,35 +129,11 @@ def test_it_serves_thousands_of_requests_a_second(service: Running) -> None:
     assert "Non-2xx" not in report
 
 
-class Customer(threading.Thread):
-    """Sends requests on one kept connection until the service says that it closes; counts what was lost."""
-
-    def __init__(self, service: Running, method: str, path: str, body: bytes | None = None) -> None:
-        super().__init__(daemon=True)
-        self.connection = http.client.HTTPConnection(service.address, service.port, timeout=15)
-        self.request = (method, path, body)
-        self.answers = 0
-        self.lost: list[str] = []
-        self.closed = False
-
-    def run(self) -> None:
-        while not self.closed and not self.lost:
-            try:
-                self.connection.request(*self.request)
-                answer = self.connection.getresponse()
-                answer.read()
-            except (OSError, http.client.HTTPException) as problem:
-                self.lost.append(f"{self.request[1]}: {problem!r}")
-                return
-            self.answers += answer.status in (200, 201)
-            self.closed = answer.getheader("Connection") == "close"
-
-
 def test_sigterm_under_load_loses_nothing(tmp_path: Path) -> None:
     with serving(RELEASE, tmp_path, "127.251.1.3") as service:
-        customers = [Customer(service, "GET", "/quotes") for _ in range(8)]
-        customers += [Customer(service, "POST", "/orders", b"x" * 5000) for _ in range(8)]
-        customers += [Customer(service, "GET", "/report?ms=1500") for _ in range(4)]
+        customers = [Customer(service.address, "GET", "/quotes") for _ in range(8)]
+        customers += [Customer(service.address, "POST", "/orders", b"x" * 5000) for _ in range(8)]
+        customers += [Customer(service.address, "GET", "/report?ms=1500") for _ in range(4)]
         for customer in customers:
             customer.start()
         half_sent = socket.create_connection((service.address, service.port), timeout=15)
