@@ -41,11 +41,18 @@ def _all(call: Call) -> list[str]:
 def _service(call: Call, name: str) -> dict[str, Any]:
     scene = Scene(call, name)
     nodes: dict[str, Any] = {}
+    silent: dict[str, str] = {}
     for placement in scene.placements:
         states = read_load_balancers(call, placement)
         looks = read_nodes(call, placement)
+        silent |= {host: str(state) for host, state in states.items() if isinstance(state, DomainError)}
         nodes |= {node: _node(scene, placement, node, states, looks[node]) for node in placement.nodes}
-    return {"nodes": nodes, "under_way": _deployment(scene.under_way), "last_done": _deployment(scene.last_done)}
+    return {
+        "nodes": nodes,
+        "silent_load_balancers": silent,
+        "under_way": _deployment(scene.under_way),
+        "last_done": _deployment(scene.last_done),
+    }
 
 
 def _node(
@@ -70,7 +77,7 @@ def _node(
 
 def _place(state: LoadBalancerState | DomainError, pool: tuple[str, str], node: str) -> str:
     if isinstance(state, DomainError):
-        return f"unknown: {state}"
+        return "unknown"
     online, maintenance = (state.servers.get((backend, node)) for backend in pool)
     if online is None or maintenance is None:
         return "missing"
@@ -100,6 +107,7 @@ def _table(services: Mapping[str, Any], locks: list[dict[str, Any]]) -> list[str
     for name, service in services.items():
         lines.append(f"{name}: {_headline(service)}")
         lines += [_line(node, seen) for node, seen in service["nodes"].items()]
+        lines += [f"  {host} did not answer: {why}" for host, why in service["silent_load_balancers"].items()]
     for lock in locks:
         lines.append(f"locked: {lock['name']} by {lock['holder']} since {lock['since']}, doing {lock['doing']}")
     return lines

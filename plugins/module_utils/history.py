@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Step
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind
+from ansible_collections.tidegate.delivery.plugins.module_utils.ownership import moved_by_us
 from ansible_collections.tidegate.delivery.plugins.module_utils.plan import Served
-
-_NOTHING_DONE = (Outcome.SKIPPED, Outcome.REFUSED, Outcome.UNCHANGED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,24 +37,18 @@ class History:
     joined: Mapping[str, Served]
 
 
-def read_history(service: str, deployments: Mapping[str, Deployment], events: Iterable[Event]) -> History:
-    """The history of `service`'s nodes. `events` are those of `deployments`, oldest first.
+def read_history(service: str, deployments: Mapping[str, Deployment], events: Sequence[Event]) -> History:
+    """The history of `service`'s nodes. `events` are those of `deployments`, oldest first."""
+    leaves = [event for event in events if event.step is Step.LEAVE]
+    last = {node: event for event in leaves for node in event.nodes}
+    absent = {node: _absence(last[node], deployments) for node in moved_by_us(events) if node in last}
+    confirmed = [event for event in events if _confirms(event, service)]
+    return History(absent, {node: _served(event) for event in confirmed for node in event.nodes})
 
-    A leave counts from its start, since nobody knows how far a killed one came; an undone one ends with a join.
-    """
-    absent: dict[str, Absence] = {}
-    joined: dict[str, Served] = {}
-    for event in events:
-        if event.step is Step.LEAVE and event.outcome not in _NOTHING_DONE:
-            for node in event.nodes:
-                absent[node] = _absence(event, deployments)
-        elif event.step is Step.JOIN and event.outcome.good:
-            for node in event.nodes:
-                absent.pop(node, None)
-        elif event.step is Step.WAVE and event.outcome.good and event.service == service:
-            for node in event.nodes:
-                joined[node] = _served(event)
-    return History(absent, joined)
+
+def _confirms(event: Event, service: str) -> bool:
+    joined = event.details.get("outcome") == "joined"
+    return event.step is Step.WAVE and event.outcome.good and joined and event.service == service
 
 
 def _absence(event: Event, deployments: Mapping[str, Deployment]) -> Absence:

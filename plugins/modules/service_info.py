@@ -52,6 +52,9 @@ services:
     nodes:
       description: By node, the release it serves, its place on each load balancer, who took it out and who froze it.
       type: dict
+    silent_load_balancers:
+      description: By load balancer that didn't answer, why.
+      type: dict
     under_way:
       description: The open or held deployment; empty when there is none.
       type: dict

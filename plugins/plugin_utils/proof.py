@@ -10,18 +10,18 @@ from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.capacity import usable
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Refused
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import VARIABLES, AdminAccess, Runtime
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import Runtime
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState
 from ansible_collections.tidegate.delivery.plugins.module_utils.health import NotRead, read_release
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.load_balancers import accesses
 
 
 def load_balancer_reader(call: Call, backends: list[str]) -> Any:  # noqa: ANN401
     """A function that reads `backends` of one load balancer, by inventory name."""
 
     def read(host: str) -> LoadBalancerState:
-        access = AdminAccess.from_hostvars(host, {name: call.hostvar(host, name, "") for name in VARIABLES})
-        return Runtime(call.nodes([host])[host], access).read(backends)
+        return Runtime(call.nodes([host])[host], accesses(call, [host])[host]).read(backends)
 
     return read
 

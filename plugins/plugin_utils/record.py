@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 # Beyond a step's own deadline: the way there and back, and a busy controller.
 LEASE_GRACE = 120.0
+# How many deployments back the ledger is read for who took a node out and what it joined with.
+REMEMBERED = 50
 PROOFS = (Step.RELEASE, Step.HEALTH, Step.NUNIT, Step.WARMUP)
 
 
@@ -86,6 +88,13 @@ class Record:
     def events(self) -> list[Event]:
         """The deployment's own events, oldest first."""
         return [entry.event for entry in self.ledger.entries(self.environment, deployment=self._id)]
+
+    def recent(self, services: Iterable[str]) -> tuple[dict[str, Deployment], list[Event]]:
+        """The recent deployments of these services, moves by hand included, and all their events, oldest first."""
+        lists = [self.ledger.deployments(name, self.environment, REMEMBERED) for name in services]
+        known = {deployment.id: deployment for each in lists for deployment in each}
+        entries = [entry for id_ in known for entry in self.ledger.entries(self.environment, deployment=id_)]
+        return known, [entry.event for entry in sorted(entries, key=lambda entry: entry.seq)]
 
     # Permit
 

@@ -25,6 +25,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.plan import Site
 from ansible_collections.tidegate.delivery.plugins.module_utils.service import Service
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.plan_facts import first_error
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import REMEMBERED
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.survey import (
     Look,
     read_load_balancers,
@@ -34,8 +35,6 @@ from ansible_collections.tidegate.delivery.plugins.plugin_utils.survey import (
 
 # Looking at a large site and opening takes no longer than this; the first step renews it.
 PLANNING_LEASE = 300.0
-# How far back the ledger is read for who took a node out and what it joined with.
-_REMEMBERED = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,19 +83,11 @@ class Scene:
             f"{node} doesn't host {self.service.name}", where=self.service.name, remedy=f"Its nodes are {known}"
         )
 
-    def known_deployments(self) -> list[Deployment]:
-        """The recent deployments of the service and of those that move with it, moves by hand included."""
-        names = [self.service.name, *(name for name in self.service.moves_with if name in self.catalog)]
-        ledger = self.record.ledger
-        return [each for name in names for each in ledger.deployments(name, self.environment, _REMEMBERED)]
-
     @cached_property
     def history(self) -> History:
         """Who took which node out last, and with what each joined."""
-        known = {deployment.id: deployment for deployment in self.known_deployments()}
-        ledger = self.record.ledger
-        entries = [entry for id_ in known for entry in ledger.entries(self.environment, deployment=id_)]
-        events = [entry.event for entry in sorted(entries, key=lambda entry: entry.seq)]
+        names = [self.service.name, *(name for name in self.service.moves_with if name in self.catalog)]
+        known, events = self.record.recent(names)
         return read_history(self.service.name, known, events)
 
     def look(self) -> Seen:
@@ -189,5 +180,5 @@ class Scene:
 
 def hand_deployment(scene: Scene, node: str, kind: Kind = Kind.HAND) -> Deployment | None:
     """The open move by hand of a node, if there is one."""
-    moves = scene.record.ledger.deployments(scene.service.name, scene.environment, _REMEMBERED)
+    moves = scene.record.ledger.deployments(scene.service.name, scene.environment, REMEMBERED)
     return next((each for each in moves if each.kind is kind and not each.state.final and node in each.nodes), None)

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.history import History, read_history
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind
+from ansible_collections.tidegate.delivery.plugins.module_utils.plan import Served
+
+HAND = Deployment(id="h1", kind=Kind.HAND, service="s", environment="lab")
+DEPLOY = Deployment(id="d1", kind=Kind.DEPLOY, service="s", environment="lab")
+
+
+def event(
+    step: Step,
+    outcome: Outcome,
+    *nodes: str,
+    deployment: str = "d1",
+    service: str = "s",
+    ended: str = "",
+    **details: str,
+) -> Event:
+    return Event(
+        service=service,
+        environment="lab",
+        deployment=deployment,
+        attempt=1,
+        step=step,
+        outcome=outcome,
+        nodes=nodes,
+        by="alice",
+        at="2026-01-01T00:00:00.000Z",
+        details={**details, **({"outcome": ended} if ended else {})},
+    )
+
+
+def read(*events: Event) -> History:
+    return read_history("s", {"h1": HAND, "d1": DEPLOY}, events)
+
+
+def test_a_leave_that_only_started_counts() -> None:
+    absence = read(event(Step.LEAVE, Outcome.STARTED, "n1")).absent["n1"]
+    assert (absence.kind, absence.deployment, absence.by) == (Kind.DEPLOY, "d1", "alice")
+    assert str(absence) == "alice for deployment d1 of s at 2026-01-01T00:00:00.000Z"
+
+
+def test_a_join_ends_an_absence_and_a_failed_join_does_not() -> None:
+    left = event(Step.LEAVE, Outcome.CHANGED, "n1", "n2")
+    assert set(read(left, event(Step.JOIN, Outcome.CHANGED, "n1")).absent) == {"n2"}
+    assert set(read(left, event(Step.JOIN, Outcome.FAILED, "n1")).absent) == {"n1", "n2"}
+
+
+def test_a_refused_leave_took_nobody_out() -> None:
+    assert not read(event(Step.LEAVE, Outcome.REFUSED, "n1")).absent
+
+
+def test_a_leave_that_was_undone_took_nobody_out() -> None:
+    undone = event(Step.LEAVE, Outcome.FAILED, "n1", reason="undone")
+    assert not read(event(Step.LEAVE, Outcome.STARTED, "n1"), undone).absent
+
+
+def test_a_move_by_hand_shows_as_one() -> None:
+    absence = read(event(Step.LEAVE, Outcome.CHANGED, "n1", deployment="h1")).absent["n1"]
+    assert absence.kind is Kind.HAND
+    assert "by hand" in str(absence)
+
+
+def test_the_release_of_the_last_confirmed_wave_is_remembered() -> None:
+    first = event(Step.WAVE, Outcome.OK, "n1", ended="joined", version="1.0.0", digest="aa")
+    second = event(Step.WAVE, Outcome.OK, "n1", ended="joined", version="1.1.0", digest="bb")
+    begun = event(Step.WAVE, Outcome.OK, "n1", ended="begun")
+    other = event(Step.WAVE, Outcome.OK, "n1", service="t", ended="joined", version="9")
+    assert read(first, second, begun, other).joined == {"n1": Served("1.1.0", "bb")}

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind
+from ansible_collections.tidegate.delivery.plugins.module_utils.opening import (
+    Opening,
+    decide_deploy,
+    decide_rollback,
+)
+
+
+def deployment(kind: Kind = Kind.DEPLOY, version: str = "1.2.0", previous: str = "1.1.0") -> Deployment:
+    return Deployment(id="d1", kind=kind, service="s", environment="lab", version=version, previous_version=previous)
+
+
+def test_a_deployment_is_new_resumed_or_supersedes() -> None:
+    assert decide_deploy("1.2.0", None) == Opening(Kind.DEPLOY, "1.2.0")
+    assert decide_deploy("1.2.0", deployment()) == Opening(Kind.DEPLOY, "1.2.0", resumes="d1")
+    assert decide_deploy("1.3.0", deployment()) == Opening(Kind.DEPLOY, "1.3.0", supersedes="d1")
+    assert decide_deploy("1.1.0", deployment(Kind.ROLLBACK, "1.1.0")) == Opening(Kind.DEPLOY, "1.1.0", supersedes="d1")
+
+
+def test_a_rollback_goes_to_what_was_served_before() -> None:
+    assert decide_rollback("s", deployment(), None) == Opening(Kind.ROLLBACK, "1.1.0", supersedes="d1")
+    assert decide_rollback("s", None, deployment()) == Opening(Kind.ROLLBACK, "1.1.0")
+
+
+def test_a_rollback_that_was_stopped_goes_on() -> None:
+    under_way = deployment(Kind.ROLLBACK, "1.1.0", "1.2.0")
+    assert decide_rollback("s", under_way, None) == Opening(Kind.ROLLBACK, "1.1.0", resumes="d1")
+
+
+def test_rolling_back_twice_never_leads_forward() -> None:
+    done = deployment(Kind.ROLLBACK, "1.1.0", "1.2.0")
+    assert decide_rollback("s", None, done) == Opening(Kind.ROLLBACK, "1.1.0")
+
+
+def test_without_a_past_there_is_no_way_back() -> None:
+    with pytest.raises(BadInput, match="no release of s to go back to"):
+        decide_rollback("s", None, None)

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.plan import (
+    Fate,
+    NodeView,
+    Served,
+    SiteView,
+    Standing,
+    make_plan,
+)
+from ansible_collections.tidegate.delivery.plugins.module_utils.plan_table import plan_table, summary
+from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
+from ansible_collections.tidegate.delivery.plugins.module_utils.waves import PoolView
+
+OLD, NEW = Served("1.0.0", "aa"), Served("1.1.0", "bb")
+ON, OUT, ILL = Standing.ONLINE, Standing.OUT, Standing.UNUSABLE
+
+
+def site(*nodes: NodeView, usable: list[str] | None = None) -> SiteView:
+    names = [node.name for node in nodes if node.standing is ON] if usable is None else usable
+    pool = PoolView("s", "s_online", "lb1", Share.parse(0), len(nodes), frozenset(names))
+    return SiteView("main", ("lb1",), nodes, (pool,))
+
+
+def fate(node: NodeView, **excluded: str) -> tuple[Fate, str]:
+    plan = make_plan(NEW, [site(node)], [Share.parse("100%")], excluded)
+    return plan.nodes[0].fate, plan.nodes[0].why
+
+
+@pytest.mark.parametrize(
+    ("node", "expected", "why"),
+    [
+        (NodeView("n1", ON, OLD), Fate.MOVE, ""),
+        (NodeView("n1", ON, NEW, joined=NEW), Fate.DONE, "serves it already"),
+        (NodeView("n1", ON, NEW), Fate.MOVE, "without our evidence"),
+        (NodeView("n1", ON, NEW, joined=OLD), Fate.MOVE, "without our evidence"),
+        (NodeView("n1", ON, Served("1.1.0", "other"), joined=NEW), Fate.MOVE, ""),
+        (NodeView("n1", ON), Fate.MOVE, ""),
+        (NodeView("n1", ILL, OLD), Fate.MOVE, "can't use it"),
+        (NodeView("n1", ILL, NEW, joined=NEW), Fate.MOVE, "can't use it"),
+        (NodeView("n1", OUT, OLD, ours=True), Fate.MOVE, "held by us"),
+        (NodeView("n1", OUT, OLD), Fate.SKIP, "taken out by somebody else"),
+        (NodeView("n1", OUT, OLD, taken_by="alice by hand"), Fate.SKIP, "taken out by alice by hand"),
+        (NodeView("n1", OUT, unreachable="no route"), Fate.SKIP, "taken out by somebody else"),
+        (NodeView("n1", ON, OLD, foreign_freeze="patching"), Fate.SKIP, "patching"),
+    ],
+)
+def test_every_node_has_its_fate(node: NodeView, expected: Fate, why: str) -> None:
+    found, reason = fate(node)
+    assert found is expected
+    assert why in reason
+
+
+def test_an_excluded_node_stays_even_when_it_cannot_be_reached() -> None:
+    assert fate(NodeView("n1", ON, OLD, unreachable="no route"), n1="excluded") == (Fate.SKIP, "excluded")
+
+
+def test_an_unreachable_node_refuses_the_plan_and_names_the_way_around() -> None:
+    with pytest.raises(Refused) as refused:
+        fate(NodeView("n1", ON, OLD, unreachable="connection refused"))
+    assert "n1 can't be reached: connection refused" in str(refused.value)
+    assert 'exclude": ["n1"]' in refused.value.remedy
+
+
+def test_nodes_that_customers_cannot_reach_go_first_and_the_rest_keep_their_order() -> None:
+    nodes = (NodeView("n1", ON, OLD), NodeView("n2", OUT, OLD, ours=True), NodeView("n3", ON, OLD), NodeView("n4", ILL))
+    plan = make_plan(NEW, [site(*nodes)], [Share.parse(1)])
+    assert [wave.nodes for wave in plan.waves] == [("n2",), ("n4",), ("n1",), ("n3",)]
+
+
+def test_sites_follow_each_other() -> None:
+    east, west = site(NodeView("e1", ON, OLD), NodeView("e2", ON, OLD)), site(NodeView("w1", ON, OLD))
+    plan = make_plan(NEW, [east, west], [Share.parse(1)])
+    assert [wave.nodes for wave in plan.waves] == [("e1",), ("e2",), ("w1",)]
+
+
+def test_the_plan_is_shown_with_versions_waves_and_reasons() -> None:
+    sites = [site(NodeView("n1", ON, OLD), NodeView("n2", OUT, OLD, taken_by="alice"))]
+    plan = make_plan(NEW, sites, [Share.parse(1)])
+    assert summary("s", "1.1.0", "lab", plan) == "s 1.1.0 to lab: 1 node in 1 wave (1), 1 skipped"
+    text = "\n".join(plan_table(plan, sites))
+    assert "1.0.0 -> 1.1.0" in text
+    assert "skipped: taken out by alice" in text
+    assert "s_online on lb1: 1 of 2 usable, at least 0 stay (min_online 0)" in text
