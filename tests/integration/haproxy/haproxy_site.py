@@ -1,0 +1,337 @@
+"""A site on loopback addresses: real HAProxy in master-worker mode in front of tiny Python backends."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TypeVar
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import AdminAccess, Runtime
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState
+from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Limits, Move, Surroundings
+from ansible_collections.tidegate.delivery.plugins.module_utils.node import LocalShell, PosixNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Cell, Pool, look
+from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
+
+NET = "127.34"
+ONLINE, MAINTENANCE = "shop_online", "shop_maintenance"
+Answer = TypeVar("Answer")
+
+
+def in_parallel(work: Callable[[str], Answer], names: Sequence[str]) -> dict[str, Answer | DomainError]:
+    """As Call.in_parallel does it."""
+
+    def guarded(name: str) -> Answer | DomainError:
+        try:
+            return work(name)
+        except DomainError as error:
+            return error
+
+    if not names:
+        return {}
+    with ThreadPoolExecutor(len(names)) as pool:
+        return dict(zip(names, pool.map(guarded, names), strict=True))
+
+
+class Backend:
+    """One application: /health, /slow?<seconds>, everything else at once. Counts customers' requests."""
+
+    def __init__(self, name: str, host: str) -> None:
+        self.name = name
+        self.host = host
+        self.healthy = True
+        self.customers = 0
+        self._server: ThreadingHTTPServer | None = None
+
+    def start(self) -> None:
+        backend = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                if self.path == "/health":
+                    return self._say(200 if backend.healthy else 503)
+                if "X-Node" not in self.headers:
+                    backend.customers += 1
+                if self.path.startswith("/slow?"):
+                    time.sleep(float(self.path.partition("?")[2]))
+                return self._say(200)
+
+            def _say(self, status: int) -> None:
+                body = backend.name.encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_args: object) -> None:
+                pass
+
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+            request_queue_size = 128
+
+            def handle_error(self, *_request: object) -> None:
+                """Health checks and cut sessions close early: that is HAProxy's business."""
+
+        self._server = Server((self.host, 8080), Handler)
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def stop(self) -> None:
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+
+
+class LoadBalancer:
+    """One HAProxy process tree with its sockets, lock and state files."""
+
+    def __init__(self, name: str, address: str, backends: Sequence[Backend], home: Path) -> None:
+        self.name = name
+        self.address = address
+        self.home = home
+        self.state_dir = home / "state"
+        self.state_dir.mkdir(parents=True)
+        self.backends = backends
+        self._process: subprocess.Popen[bytes] | None = None
+        self.configure()
+
+    @property
+    def access(self) -> AdminAccess:
+        return AdminAccess(
+            self.name,
+            str(self.home / "a.sock"),
+            str(self.home / "m.sock"),
+            str(self.home / "lock"),
+            str(self.state_dir),
+        )
+
+    def runtime(self, **options: float) -> Runtime:
+        return Runtime(PosixNode(self.name, LocalShell()), self.access, **options)
+
+    def read(self) -> LoadBalancerState:
+        return self.runtime().read()
+
+    def configure(self, extra: str = "", server_options: str = "check") -> None:
+        online = "\n".join(f"  server {b.name} {b.host}:8080 {server_options}" for b in self.backends)
+        testers = "\n".join(f"  server {b.name} {b.host}:8080 check disabled" for b in self.backends)
+        names = " ".join(b.name for b in self.backends)
+        aim = "\n".join(
+            f"  http-request deny deny_status 503 if {{ req.hdr(X-Node) {b.name} }}"
+            f" !{{ srv_is_up({MAINTENANCE}/{b.name}) }}\n"
+            f"  use-server {b.name} if {{ req.hdr(X-Node) {b.name} }}"
+            for b in self.backends
+        )
+        (self.home / "haproxy.cfg").write_text(
+            f"""global
+  stats socket {self.home}/a.sock level admin
+  server-state-base {self.state_dir}
+  hard-stop-after 20s
+defaults
+  mode http
+  timeout connect 1s
+  timeout client 15s
+  timeout server 15s
+  load-server-state-from-file local
+  option httpchk GET /health
+  default-server inter 200 rise 2 fall 2
+frontend customers
+  bind {self.address}:8080
+  http-request del-header X-Node
+  default_backend {ONLINE}
+frontend testers
+  bind {self.address}:8090
+  default_backend {MAINTENANCE}
+backend {ONLINE}
+  server-state-file-name use-backend-name
+{online}
+backend {MAINTENANCE}
+  server-state-file-name use-backend-name
+  http-request deny deny_status 400 unless {{ req.hdr(X-Node) {names} }}
+{aim}
+  http-response set-header X-Served-By %[srv_name]
+{testers}
+{extra}
+"""
+        )
+
+    def start(self) -> None:
+        command = ["haproxy", "-W", "-db", "-f", str(self.home / "haproxy.cfg"), "-S", str(self.home / "m.sock")]
+        with (self.home / "log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        until(lambda: self._answers(), f"{self.name} starts: {(self.home / 'log').read_text()[-400:]}")
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(DomainError):
+            return bool(self.read().servers)
+        return False
+
+    def reload(self) -> None:
+        before = self.read().pid
+        assert self._process is not None
+        self._process.send_signal(signal.SIGUSR2)
+
+        def replaced() -> bool:
+            with contextlib.suppress(DomainError):
+                return self.read().pid != before
+            return False
+
+        until(replaced, f"{self.name} reloads")
+
+    def kill(self) -> None:
+        """kill -9 of the worker and the master, as a crash of the host's HAProxy."""
+        if self._process is None:
+            return
+        workers = subprocess.run(
+            ["ps", "-o", "pid=", "--ppid", str(self._process.pid)], capture_output=True, text=True, check=False
+        ).stdout.split()
+        for pid in [str(self._process.pid), *workers]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
+        self._process.wait(5)
+        self._process = None
+        for name in ("a.sock", "m.sock"):
+            (self.home / name).unlink(missing_ok=True)
+
+    def pause(self) -> None:
+        """Stop the worker's process: connections are accepted by the kernel and never answered."""
+        os.kill(self.read().pid, signal.SIGSTOP)
+
+
+@dataclass
+class Site:
+    """Two load balancers and their backends."""
+
+    backends: dict[str, Backend]
+    load_balancers: dict[str, LoadBalancer]
+    told: list[str] = field(default_factory=list)
+
+    def move(
+        self, nodes: Sequence[str], floor: str = "1", *, answer: float = 5.0, cut: bool = False, **limits: float
+    ) -> Move:
+        admins = {name: lb.runtime(answer=answer) for name, lb in self.load_balancers.items()}
+        pool = Pool(ONLINE, MAINTENANCE, Share.parse(floor), tuple(nodes))
+        defaults = {"soft": 5.0, "hard": 10.0, "join": 5.0, "silent": 3.0}
+        wanted = Limits(**{**defaults, **limits}, cut=cut)
+        return Move(admins, [pool], wanted, Surroundings(in_parallel, self.told.append))
+
+    def cells(self, node: str) -> list[Cell]:
+        pool = Pool(ONLINE, MAINTENANCE, Share.parse(0), (node,))
+        return [look(lb.read(), pool, node).cell for lb in self.load_balancers.values()]
+
+    def await_cells(self, node: str, cell: Cell, seconds: float = 5.0) -> None:
+        until(lambda: set(self.cells(node)) == {cell}, f"{node} gets {cell}, is {self.cells(node)}", seconds)
+
+
+def until(reached: Callable[[], bool], what: str, seconds: float = 5.0) -> None:
+    """Wait for something, with a deadline."""
+    deadline = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < deadline, f"not in {seconds} s: {what}"
+        time.sleep(0.05)
+
+
+def get(address: str, port: int, path: str = "/", **headers: str) -> tuple[int, str, dict[str, str]]:
+    """One request on a connection of its own: status, body, headers."""
+    connection = http.client.HTTPConnection(address, port, timeout=15)
+    try:
+        connection.request("GET", path, headers=headers)
+        response = connection.getresponse()
+        return response.status, response.read().decode(), dict(response.headers)
+    finally:
+        connection.close()
+
+
+class Customers:
+    """Load that never retries: keep-alive, new connections and slow requests, until it is stopped."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.good = 0
+        self.failures: list[str] = []
+        self._stopped = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._run, args=(path, keep), daemon=True)
+            for path, keep, count in (("/", True, 3), ("/", False, 2), ("/slow?1.5", True, 3))
+            for _ in range(count)
+        ]
+
+    def __enter__(self) -> Customers:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._stopped.set()
+        for thread in self._threads:
+            thread.join(10)
+
+    def _run(self, path: str, keep: bool) -> None:
+        connection = self._connect()
+        while not self._stopped.is_set():
+            try:
+                connection.request("GET", path)
+                response = connection.getresponse()
+                response.read()
+                if response.status == 200:
+                    self.good += 1
+                else:
+                    self.failures.append(f"{path}: {response.status}")
+            except (OSError, http.client.HTTPException) as error:
+                self.failures.append(f"{path}: {error!r}")
+                connection.close()
+                connection = self._connect()
+            if not keep:
+                connection.close()
+                connection = self._connect()
+            time.sleep(0.01)
+
+    def _connect(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection(self.address, 8080, timeout=15)
+
+
+class FakeSocket:
+    """An admin socket that answers by a script: what it does with each connection in turn, the last one for ever.
+
+    Answers are captures of HAProxy 2.6.12, cut or replaced.
+    """
+
+    def __init__(self, path: Path, behaviours: Sequence[Callable[[socket.socket, bytes], None]]) -> None:
+        self.asked: list[bytes] = []
+        self._behaviours = list(behaviours)
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.bind(str(path))
+        self._socket.listen(20)
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            behaviour = self._behaviours.pop(0) if len(self._behaviours) > 1 else self._behaviours[0]
+            threading.Thread(target=self._answer, args=(connection, behaviour), daemon=True).start()
+
+    def _answer(self, connection: socket.socket, behaviour: Callable[[socket.socket, bytes], None]) -> None:
+        with connection, contextlib.suppress(OSError):
+            data = connection.recv(65536)
+            self.asked.append(data)
+            behaviour(connection, data)
+
+    def close(self) -> None:
+        self._socket.close()
