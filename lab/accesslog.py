@@ -1,8 +1,13 @@
 """Customers' requests as HAProxy's own logs tell them: the second account, which must agree with the clients'.
 
-Every request that reached an online front end has one line, written when it ended, however it ended. So a request that
-its client gave up is there too (termination state C…), and one that never got a connection is not: the log's `total` is
-the clients' `requests_written`. Lines of maintenance front ends are no customers'.
+A request that reached an online front end has one line, written when it ended. One that its client gave up has one
+too (`C…`, or a normal end if HAProxy never noticed); one that got no connection has none. So in a good run the log's
+`total` is the clients' `requests_written`, exactly.
+
+The totals are compared because the log alone is too kind (seen on HAProxy 2.6.12): when a server closes without an
+answer to any but the first request of a client's connection, HAProxy closes the client's connection without an answer
+and *writes no line*, trusting that the client sends again. The customer has lost a request, and only the difference of
+the totals shows it in the log. Lines of maintenance front ends are no customers'.
 """
 
 from __future__ import annotations
