@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import random
 import time
+from base64 import b64decode
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,14 +27,12 @@ _CONFLICT = 42
 _ROUNDS = 5
 LOCK_FILE = ".tidegate.lock"
 
-# $1 the most bytes of a file, then the files: for each a line with its size (- if it isn't there), then its bytes.
+# $1 the most bytes of a file, then the files: for each a line, its bytes in Base64 (- if it isn't there). One reading
+# of each: a size told first could be another file's by the time that the bytes are read.
 _READ = r"""
 most=$1; shift
 for file; do
-  if [ ! -e "$file" ]; then echo -; continue; fi
-  size=$(wc -c <"$file") || exit 1
-  [ "$size" -le "$most" ] || { echo "$file has $size bytes, more than $most" >&2; exit 1; }
-  echo $size; head -c "$size" "$file"
+  if [ -e "$file" ]; then head -c "$most" "$file" | base64 -w 0 && echo "=" || exit 1; else echo -; fi
 done
 """
 # $1 a lock file, then for each file: its path, its new size (- to remove it), the SHA-256 sums that it may have now
@@ -102,14 +101,14 @@ class FileChange:
 
 def read_files(server: Node, paths: list[str]) -> dict[str, bytes | None]:
     """The files' bytes, in one remote call. Raises DomainError for one that can't be read or has over 256 KiB."""
-    done = server.sh(_READ, str(FILE_LIMIT), *paths, timeout=_TIMEOUT)
-    if done.rc != 0:
+    done = server.sh(_READ, str(FILE_LIMIT + 1), *paths, timeout=_TIMEOUT)
+    lines = done.stdout.splitlines()
+    if done.rc != 0 or len(lines) != len(paths):
         raise _failed(server, "read", done.stderr)
-    rest, found = done.stdout, dict[str, bytes | None]()
-    for path in paths:
-        size, _, rest = rest.partition(b"\n")
-        found[path] = None if size == b"-" else rest[: int(size)]
-        rest = rest if size == b"-" else rest[int(size) :]
+    found = {path: None if line == b"-" else b64decode(line[:-1]) for path, line in zip(paths, lines, strict=True)}
+    for path, data in found.items():
+        if data is not None and len(data) > FILE_LIMIT:
+            raise _failed(server, "read", f"{path} has more than {FILE_LIMIT} bytes".encode())
     return found
 
 

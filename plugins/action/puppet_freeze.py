@@ -1,0 +1,89 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action behind tidegate.delivery.puppet_freeze."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.lock import this_user
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_agent import look
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze import (
+    Change,
+    freeze,
+    reason_text,
+    thaw,
+    wait_for_run,
+    would_freeze,
+    would_thaw,
+)
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.puppet_options import (
+    confdir,
+    diff,
+    seconds,
+    service,
+    settings_cache,
+)
+
+_OVERHEAD = 180.0
+
+
+class ActionModule(DomainAction):
+    """Arguments → freeze or thaw → what the lock says now."""
+
+    EFFECT = True
+    RECORDED = ("outcome", "msg", "frozen_by", "waited_s")
+
+    def step(self, call: Call) -> str:
+        return "freeze" if call.args["state"] == "frozen" else "thaw"
+
+    def deadline(self, call: Call) -> float:
+        return seconds(call, "wait") + _OVERHEAD
+
+    def act(self, call: Call) -> dict[str, Any]:
+        wait_s = seconds(call, "wait")
+        change = _frozen(call) if call.args["state"] == "frozen" else _thawed(call)
+        waited = _waited(call, wait_s) if call.args["state"] == "frozen" and not call.check else 0.0
+        return _result(call, change, waited)
+
+
+def _frozen(call: Call) -> Change:
+    reason = reason_text(call.deployment_id, service(call), this_user())
+    if call.check:
+        return would_freeze(look(call.node(), confdir(call)), reason, call.host)
+    return freeze(call.node(), confdir(call), reason, settings_cache=settings_cache(call))
+
+
+def _thawed(call: Call) -> Change:
+    if call.check:
+        return would_thaw(look(call.node(), confdir(call)))
+    return thaw(call.node(), confdir(call), settings_cache=settings_cache(call))
+
+
+def _waited(call: Call, deadline_s: float) -> float:
+    def tell(pid: int) -> None:
+        call.progress(f"waiting for Puppet run {pid} to end")
+
+    return wait_for_run(call.node(), confdir(call), deadline_s, tell, settings_cache=settings_cache(call))
+
+
+def _result(call: Call, change: Change, waited: float) -> dict[str, Any]:
+    told = "Puppet is enabled"
+    if change.after:
+        told = f"Puppet is disabled: {change.after}"
+        if not change.after.ours:
+            told += " (not ours: it stays)"
+    result: dict[str, Any] = {
+        "changed": change.changed,
+        "outcome": "frozen" if change.after else "thawed",
+        "frozen_by": str(change.after or ""),
+        "msg": f"{call.host}: {told}",
+        "waited_s": round(waited, 1),
+    }
+    if call.diff and change.changed:
+        before, after = (f"{each}\n" if each else "" for each in (change.before, change.after))
+        result["diff"] = diff(before, after, "agent_disabled.lock")
+    return result

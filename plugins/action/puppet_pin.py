@@ -1,0 +1,107 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action behind tidegate.delivery.puppet_pin."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
+from ansible_collections.tidegate.delivery.plugins.module_utils.hiera import (
+    Scalar,
+    checked_values,
+    common_file,
+    node_file,
+    read_hiera,
+    with_common,
+    with_pins,
+    without_pins,
+)
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_pins import Edit, FileChange, change, planned
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.puppet_options import diff
+
+_STEPS = {"pinned": "pin", "absent": "settle", "raised": "raise"}
+_SAID = {"pinned": "pinned", "absent": "no longer pinned", "raised": "the common value"}
+
+
+class ActionModule(DomainAction):
+    """Arguments → edits of Hiera files on every server or none → what changed."""
+
+    EFFECT = True
+    RECORDED = ("outcome", "msg", "values", "files", "kept")
+
+    def step(self, call: Call) -> str:
+        return _STEPS[call.args["state"]]
+
+    def act(self, call: Call) -> dict[str, Any]:
+        values = checked_values(call.args["values"])
+        folders = {server: _folder(call, server) for server in _given(call, "servers")}
+        edits = {server: _edits(call, folder, values) for server, folder in folders.items()}
+        servers = dict(call.nodes(folders))
+        changes = planned(servers, edits) if call.check else change(servers, folders, edits)
+        return _result(call, values, changes)
+
+
+def _given(call: Call, option: str) -> list[str]:
+    names = list(dict.fromkeys(call.args.get(option) or []))
+    if not names:
+        raise BadInput(f"{option} is empty", where=option, remedy=f"Name at least one host in {option}")
+    return names
+
+
+def _folder(call: Call, server: str) -> str:
+    folder = str(call.args.get("rollout_dir") or call.hostvar(server, "tidegate_rollout_dir"))
+    if not folder.startswith("/") or ".." in folder.split("/"):
+        raise BadInput(
+            f"{folder!r} is no absolute path", where=f"{server}: tidegate_rollout_dir", remedy="Give an absolute path"
+        )
+    return folder
+
+
+def _edits(call: Call, folder: str, values: dict[str, Scalar]) -> dict[str, Edit]:
+    if call.args["state"] == "raised":
+        return {common_file(folder): partial(with_common, values=values, deployment=call.deployment_id)}
+    edit: Edit = partial(without_pins, keys=values, deployment=call.deployment_id, is_open=partial(_is_open, call))
+    if call.args["state"] == "pinned":
+        edit = partial(with_pins, values=values, deployment=call.deployment_id, is_open=partial(_is_open, call))
+    certnames = [str(call.hostvar(node, "tidegate_certname", node)) for node in _given(call, "nodes")]
+    return {node_file(folder, certname): edit for certname in certnames}
+
+
+def _is_open(call: Call, deployment: str) -> bool:
+    """Whether the pin's owner may still need it. One that this ledger doesn't know may be another ledger's."""
+    known = call.ledger.ledger.deployment(deployment)
+    return known is None or not known.state.final
+
+
+def _result(call: Call, values: dict[str, Scalar], changes: list[FileChange]) -> dict[str, Any]:
+    state = call.args["state"]
+    written = [each for each in changes if each.changed]
+    told = ", ".join(f"{key}: {value}" if state != "absent" else key for key, value in values.items())
+    servers = ", ".join(call.args["servers"])
+    result: dict[str, Any] = {
+        "changed": bool(written),
+        "outcome": state,
+        "msg": f"{told} {_SAID[state]} on {servers} ({len(written)} of {len(changes)} files changed)",
+        "values": {key: str(value) for key, value in values.items()},
+        "files": [f"{each.server}: {each.path}" for each in written],
+        "kept": [] if state != "absent" else _kept(values, changes),
+    }
+    if call.diff:
+        result["diff"] = [_diff(each) for each in written]
+    return result
+
+
+def _kept(values: dict[str, Scalar], changes: list[FileChange]) -> list[str]:
+    """Pins of these keys that someone else set: they stay."""
+    files = [read_hiera(f"{each.server}: {each.path}", each.after) for each in changes]
+    return [f"{file.path}: {key}" for file in files for key in values if key in file.values]
+
+
+def _diff(each: FileChange) -> dict[str, Any]:
+    before, after = ((data or b"").decode(errors="replace") for data in (each.before, each.after))
+    return diff(before, after, f"{each.server}: {each.path}")

@@ -1,0 +1,113 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action behind tidegate.delivery.puppet_run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.jobs import job_id
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet import PuppetOutcome
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_agent import look
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze import freeze_of
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_run import Request, Result, run
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.puppet_options import (
+    confdir,
+    seconds,
+    settings_cache,
+    state_dir,
+)
+
+# Asking the agent, ending an overdue run, reading its report, a node that is out of reach for a while.
+_OVERHEAD = 300.0
+_CHANGING = (PuppetOutcome.CHANGED, PuppetOutcome.FAILED_RESTART)
+
+
+class ActionModule(DomainAction):
+    """Arguments → one run, started or adopted → its verdict."""
+
+    EFFECT = True
+    STEP = "puppet"
+    RECORDED = (
+        "outcome",
+        "msg",
+        "job_id",
+        "exit_code",
+        "adopted",
+        "report",
+        "configuration_version",
+        "duration_s",
+        "noop_pending",
+    )
+
+    def deadline(self, call: Call) -> float:
+        return seconds(call, "timeout") + seconds(call, "wait_for_lock") + _OVERHEAD
+
+    def act(self, call: Call) -> dict[str, Any]:
+        if call.check:
+            return _would_run(call)
+        return _told(call, run(call.node(), _request(call), call.progress))
+
+
+def _request(call: Call) -> Request:
+    own = call.ledger.deployment
+    return Request(
+        folder=f"{state_dir(call)}/jobs",
+        run_id=job_id(own.id, call.host, own.attempt, call.args.get("job") or ""),
+        family=job_id(own.id, call.host) + ".",
+        timeout=seconds(call, "timeout"),
+        wait_for_lock=seconds(call, "wait_for_lock"),
+        interval=seconds(call, "interval"),
+        confdir=confdir(call),
+        environment=call.args.get("environment") or "",
+        settings_cache=settings_cache(call),
+    )
+
+
+def _would_run(call: Call) -> dict[str, Any]:
+    freeze = freeze_of(look(call.node(), confdir(call)))
+    if freeze and not freeze.ours:
+        return _failed(call, PuppetOutcome.DISABLED, f"reason: {freeze}", call.host)
+    return {"changed": True, "outcome": "would_run", "msg": f"{call.host}: Puppet would be run", "adopted": False}
+
+
+def _told(call: Call, result: Result) -> dict[str, Any]:
+    report = result.report
+    told = {
+        "changed": result.outcome in _CHANGING or bool(report and (report.resources or {}).get("changed")),
+        "job_id": result.job_id,
+        "adopted": result.adopted,
+        "exit_code": result.exit_code,
+        "duration_s": result.seconds,
+        "report": result.report_path,
+        "configuration_version": report.configuration_version if report else "",
+        "noop_pending": bool(report and report.noop_pending),
+        "resources": dict(report.resources or {}) if report else {},
+        "failed_resources": _failed_resources(result),
+    }
+    if result.outcome.ok:
+        return told | {"outcome": result.outcome.value, "msg": f"{call.host}: {result.outcome.said}"}
+    where = f"{call.host}: {result.report_path}"
+    return told | _failed(call, result.outcome, result.verdict.detail, where)
+
+
+def _failed(call: Call, outcome: PuppetOutcome, detail: str, where: str) -> dict[str, Any]:
+    what = f"{outcome.said}{': ' if detail else ''}{detail.rstrip('.')}"
+    return {
+        "failed": True,
+        "outcome": outcome.value,
+        "msg": f"{call.host}: {what} ({where}). {outcome.remedy}",
+        "reason": outcome.value,
+        "where": where,
+        "remedy": outcome.remedy,
+    }
+
+
+def _failed_resources(result: Result) -> list[dict[str, Any]]:
+    return [
+        {"resource": each.resource, "place": each.place, "message": each.message, "restart": each.restart}
+        for each in (result.report.failed if result.report else ())
+    ]

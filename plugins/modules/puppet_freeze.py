@@ -1,0 +1,87 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of tidegate.delivery.puppet_freeze; its action does the work."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: puppet_freeze
+short_description: Hold a node's periodic Puppet run off, or let it go on
+version_added: 0.1.0
+description:
+  - Disables the agent with a reason that names the deployment, reads back that the freeze is ours, and waits for a run in progress to end.
+  - A freeze by someone else is respected. Freezing is refused then, and thawing leaves it as it is and says whose it is.
+  - A freeze that an earlier deployment left behind is taken over without a gap.
+options:
+  deployment:
+    description: The id of the open deployment that permits this effect, as M(tidegate.delivery.plan) returned it.
+    type: str
+    required: true
+  state:
+    description: Whether the agent shall be disabled.
+    type: str
+    choices: [frozen, thawed]
+    required: true
+  wait:
+    description: How long to wait for a run in progress after freezing. The node stays frozen when that time is over.
+    type: str
+    default: 10m
+  confdir:
+    description: Puppet's confdir on the node. By default the host's variable C(tidegate_puppet_confdir), else Puppet's own default.
+    type: str
+attributes:
+  check_mode:
+    description: Whether the module can tell what it would do without doing it.
+    support: full
+    details: A run in progress is not waited for.
+  diff_mode:
+    description: Whether the module shows what it changes.
+    support: full
+    details: The reason in the agent's lock file.
+  platform:
+    description: What the target must be.
+    support: full
+    platforms: posix
+    details: Linux, over ssh or locally.
+seealso:
+  - module: tidegate.delivery.puppet_run
+  - module: tidegate.delivery.puppet_pin
+author:
+  - The Tidegate maintainers
+"""
+
+EXAMPLES = r"""
+- name: Keep Puppet from restarting the service while it drains
+  tidegate.delivery.puppet_freeze:
+    deployment: "{{ tidegate_deployment }}"
+    state: frozen
+
+- name: Let Puppet's periodic run go on
+  tidegate.delivery.puppet_freeze:
+    deployment: "{{ tidegate_deployment }}"
+    state: thawed
+"""
+
+RETURN = r"""
+outcome:
+  description: How the agent is now, V(frozen) (by whomever) or V(thawed). In check mode, how it would be.
+  returned: on success
+  type: str
+  sample: frozen
+frozen_by:
+  description: The reason in the agent's lock; empty when it is enabled.
+  returned: on success
+  type: str
+  sample: "tidegate: deployment tradeapi-20260131-142501-7f3a (tradeapi), by alice"
+waited_s:
+  description: How long a run in progress was waited for, in seconds.
+  returned: on success
+  type: float
+  sample: 0.1
+msg:
+  description: How the agent is now; after a failure also where, and what to do next.
+  returned: always
+  type: str
+  sample: "n1: Puppet is enabled"
+"""

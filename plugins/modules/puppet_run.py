@@ -1,0 +1,153 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of tidegate.delivery.puppet_run; its action does the work."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: puppet_run
+short_description: Run Puppet once on a node and judge the run by its report
+version_added: 0.1.0
+description:
+  - Starts one run of the agent, detached from the connection, and waits for its end. A dropped connection or a killed controller does not end it.
+  - A run of the same deployment that still goes on is adopted. One of this very attempt that has ended is judged and not run again.
+  - The outcome is decided from the exit code and the report, and a report counts only if it carries the run's own job id.
+  - Passes a freeze of Tidegate's own. If someone else disabled the agent, nothing is run.
+  - Puppet falls back to no cached catalog. Whether the service serves what was deployed is for M(tidegate.delivery.health_check) to prove.
+  - The node needs a POSIX shell, coreutils, C(setsid), Linux's C(/proc) and Puppet 7 or later, but no Python.
+options:
+  deployment:
+    description: The id of the open deployment that permits this effect, as M(tidegate.delivery.plan) returned it.
+    type: str
+    required: true
+  timeout:
+    description: How long the run may take. The node itself ends a longer one, first with SIGTERM, ten seconds later with SIGKILL.
+    type: str
+    default: 15m
+  wait_for_lock:
+    description: How long a run in progress that isn't ours is waited for before ours begins.
+    type: str
+    default: 2m
+  interval:
+    description: How often the wait says that it goes on. The run's end is noticed at once.
+    type: str
+    default: 5s
+  confdir:
+    description: Puppet's confdir on the node. By default the host's variable C(tidegate_puppet_confdir), else Puppet's own default.
+    type: str
+  environment:
+    description:
+      - Run in this Puppet environment, and fail unless the run used it.
+      - It is no pin, since the next periodic run does not know it.
+    type: str
+  job:
+    description: A suffix of the job id, for a second run in the same attempt.
+    type: str
+attributes:
+  check_mode:
+    description: Whether the module can tell what it would do without doing it.
+    support: full
+    details: Says that it would run, or that someone disabled the agent. Puppet's own noop mode is not used.
+  diff_mode:
+    description: Whether the module shows what it changes.
+    support: none
+  platform:
+    description: What the target must be.
+    support: full
+    platforms: posix
+    details: Linux, over ssh or locally.
+seealso:
+  - module: tidegate.delivery.puppet_freeze
+  - module: tidegate.delivery.puppet_pin
+  - module: tidegate.delivery.health_check
+author:
+  - The Tidegate maintainers
+"""
+
+EXAMPLES = r"""
+- name: Bring the node to its pinned release
+  tidegate.delivery.puppet_run:
+    deployment: "{{ tidegate_deployment }}"
+
+- name: Run again after a reboot, with more time
+  tidegate.delivery.puppet_run:
+    deployment: "{{ tidegate_deployment }}"
+    job: after-reboot
+    timeout: 30m
+"""
+
+RETURN = r"""
+outcome:
+  description:
+    - V(changed) or V(unchanged), the node is as its catalog says.
+    - V(failed_resources) or V(failed_restart), see RV(failed_resources).
+    - V(catalog_failure), the server gave no catalog. V(cached_catalog), an old one was applied.
+    - V(wrong_environment), the run did not use O(environment).
+    - V(server_unreachable), V(certificate_unsigned), V(disabled), V(already_running), nothing was run.
+    - V(noop_pending), the node runs Puppet in noop mode and something would have changed.
+    - V(terminated), someone ended the run. V(timed_out), it passed O(timeout). V(lost), it is gone without a trace.
+    - V(unknown), the evidence does not fit together.
+    - V(would_run), in check mode.
+  returned: always
+  type: str
+  sample: changed
+msg:
+  description: What happened; after a failure also where, and what to do next.
+  returned: always
+  type: str
+  sample: >-
+    n1: Puppet could not bring about all that the catalog says: File[/srv/app] (/etc/puppet/code/site.pp:4): No such file
+    (n1: /var/cache/puppet/state/last_run_report.yaml). Correct what the failed resources name, then run the same deployment again
+changed:
+  description: Whether the run changed any resource, also when it failed.
+  returned: always
+  type: bool
+  sample: true
+job_id:
+  description: The run's id, as it stands in its report.
+  returned: unless in check mode
+  type: str
+  sample: tradeapi-20260131-142501-7f3a.n1.1
+adopted:
+  description: Whether the run had been started before.
+  returned: always
+  type: bool
+  sample: false
+exit_code:
+  description: Puppet's exit code under C(--detailed-exitcodes); null when it was lost.
+  returned: unless in check mode
+  type: int
+  sample: 2
+duration_s:
+  description: How long the run took, the wait for another one included.
+  returned: unless in check mode
+  type: int
+  sample: 4
+report:
+  description: The report on the node, as kept when the run ended.
+  returned: unless in check mode
+  type: str
+  sample: /var/lib/tidegate/jobs/tradeapi-20260131-142501-7f3a.n1.1/kept
+configuration_version:
+  description: The catalog's version; empty when there was none.
+  returned: unless in check mode
+  type: str
+  sample: "1769869501"
+noop_pending:
+  description: Whether a resource that is noop by itself would have changed. That is no failure.
+  returned: unless in check mode
+  type: bool
+  sample: false
+resources:
+  description: The report's counts of resources.
+  returned: unless in check mode
+  type: dict
+  sample: {total: 41, changed: 3, failed: 0, failed_to_restart: 0}
+failed_resources:
+  description: Up to 20 resources that failed, with the place in Puppet's code.
+  returned: unless in check mode
+  type: list
+  elements: dict
+  sample: [{resource: "File[/srv/app]", place: "/etc/puppet/code/site.pp:4", message: "No such file", restart: false}]
+"""

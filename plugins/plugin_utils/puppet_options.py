@@ -1,0 +1,54 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the Puppet actions read alike from options and inventory."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.values import parse_duration
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
+
+_STATE_DIR = "/var/lib/tidegate"
+
+
+def seconds(call: Call, option: str) -> float:
+    """A duration option in seconds. Raises BadInput."""
+    try:
+        return parse_duration(call.args[option])
+    except ValueError as error:
+        raise BadInput(str(error), where=option, remedy="Write it like 500ms, 5s or 2m") from None
+
+
+def confdir(call: Call) -> str:
+    """Puppet's confdir on the task's host; empty for Puppet's own default."""
+    return str(call.args.get("confdir") or call.hostvar(call.host, "tidegate_puppet_confdir", ""))
+
+
+def state_dir(call: Call) -> str:
+    """Where Tidegate keeps its own files on the task's host."""
+    return str(call.hostvar(call.host, "tidegate_state_dir", _STATE_DIR)).rstrip("/")
+
+
+def settings_cache(call: Call) -> str:
+    """Where the node keeps what its agent told about its files; nowhere in check mode, which writes nothing."""
+    name = hashlib.sha256(confdir(call).encode()).hexdigest()[:12]
+    return "" if call.check else f"{state_dir(call)}/puppet-settings-{name}"
+
+
+def service(call: Call) -> str:
+    """The service that is deployed. In check mode the deployment may not be in the ledger yet."""
+    try:
+        return str(call.ledger.deployment.service)
+    except Refused:
+        if call.check:
+            return "not opened yet"
+        raise
+
+
+def diff(before: str, after: str, header: str) -> dict[str, Any]:
+    """One entry of Ansible's diff."""
+    return {"before": before, "after": after, "before_header": header, "after_header": header}
