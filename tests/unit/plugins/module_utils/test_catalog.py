@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.catalog import find_service, load_catalog, load_service
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
+
+LAB = Path(__file__).resolve().parents[4] / "services"
+Edit = Callable[[dict[str, Any]], object]
+
+
+def edited(folder: Path, edit: Edit) -> Path:
+    described = yaml.safe_load((LAB / "tradeapi.yml").read_text())
+    edit(described)
+    path = folder / "tradeapi.yml"
+    path.write_text(yaml.safe_dump(described))
+    return path
+
+
+def test_the_labs_descriptors_are_valid() -> None:
+    assert set(load_catalog(str(LAB), "lab")) == {"tradeapi", "pricefeed"}
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (lambda d: d.update(min_online="160%"), "min_online: '160%' is neither a count of nodes nor a share"),
+        (lambda d: d.pop("min_online"), "min_online: Field required"),
+        (lambda d: d.update(min_onlin="60%"), "min_onlin: Extra inputs are not permitted; found '60%'"),
+        (lambda d: d["drain"].update(soft="30"), "drain.soft: '30' is not a duration"),
+        (lambda d: d["drain"].update(soft="2m"), "drain: soft must not be later than hard"),
+        (lambda d: d["waves"].append(0), "a wave of 0 nodes would never end"),
+        (lambda d: d["verify"]["health"].update(url="http://{nod}/"), "unknown placeholder {nod}; allowed are {node}"),
+        (lambda d: d["verify"]["health"].update(url="ftp://{node}/"), "is not an http or https URL"),
+        (lambda d: d["pools"].clear(), "pools: List should have at least 1 item"),
+        (lambda d: d.update(name="other"), "name: is 'other', but the file is called tradeapi.yml"),
+        (lambda d: d.update(environments={"prod": {"min_online": "x"}}), "environments.prod.min_online: 'x'"),
+        (lambda d: d.update(environments={"prod": 3}), "environments.prod.environments"),
+        (lambda d: d.update(environments=[1]), "environments: must be a mapping"),
+        (lambda d: d["sites"].append(d["sites"][0]), "each site needs a name of its own"),
+    ],
+)
+def test_a_malformed_descriptor_names_file_key_and_what_is_allowed(tmp_path: Path, edit: Edit, said: str) -> None:
+    path = edited(tmp_path, edit)
+    with pytest.raises(BadInput) as error:
+        load_service(path, "lab")
+    assert said in str(error.value)
+    assert error.value.where == str(path)
+    assert "docs/descriptor.md" in error.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: 1\na: 2", "key 'a' is given twice"),
+        ("on: testbox", "YAML 1.1 reads on, off, yes and no as true and false"),
+        ("a: [1", "line 1"),
+        ("[1]", "must be a mapping"),
+        ("", "must be a mapping"),
+        ("a: !!python/object/apply:os.system [id]", "could not determine a constructor"),
+        ("a: " + "x" * 300_000, "larger than"),
+    ],
+)
+def test_what_is_no_descriptor_is_an_error(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "tradeapi.yml"
+    path.write_text(text)
+    with pytest.raises(BadInput) as error:
+        load_service(path, "lab")
+    assert said in str(error.value)
+
+
+def test_one_malformed_file_is_an_error_for_the_whole_catalog(tmp_path: Path) -> None:
+    (tmp_path / "a.yml").write_text("name: a")
+    (tmp_path / "tradeapi.yml").write_text((LAB / "tradeapi.yml").read_text())
+    with pytest.raises(BadInput, match=r"a\.yml"):
+        load_catalog(str(tmp_path), "lab")
+
+
+def test_an_environment_overrides_single_keys(tmp_path: Path) -> None:
+    override = {"prod": {"waves": [1, "10%"], "drain": {"hard": "5m"}, "verify": {"health": {"in_a_row": 9}}}}
+    path = edited(tmp_path, lambda d: d.update(environments=override))
+    prod, lab = load_service(path, "prod"), load_service(path, "lab")
+    assert ([str(wave) for wave in prod.waves], prod.drain.hard, prod.verify.health.in_a_row) == (["1", "10%"], 300, 9)
+    assert prod.drain.soft == lab.drain.soft
+    assert (lab.drain.hard, lab.verify.health.in_a_row) == (60, 3)
+
+
+def test_an_unknown_service_lists_the_known_ones() -> None:
+    with pytest.raises(BadInput) as error:
+        find_service(load_catalog(str(LAB), "lab"), "tradapi", "services")
+    assert "service 'tradapi' is unknown (services). Known services: pricefeed, tradeapi" in str(error.value)
+
+
+def test_a_missing_folder_names_the_variable() -> None:
+    with pytest.raises(BadInput, match="tidegate_services"):
+        load_catalog("/nowhere", "lab")

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.hold import next_commands, why_held
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind
+
+
+def event(step: Step, outcome: Outcome, *nodes: str, attempt: int = 1, msg: str = "it broke") -> Event:
+    return Event(
+        service="s",
+        environment="lab",
+        deployment="d1",
+        attempt=attempt,
+        step=step,
+        outcome=outcome,
+        nodes=nodes,
+        details={"msg": msg},
+    )
+
+
+def deployment(kind: Kind) -> Deployment:
+    return Deployment(id="d1", kind=kind, service="s", environment="lab", version="1.2.0")
+
+
+def test_the_first_step_that_went_wrong_is_the_cause_on_all_its_nodes() -> None:
+    events = [
+        event(Step.PUPPET, Outcome.FAILED, "n0", attempt=1, msg="an old one"),
+        event(Step.PUPPET, Outcome.CHANGED, "n1", attempt=2),
+        event(Step.NUNIT, Outcome.FAILED, "n1", attempt=2, msg="2 of 9 tests failed"),
+        event(Step.NUNIT, Outcome.FAILED, "n2", attempt=2, msg="n2: 1 of 9 tests failed"),
+        event(Step.THAW, Outcome.FAILED, "n1", attempt=2, msg="no route"),
+    ]
+    cause = why_held(events, 2)
+    assert cause.step == "nunit"
+    assert cause.message == "n1: nunit failed: 2 of 9 tests failed nunit failed: n2: 1 of 9 tests failed"
+
+
+def test_a_failure_that_the_ledger_does_not_know_says_where_to_look() -> None:
+    assert "its message is above" in why_held([event(Step.PUPPET, Outcome.CHANGED, "n1")], 1).message
+
+
+def test_a_hundred_failures_are_told_in_five() -> None:
+    cause = why_held([event(Step.PUPPET, Outcome.FAILED, f"n{number}") for number in range(100)], 1)
+    assert cause.message.endswith("(and 95 more)")
+
+
+def test_the_next_commands_fit_the_kind() -> None:
+    told = next_commands(deployment(Kind.DEPLOY), ["n1"])
+    assert "playbooks/rollback.yml -e service=s" in told
+    assert "playbooks/deploy.yml -e service=s -e version=1.2.0" in told
+    assert "deploy.yml" not in next_commands(deployment(Kind.ROLLBACK), ["n1"])
+    assert "pool.yml -e service=s -e node=n1 -e state=online" in next_commands(deployment(Kind.HAND), ["n1"])
