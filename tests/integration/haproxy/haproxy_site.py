@@ -251,7 +251,8 @@ def get(address: str, port: int, path: str = "/", **headers: str) -> tuple[int, 
     try:
         connection.request("GET", path, headers=headers)
         response = connection.getresponse()
-        return response.status, response.read().decode(), dict(response.headers)
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return response.status, response.read().decode(), headers
     finally:
         connection.close()
 

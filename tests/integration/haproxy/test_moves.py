@@ -246,7 +246,7 @@ def test_aiming_at_a_node_that_is_down_answers_503_and_no_other_node_answers(sit
     state = site.load_balancers["lb1"]
     until(lambda: state.read().servers[MAINTENANCE, "n1"].status == "UP", "n1 is UP for testers")
     status, body, headers = get(address, 8090, **{"X-Node": "n1"})
-    assert (status, body, headers.get("X-Served-By")) == (200, "n1", "n1")
+    assert (status, body, headers.get("x-served-by")) == (200, "n1", "n1")
     site.backends["n1"].stop()
     until(lambda: state.read().servers[MAINTENANCE, "n1"].status == "DOWN", "n1 is DOWN for testers")
     assert get(address, 8090, **{"X-Node": "n1"})[0] == 503
