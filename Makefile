@@ -1,0 +1,72 @@
+# Everything a user, a developer or CI runs. `make help` lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+BIN := .venv/bin
+# The tools of the environment come first, and a caller's Ansible settings or lab must not leak into ours.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+unexport ANSIBLE_CONFIG ANSIBLE_COLLECTIONS_PATH ANSIBLE_INVENTORY ANSIBLE_ROLES_PATH PYTHONPATH
+
+SCRIPTS := .ci/run tools/*.sh
+EVERYDAY := not slow
+PYTEST := pytest $(PYTEST_ARGS)
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## Install what is needed: Debian packages as root or with sudo, the rest into .venv
+	@tools/setup.sh
+
+.PHONY: demo
+demo: setup ## Deploy, hold and roll back on real servers under load, and tell what customers noticed
+	@python -m lab.demo
+
+.PHONY: test
+test: setup lint sanity ## The everyday suite: lint, sanity, unit and integration tests, Molecule (25 minutes at most)
+	$(PYTEST) -m "$(EVERYDAY)"
+
+.PHONY: test-full
+test-full: setup lint sanity ## The everyday suite and all that is slow
+	$(PYTEST)
+
+.PHONY: unit
+unit: setup ## Only the unit tests
+	$(PYTEST) tests/unit
+
+.PHONY: integration
+integration: setup ## Only the tests against real servers, Molecule included
+	$(PYTEST) -m "$(EVERYDAY)" tests/integration
+
+.PHONY: molecule
+molecule: setup ## Only the Molecule scenario, on a lab of its own
+	@tools/molecule.sh
+
+.PHONY: sanity
+sanity: setup ## Only ansible-test's sanity tests
+	@tools/sanity.sh
+
+.PHONY: lint
+lint: setup ## Style, types, Ansible's rules, shell scripts
+	ruff check .
+	ruff format --check .
+	mypy -p ansible_collections.tidegate.delivery.plugins -p tidegate -p lab
+	mypy tests
+	# A home of its own: a copy of this collection below ~/.ansible would be looked at instead.
+	ANSIBLE_HOME=$(CURDIR)/build/ansible ansible-lint --strict
+	shellcheck $(SCRIPTS)
+
+.PHONY: lab-up
+lab-up: setup ## Start the lab; run again, it starts what is missing
+	@python -m lab up
+
+.PHONY: lab-down
+lab-down: setup ## End every process of the lab
+	@python -m lab down
+
+.PHONY: clean
+clean: ## End the labs below build/ and remove all that was made here, .venv included
+	@tools/clean.sh
