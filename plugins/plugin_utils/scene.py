@@ -9,7 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -161,7 +161,7 @@ class Scene:
         if opening.supersedes:
             ended = {"msg": f"superseded by {deployment.id}"}
             supersedes = (opening.supersedes, self.event(Step.CLOSE, Outcome.OK, opening.supersedes, ended))
-        return ledger.open(deployment, event, supersedes=supersedes)
+        return ledger.open(replace(deployment, plan=text), event, supersedes=supersedes)
 
     def deployment_id(self, opening: Opening) -> str:
         """The id under which the request goes on."""
