@@ -32,6 +32,8 @@ LOCK_TIMEOUT = 30.0
 DEFAULT_LOCK = "/run/lock/tidegate-haproxy.lock"
 # Above this many backends one answer with all of them is shorter than the question.
 _MOST_NAMED = 20
+# HAProxy's longest is its help, shown for a command that it doesn't know.
+_LONGEST_TEXT = 16 * 1024
 # socat's addresses give ",", ":", "!" and quotes a meaning.
 _PATH = re.compile(r"/[A-Za-z0-9._/@+-]{1,100}")
 
@@ -149,15 +151,11 @@ class Runtime:
         changed = next((words.removeprefix("changed ") for words, _ in frames if words.startswith("changed")), None)
         if changed is not None:
             return Applied(read_back, changed=changed or "no answer")
-        answers, broken = [], False
-        for body in (body for words, body in frames if words == "answer sent"):
-            complete, rest = state.split_answers(body)
-            answers += complete
-            broken = broken or bool(rest)
+        texts = _command_answers([body for words, body in frames if words == "answer sent"], len(batch.commands))
         return Applied(
             read_back,
-            complete=not broken and len(answers) == len(batch.commands),
-            rejected=tuple((command, text) for command, text in zip(batch.commands, answers, strict=False) if text),
+            complete=texts is not None,
+            rejected=tuple((command, text) for command, text in zip(batch.commands, texts or (), strict=False) if text),
             unsaved=tuple(words.removeprefix("unsaved ") for words, _ in frames if words.startswith("unsaved ")),
         )
 
@@ -312,6 +310,20 @@ def _guarded(batch: Batch, lines: Sequence[str]) -> list[str]:
         *(f"send {line}" for line in lines),
         *(f"dump {backend}" for backend in batch.save),
     ]
+
+
+def _command_answers(bodies: Sequence[str], commands: int) -> list[str] | None:
+    """HAProxy's text for each command (empty: done); None when what came can't be the answers to all of them."""
+    texts: list[str] = []
+    for body in bodies:
+        complete, rest = state.split_answers(body)
+        texts += complete if not rest else ["\0"]
+    fitting = len(texts) == commands and all(len(text) <= _LONGEST_TEXT and _printable(text) for text in texts)
+    return texts if fitting else None
+
+
+def _printable(text: str) -> bool:
+    return text.isascii() and all(line.isprintable() for line in text.splitlines())
 
 
 def _frames(text: str, mark: str) -> list[tuple[str, str]]:

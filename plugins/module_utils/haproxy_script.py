@@ -83,7 +83,7 @@ save() {
   printf 'show servers state %s\n' "$1" | talk "$socket" >"$new"
   # HAProxy ignores a truncated file as a whole, and says so in a warning only.
   awk 'NR == 1 && $0 != "1" { bad = 1 } { last = $0 } END { exit bad || NR < 4 || last != "" }' "$new" &&
-    chmod 644 "$new" && sync "$new" && mv -f "$new" "$folder/$1" && return 0
+    chmod 644 "$new" && sync "$new" && mv -fT "$new" "$folder/$1" && return 0
   rm -f "$new"
   return 1
 }

@@ -22,7 +22,8 @@ Record = dict[str, str]
 
 # Names go into commands whose separators are ";", "/" and blanks. HAProxy itself allows only these characters.
 NAME = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
-_CHECK_CONFIGURED = 0x02
+# CHK_ST_CONFIGURED and CHK_ST_ENABLED (include/haproxy/check-t.h); `disable health` clears the second.
+_CONFIGURED, _CHECKS = 0x02, 0x06
 _BACKEND, _SERVER = "1", "2"
 _STAT_COLUMNS = ("pxname", "svname", "qcur", "scur", "status", "bck", "tracked", "type", "addr")
 _STATE_COLUMNS = (
@@ -240,8 +241,8 @@ def _server(host: str, stat: Record, state: Record) -> ServerRow:
         backup=stat["bck"] == "1",
         sessions=_number(host, stat, "scur"),
         queued=_number(host, stat, "qcur"),
-        checked=bool(_number(host, state, "srv_check_state") & _CHECK_CONFIGURED),
-        agent=bool(_number(host, state, "srv_agent_state") & _CHECK_CONFIGURED),
+        checked=_number(host, state, "srv_check_state") & _CHECKS == _CHECKS,
+        agent=bool(_number(host, state, "srv_agent_state") & _CONFIGURED),
         tracks=stat["tracked"],
         address=stat["addr"],
     )

@@ -12,7 +12,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Refused, Unreachable
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import (
+    BadInput,
+    DomainError,
+    Refused,
+    Unreachable,
+)
 from ansible_collections.tidegate.delivery.plugins.module_utils.floors import Floors
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import Admin, Applied, Batch
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState, ServerRow
@@ -210,7 +215,7 @@ class Move:
             return None
         command, text = answer.rejected[0]
         remedy = "The socket must be `level admin` and the names those of HAProxy's configuration"
-        return Refuse(f"HAProxy refused {command!r} on {name}: {text}", remedy)
+        return Refuse(f"HAProxy refused {command!r} on {name}: {' '.join(text.split())[:200]}", remedy)
 
     def _remember(self, step: Send, seen: Mapping[Spot, Seen]) -> None:
         now, memory = self._around.clock(), self._memory
@@ -262,7 +267,7 @@ class Move:
     def _first_look(self) -> States:
         answers = dict(self._around.parallel(lambda name: self._admins[name].read(), sorted(self._admins)))
         # One that was just reloading answers the second time.
-        again = [name for name, answer in answers.items() if isinstance(answer, Unreachable)]
+        again = [name for name, answer in answers.items() if isinstance(answer, Unreachable | BadInput)]
         answers.update(self._around.parallel(lambda name: self._admins[name].read(), again))
         dead = [error for error in answers.values() if isinstance(error, DomainError)]
         if dead:

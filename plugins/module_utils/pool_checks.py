@@ -51,7 +51,8 @@ def _server(state: LoadBalancerState, row: ServerRow) -> Iterator[Refuse]:
         yield Refuse(f"{name} tracks {row.tracks}, which moves it too", "Give each pool checks of its own")
     elif not row.checked:
         yield Refuse(
-            f"{name} has no health check: nobody could tell whether it is healthy", "Add `check` to the server"
+            f"{name} has no health check that runs: nobody could tell whether it is healthy",
+            "Add `check` to the server, or enable it",
         )
     if followers:
         yield Refuse(f"{name} is tracked by {followers[0]}, which moves with it", "Give each pool checks of its own")

@@ -305,34 +305,61 @@ class Customers:
         return http.client.HTTPConnection(self.address, 8080, timeout=15)
 
 
-class FakeSocket:
-    """An admin socket that answers by a script: what it does with each connection in turn, the last one for ever.
+Fault = Callable[[socket.socket, bytes, Callable[[], bytes]], None]
 
-    Answers are captures of HAProxy 2.6.12, cut or replaced.
+
+class ScriptedSocket:
+    """Stands between us and a real admin socket, and spoils the first `times` answers to requests with `needle`.
+
+    A fault gets the connection, the request, and a function that hands the request on and returns HAProxy's answer.
     """
 
-    def __init__(self, path: Path, behaviours: Sequence[Callable[[socket.socket, bytes], None]]) -> None:
-        self.asked: list[bytes] = []
-        self._behaviours = list(behaviours)
+    def __init__(self, balancer: LoadBalancer, fault: Fault, needle: bytes = b"set server", times: int = 1) -> None:
+        self.path = balancer.home / "scripted.sock"
+        self.spoiled = 0
+        self._real = balancer.access.socket
+        self._fault, self._needle, self._times = fault, needle, times
         self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.bind(str(path))
+        self._socket.bind(str(self.path))
         self._socket.listen(20)
+        self._ended = threading.Event()
+
+    def __enter__(self) -> ScriptedSocket:
         threading.Thread(target=self._serve, daemon=True).start()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._ended.set()
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+    def hold(self, seconds: float = 30) -> None:
+        """Keep a connection open without a word, until the test ends."""
+        self._ended.wait(seconds)
 
     def _serve(self) -> None:
-        while True:
+        while not self._ended.is_set():
             try:
                 connection, _ = self._socket.accept()
             except OSError:
                 return
-            behaviour = self._behaviours.pop(0) if len(self._behaviours) > 1 else self._behaviours[0]
-            threading.Thread(target=self._answer, args=(connection, behaviour), daemon=True).start()
+            threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
 
-    def _answer(self, connection: socket.socket, behaviour: Callable[[socket.socket, bytes], None]) -> None:
+    def _answer(self, connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError):
-            data = connection.recv(65536)
-            self.asked.append(data)
-            behaviour(connection, data)
+            request = connection.recv(65536)
+            if self._needle in request and self.spoiled < self._times:
+                self.spoiled += 1
+                self._fault(connection, request, lambda: self._hand_on(request))
+            else:
+                connection.sendall(self._hand_on(request))
 
-    def close(self) -> None:
-        self._socket.close()
+    def _hand_on(self, request: bytes) -> bytes:
+        with socket.socket(socket.AF_UNIX) as real:
+            real.connect(self._real)
+            real.sendall(request)
+            real.shutdown(socket.SHUT_WR)
+            answer = b""
+            while part := real.recv(65536):
+                answer += part
+            return answer

@@ -21,7 +21,7 @@ ALL = ["n1", "n2", "n3", "n4"]
 
 
 def leave(site: Site, *nodes: str, floor: str = "1", **limits: float) -> None:
-    move = site.move(nodes, floor, **limits)
+    move = site.move(nodes, floor, cut=False, **limits)
     assert move.preview(Intent.LEAVE, ours=())
     move.run(Intent.LEAVE)
 

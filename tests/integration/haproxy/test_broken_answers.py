@@ -1,0 +1,219 @@
+"""Lost, half, garbled and missing answers: read back, then decide. Never assume, never hang."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Locked, Refused, Unreachable
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import Batch, Runtime
+from ansible_collections.tidegate.delivery.plugins.module_utils.move_report import Stuck, Undone
+from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Limits, Move, Surroundings
+from ansible_collections.tidegate.delivery.plugins.module_utils.node import LocalShell, PosixNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Cell, Intent, Pool
+from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
+from tests.integration.haproxy.haproxy_site import (
+    MAINTENANCE,
+    NET,
+    ONLINE,
+    Customers,
+    ScriptedSocket,
+    Site,
+    in_parallel,
+)
+
+Answer = Callable[[], bytes]
+
+
+def lost(connection: socket.socket, request: bytes, answer: Answer) -> None:
+    answer()
+
+
+def never_sent(connection: socket.socket, request: bytes, answer: Answer) -> None:
+    """HAProxy died between connection and command."""
+
+
+def half(connection: socket.socket, request: bytes, answer: Answer) -> None:
+    whole = answer()
+    connection.sendall(whole[: len(whole) // 2])
+
+
+def garbage(connection: socket.socket, request: bytes, answer: Answer) -> None:
+    answer()
+    connection.sendall(os.urandom(4000) + b"\n\n")
+
+
+def web_server(connection: socket.socket, request: bytes, answer: Answer) -> None:
+    connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n<html>\n\nnot a socket of HAProxy</html>\n")
+
+
+def hang(connection: socket.socket, request: bytes, answer: Answer) -> None:
+    answer()
+    time.sleep(30)
+
+
+def endless(connection: socket.socket, request: bytes, answer: Answer) -> None:
+    while True:
+        connection.sendall(b"x" * 65536)
+
+
+def scripted_runtime(site: Site, scripted: ScriptedSocket, **options: float) -> Runtime:
+    access = replace(site.load_balancers["lb2"].access, socket=str(scripted.path))
+    return Runtime(PosixNode("lb2", LocalShell()), access, **{"answer": 1, **options})
+
+
+def scripted_move(site: Site, scripted: ScriptedSocket) -> Move:
+    admins = {"lb1": site.load_balancers["lb1"].runtime(), "lb2": scripted_runtime(site, scripted)}
+    pool = Pool(ONLINE, MAINTENANCE, Share.parse(1), ("n1",))
+    return Move(admins, [pool], Limits(5, 10, join=5, silent=2), Surroundings(in_parallel))
+
+
+@pytest.mark.parametrize("fault", [lost, never_sent, half, garbage, hang])
+@pytest.mark.parametrize("needle", [b"set server", b"show stat"])
+def test_one_broken_answer_does_not_change_where_a_leave_and_a_join_end(
+    site: Site, fault: Callable[..., None], needle: bytes
+) -> None:
+    for intent, goal in ((Intent.LEAVE, Cell.TEST), (Intent.JOIN, Cell.ON)):
+        with (
+            ScriptedSocket(site.load_balancers["lb2"], fault, needle) as scripted,
+            Customers(f"{NET}.0.2") as customers,
+        ):
+            move = scripted_move(site, scripted)
+            assert move.preview(intent, ours={"n1"})
+            move.run(intent)
+            assert scripted.spoiled == 1
+        assert customers.failures == []
+        assert site.cells("n1") == [goal, goal]
+        scripted.path.unlink()
+
+
+@pytest.mark.parametrize("fault", [lost, half, garbage, hang])
+def test_a_socket_that_stays_broken_midway_is_undone_elsewhere_and_named(
+    site: Site, fault: Callable[..., None]
+) -> None:
+    """From the first command on nothing is answered any more, though HAProxy carries it out."""
+    began = time.monotonic()
+    dead = threading.Event()
+
+    def from_then_on(connection: socket.socket, request: bytes, answer: Answer) -> None:
+        if b"set server" in request:
+            dead.set()
+        if dead.is_set():
+            fault(connection, request, answer)
+        else:
+            connection.sendall(answer())
+
+    with ScriptedSocket(site.load_balancers["lb2"], from_then_on, b"", times=10_000) as scripted:
+        move = scripted_move(site, scripted)
+        assert move.preview(Intent.LEAVE, ours=())
+        with pytest.raises(Stuck) as stuck:
+            move.run(Intent.LEAVE)
+    assert time.monotonic() - began < 25
+    assert f"set server {ONLINE}/n1 state ready" in stuck.value.remedy and "on lb2" in stuck.value.remedy
+    assert str(scripted.path) in stuck.value.where
+    assert site.cells("n1") == [Cell.ON, Cell.DRAIN]
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "text"),
+    [
+        (lost, Unreachable, "did not answer"),
+        (half, Unreachable, r"HAProxy answered \d of 3 questions"),
+        (hang, Unreachable, "did not answer"),
+        (garbage, (Unreachable, BadInput), "load balancer lb2"),
+        (web_server, (Unreachable, BadInput), "load balancer lb2"),
+        (endless, Refused, "larger than 8 MiB"),
+    ],
+)
+def test_a_broken_reading_is_an_error_with_its_place(
+    site: Site, fault: Callable[..., None], error: type[Exception], text: str
+) -> None:
+    with ScriptedSocket(site.load_balancers["lb2"], fault, b"show") as scripted:
+        began = time.monotonic()
+        with pytest.raises(error, match=text) as raised:
+            scripted_runtime(site, scripted).read()
+        assert time.monotonic() - began < 10
+        assert "lb2" in str(raised.value)
+
+
+def test_a_batch_is_not_sent_when_a_server_is_not_as_expected(site: Site) -> None:
+    runtime = site.load_balancers["lb1"].runtime()
+    before = runtime.read()
+    rows = (before.servers[ONLINE, "n1"], before.servers[ONLINE, "n2"])
+    runtime.apply(Batch((f"set server {ONLINE}/n2 state drain",), before.pid), [ONLINE])
+    applied = runtime.apply(Batch((f"set server {ONLINE}/n1 state drain",), before.pid, rows, (ONLINE,)), [ONLINE])
+    assert applied.changed == f"server {ONLINE}/n2 2 0"
+    assert site.cells("n1") == [Cell.ON, Cell.ON]
+
+
+def test_a_batch_is_not_sent_to_another_worker_than_the_one_that_was_read(site: Site) -> None:
+    balancer = site.load_balancers["lb1"]
+    before = balancer.read()
+    balancer.reload()
+    applied = balancer.runtime().apply(Batch((f"set server {ONLINE}/n1 state drain",), before.pid), [ONLINE])
+    assert applied.changed == f"pid {before.pid}"
+    site.await_cells("n1", Cell.ON)
+
+
+def test_a_refused_command_is_told_with_haproxys_words(site: Site) -> None:
+    runtime = site.load_balancers["lb1"].runtime()
+    commands = (f"set server {ONLINE}/n1 state drain", f"set server {ONLINE}/nobody state drain")
+    applied = runtime.apply(Batch(commands, runtime.read().pid), [ONLINE])
+    assert applied.complete
+    assert applied.rejected == ((commands[1], "No such server."),)
+
+
+def test_a_lock_that_stays_taken_is_told_and_nothing_is_sent(site: Site) -> None:
+    balancer = site.load_balancers["lb1"]
+    holder = PosixNode("lb1", LocalShell())
+    thread = threading.Thread(target=holder.run, args=(["flock", balancer.access.lock, "sleep", "3"],))
+    thread.start()
+    time.sleep(0.3)
+    runtime = balancer.runtime(lock=1)
+    with pytest.raises(Locked, match="the lock stayed taken for 1 s"):
+        runtime.apply(Batch((f"set server {ONLINE}/n1 state drain",), runtime.read().pid), [ONLINE])
+    assert site.cells("n1") == [Cell.ON, Cell.ON]
+    thread.join()
+
+
+def test_a_state_folder_that_is_gone_refuses_before_anything_is_sent(site: Site) -> None:
+    balancer = site.load_balancers["lb1"]
+    access = replace(balancer.access, state_dir=str(balancer.home / "nowhere"))
+    runtime = Runtime(PosixNode("lb1", LocalShell()), access)
+    with pytest.raises(Refused, match="nowhere is no folder"):
+        runtime.apply(Batch((f"set server {ONLINE}/n1 state drain",), runtime.read().pid), [ONLINE])
+    assert site.cells("n1") == [Cell.ON, Cell.ON]
+
+
+def test_a_state_that_can_no_longer_be_saved_undoes_the_leave(site: Site) -> None:
+    balancer = site.load_balancers["lb2"]
+    # In the way of the rename: a folder with the file's name.
+    (balancer.state_dir / MAINTENANCE / "x").mkdir(parents=True)
+    move = site.move(["n1"], silent=1.0)
+    assert move.preview(Intent.LEAVE, ours=())
+    with pytest.raises((Undone, Stuck), match="can't be saved"):
+        move.run(Intent.LEAVE)
+    assert site.cells("n1") == [Cell.ON, Cell.ON]
+
+
+def test_200_changes_are_one_exchange(site: Site) -> None:
+    servers = "\n".join(f"  server s{number} {NET}.9.9:1 disabled" for number in range(200))
+    balancer = site.load_balancers["lb1"]
+    balancer.configure(extra=f"backend many\n  server-state-file-name use-backend-name\n{servers}")
+    balancer.reload()
+    runtime = balancer.runtime()
+    took = []
+    for wanted in ("ready", "maint", "drain"):
+        before = runtime.read(["many"])
+        commands = tuple(f"set server many/s{number} state {wanted}" for number in range(200))
+        began = time.monotonic()
+        applied = runtime.apply(Batch(commands, before.pid, tuple(before.rows("many")), ("many",)), ["many"])
+        took.append(1000 * (time.monotonic() - began))
+        assert applied.complete and not (applied.rejected or applied.changed or applied.unsaved)
+        assert len({row.admin.effective for row in applied.state.rows("many")}) == 1
