@@ -31,6 +31,8 @@ FIRST_VERSION = "1.0.0"
 
 # A unix socket's path holds 107 bytes; HAProxy binds `<path>.<pid>.tmp` and ssh `<path>.<16 characters>` first.
 LONGEST_STATE_WITH_SOCKETS = 50
+# Not $TMPDIR: the inventory must find the same place, in whatever environment Ansible runs.
+SHORT_PARENT = Path("/tmp")  # noqa: S108
 
 _NET = re.compile(r"127\.(\d{1,3})")
 _PLAIN_PATH = re.compile(r"/[\w.+@/-]+", re.ASCII)
@@ -282,7 +284,7 @@ class Layout:
         """Sockets and other things that die with the lab; the inventory computes the same path."""
         if not self.runtime_is_elsewhere:
             return self.state / "run"
-        return Path("/tmp") / f"tidegate-lab-{hashlib.sha256(self.id.encode()).hexdigest()[:12]}"  # noqa: S108
+        return SHORT_PARENT / f"tidegate-lab-{hashlib.sha256(self.id.encode()).hexdigest()[:12]}"
 
     @property
     def log(self) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 from collections.abc import Iterable
@@ -73,8 +74,12 @@ def _hex(address: str) -> str:
 
 
 def _sockets(pid: int) -> set[str]:
-    try:
-        targets = [str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir()]
-    except OSError:
-        return set()
-    return {target[8:-1] for target in targets if target.startswith("socket:[")}
+    """The inodes of a process's sockets; descriptors come and go while one looks."""
+    found = set()
+    with contextlib.suppress(OSError):
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                target = str(entry.readlink())
+                if target.startswith("socket:["):
+                    found.add(target[8:-1])
+    return found
