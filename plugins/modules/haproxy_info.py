@@ -46,7 +46,7 @@ attributes:
 seealso:
   - module: tidegate.delivery.haproxy_pool
 author:
-  - The Tidegate maintainers
+  - The Tidegate contributors (@tidegate)
 """
 
 EXAMPLES = r"""

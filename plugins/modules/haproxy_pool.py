@@ -106,7 +106,7 @@ attributes:
 seealso:
   - module: tidegate.delivery.haproxy_info
 author:
-  - The Tidegate maintainers
+  - The Tidegate contributors (@tidegate)
 """
 
 EXAMPLES = r"""

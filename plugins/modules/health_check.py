@@ -164,7 +164,7 @@ attributes:
 seealso:
   - module: tidegate.delivery.nunit
 author:
-  - The Tidegate maintainers
+  - The Tidegate contributors (@tidegate)
 """
 
 EXAMPLES = r"""
@@ -216,7 +216,7 @@ msg:
   type: str
   sample: >-
     n1: it serves another release: not 3 good answers in a row (4 answers in 2s, 0 of them good).
-    Last: 12:00:03Z status 200 after 3ms '{"version": "1.0.0"}': serves version 1.0.0, expected 1.1.0 (http://127.20.1.1:8080/health).
+    Last: 12:00:03Z status 200 after 3ms, body {"version": "1.0.0"}: serves version 1.0.0, expected 1.1.0 (http://127.20.1.1:8080/health).
     Look at the Puppet run's report and for a process of the old release on the node, then run the same deployment again
 url:
   description: What was asked.

@@ -141,7 +141,7 @@ attributes:
 seealso:
   - module: tidegate.delivery.health_check
 author:
-  - The Tidegate maintainers
+  - The Tidegate contributors (@tidegate)
 """
 
 EXAMPLES = r"""

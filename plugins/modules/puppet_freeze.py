@@ -48,7 +48,7 @@ seealso:
   - module: tidegate.delivery.puppet_run
   - module: tidegate.delivery.puppet_pin
 author:
-  - The Tidegate maintainers
+  - The Tidegate contributors (@tidegate)
 """
 
 EXAMPLES = r"""

@@ -62,7 +62,7 @@ seealso:
   - module: tidegate.delivery.puppet_run
   - module: tidegate.delivery.puppet_freeze
 author:
-  - The Tidegate maintainers
+  - The Tidegate contributors (@tidegate)
 """
 
 EXAMPLES = r"""

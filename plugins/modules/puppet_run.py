@@ -62,7 +62,7 @@ seealso:
   - module: tidegate.delivery.puppet_pin
   - module: tidegate.delivery.health_check
 author:
-  - The Tidegate maintainers
+  - The Tidegate contributors (@tidegate)
 """
 
 EXAMPLES = r"""
