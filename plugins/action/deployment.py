@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
@@ -82,7 +83,7 @@ def _hold(call: Call) -> dict[str, Any]:
     record = call.ledger
     deployment, nodes = record.deployment, list(call.args["nodes"])
     why = why_held(record.events(), deployment.attempt)
-    msg = f"{why.message} {next_commands(deployment, nodes)}"
+    msg = f"{why.message.rstrip('.')}. {next_commands(deployment, nodes, _inventory(call))}"
     if not deployment.state.final:
         event = record.event(Step.HOLD, Outcome.HELD, nodes, {"msg": msg, "step": why.step, "cause": why.message})
         record.ledger.update_state(deployment.id, State.HELD, event)
@@ -93,9 +94,8 @@ def _hold(call: Call) -> dict[str, Any]:
 def _left(call: Call) -> dict[str, Any]:
     record = call.ledger
     deployment, nodes = record.deployment, list(call.args["nodes"])
-    msg = (
-        f"{', '.join(nodes)} is in the maintenance pool; bring it back with {_pool_command(deployment.service, nodes)}"
-    )
+    command = _pool_command(_inventory(call), deployment.service, nodes)
+    msg = f"{', '.join(nodes)} is in the maintenance pool; bring it back with {command}"
     call.record(Step.POOL, Outcome.OK, nodes, {"msg": msg, "outcome": "left"})
     record.release_ours()
     return {"changed": False, "outcome": "left", "msg": msg, "recorded": True}
@@ -128,8 +128,14 @@ def _closing(call: Call) -> str:
     return f"{deployment.service} in {deployment.environment} {how} {deployment.version}{rest}"
 
 
-def _pool_command(service: str, nodes: Sequence[str]) -> str:
-    return f"ansible-playbook playbooks/pool.yml -e service={service} -e node={nodes[0]} -e state=online"
+def _pool_command(inventory: str, service: str, nodes: Sequence[str]) -> str:
+    return f"ansible-playbook -i {inventory} playbooks/pool.yml -e service={service} -e node={nodes[0]} -e state=online"
+
+
+def _inventory(call: Call) -> str:
+    """The inventory as it was given, so that the command that we name can be typed as it is."""
+    sources = [os.path.relpath(str(source)) for source in call.vars.get("ansible_inventory_sources", ())]
+    return sources[0] if len(sources) == 1 else "INVENTORY"
 
 
 def _number(call: Call) -> int:

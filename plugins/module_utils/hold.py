@@ -43,16 +43,16 @@ def _sentence(event: Event) -> str:
     return f"{named}{event.step} {event.outcome}: {message}"
 
 
-def next_commands(deployment: Deployment, nodes: Sequence[str]) -> str:
+def next_commands(deployment: Deployment, nodes: Sequence[str], inventory: str) -> str:
     """What is where now and the commands that lead on."""
-    playbook = "ansible-playbook -i INVENTORY playbooks"
+    playbook = f"ansible-playbook -i {inventory} playbooks"
     if deployment.kind is Kind.HAND:
         return (
-            f"The move of {', '.join(nodes)} is not finished; its place is in playbooks/status.yml. Run the same again, "
+            f"The move of {', '.join(nodes)} is not finished; playbooks/status.yml shows its place. Run the same again, "
             f"or {playbook}/pool.yml -e service={deployment.service} -e node={nodes[0]} -e state=online"
         )
     again = f"{playbook}/deploy.yml -e service={deployment.service} -e version={deployment.version}"
     back = f"{playbook}/rollback.yml -e service={deployment.service}"
     retry = back if deployment.kind is Kind.ROLLBACK else again
-    ways = f"Try again: {retry}" if deployment.kind is Kind.ROLLBACK else f"Go back: {back} — or try again: {again}"
-    return f"{deployment.service} {deployment.version} is held; the wave was {', '.join(nodes)}. {ways}"
+    ways = f"Try again: {retry}" if deployment.kind is Kind.ROLLBACK else f"Go back: {back}\nOr try again: {again}"
+    return f"{deployment.service} {deployment.version} is held; the wave was {', '.join(nodes)}.\n{ways}"

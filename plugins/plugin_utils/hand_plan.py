@@ -140,7 +140,7 @@ def _moving(scene: Scene, name: str) -> dict[str, Any]:
     return {"order": [name], "sizes": [1], "waves": wave_facts(Plan((), (wave,)), {placement.site.name: placement})}
 
 
-def _checks(scene: Scene, name: str, seen: Seen, deployment: Deployment) -> list[dict[str, Any]]:
+def _checks(scene: Scene, name: str, seen: Seen, deployment: Deployment) -> dict[str, Any]:
     artifact = artifact_of(scene.call, scene.service, deployment.version)
     target = Target(deployment.version, deployment.digest, artifact)
     return Checks(scene.call, scene.service, target, seen.looks).of(name, scene.placement_of(name))

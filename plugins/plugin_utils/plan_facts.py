@@ -103,15 +103,14 @@ class Checks:
         self._looks = looks
         self._artifacts: dict[tuple[str, str], Artifact] = {(service.name, target.version): target.artifact}
 
-    def of(self, host: str, placement: Placement) -> list[dict[str, Any]]:
-        """The checks of one node: of the deployed service at the target, of those beside it at what they serve."""
-        return [self._check(service, host, placement) for service in placement.services[host]]
+    def of(self, host: str, placement: Placement) -> dict[str, dict[str, Any]]:
+        """One node's checks by service: the deployed one at the target, those beside it at what they serve."""
+        return {service.name: self._check(service, host, placement) for service in placement.services[host]}
 
     def _check(self, service: Service, host: str, placement: Placement) -> dict[str, Any]:
         expected = self._expected(service, host)
         verify = service.verify
         return {
-            "service": service.name,
             "release": self._release(service, host, expected),
             "health": {
                 "url": node_url(self._call, service, verify.health.url, host),

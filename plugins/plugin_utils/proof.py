@@ -53,14 +53,14 @@ def _not_online(host: str, state: LoadBalancerState | DomainError, wave: Mapping
     ]
 
 
-def _wrong_release(name: str, checks: list[dict[str, Any]]) -> list[str]:
+def _wrong_release(name: str, checks: Mapping[str, Any]) -> list[str]:
     problems = []
-    for check in checks:
+    for service, check in checks.items():
         asked = check["release"]
         digest = asked["digest"] or {}
         release = read_release(asked["url"], asked["version"]["path"], digest.get("path"))
         if isinstance(release, NotRead):
             problems.append(str(release))
         elif release.version != asked["version"]["value"] or (digest and release.digest != digest["value"]):
-            problems.append(f"{name} serves {check['service']} {release.version} {release.digest or ''}".rstrip())
+            problems.append(f"{name} serves {service} {release.version} {release.digest or ''}".rstrip())
     return problems

@@ -23,20 +23,20 @@ def seconds(call: Call, option: str) -> float:
         raise BadInput(str(error), where=option, remedy="Write it like 500ms, 5s or 2m") from None
 
 
-def confdir(call: Call) -> str:
-    """Puppet's confdir on the task's host; empty for Puppet's own default."""
-    return str(call.args.get("confdir") or call.hostvar(call.host, "tidegate_puppet_confdir", ""))
+def confdir(call: Call, host: str = "") -> str:
+    """Puppet's confdir on a host, the task's by default; empty for Puppet's own default."""
+    return str(call.args.get("confdir") or call.hostvar(host or call.host, "tidegate_puppet_confdir", ""))
 
 
-def state_dir(call: Call) -> str:
-    """Where Tidegate keeps its own files on the task's host."""
-    return str(call.hostvar(call.host, "tidegate_state_dir", _STATE_DIR)).rstrip("/")
+def state_dir(call: Call, host: str = "") -> str:
+    """Where Tidegate keeps its own files on a host, the task's by default."""
+    return str(call.hostvar(host or call.host, "tidegate_state_dir", _STATE_DIR)).rstrip("/")
 
 
-def settings_cache(call: Call) -> str:
+def settings_cache(call: Call, host: str = "") -> str:
     """Where the node keeps what its agent told about its files; nowhere in check mode, which writes nothing."""
-    name = hashlib.sha256(confdir(call).encode()).hexdigest()[:12]
-    return "" if call.check else f"{state_dir(call)}/puppet-settings-{name}"
+    name = hashlib.sha256(confdir(call, host).encode()).hexdigest()[:12]
+    return "" if call.check else f"{state_dir(call, host)}/puppet-settings-{name}"
 
 
 def service(call: Call) -> str:

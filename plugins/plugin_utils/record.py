@@ -151,11 +151,10 @@ class Record:
         for node in nodes:
             if not undo_refused(events, node):
                 continue
-            for check in self.plan["nodes"][node]["checks"]:
-                self._require_proof(events, node, check)
+            for service, check in self.plan["nodes"][node]["checks"].items():
+                self._require_proof(events, node, service, check)
 
-    def _require_proof(self, events: Iterable[Event], node: str, check: Mapping[str, Any]) -> None:
-        service = str(check["service"])
+    def _require_proof(self, events: Iterable[Event], node: str, service: str, check: Mapping[str, Any]) -> None:
         concerning = [event for event in events if event.step not in PROOFS or event.service == service]
         required = [Step(step) for step in ("nunit", "warmup") if check.get(step)]
         missing = evidence_missing(concerning, node, self.deployment.attempt, required)

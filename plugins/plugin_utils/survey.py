@@ -16,11 +16,13 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.history import H
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Kind
 from ansible_collections.tidegate.delivery.plugins.module_utils.placement import Placement, PoolMove
 from ansible_collections.tidegate.delivery.plugins.module_utils.plan import NodeView, Served, SiteView, Standing
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze import frozen_by_stranger
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_agent import look
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze import freeze_of
 from ansible_collections.tidegate.delivery.plugins.module_utils.service import Service, fill
 from ansible_collections.tidegate.delivery.plugins.module_utils.waves import PoolView
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.proof import load_balancer_reader
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.puppet_options import confdir, settings_cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +70,11 @@ def _look(call: Call, placement: Placement, host: str) -> Look:
         else:
             served[service.name] = Served(str(release.version), release.digest or "")
     try:
-        freeze = frozen_by_stranger(call.nodes([host])[host], call.hostvar(host, "tidegate_puppet_confdir", ""))
+        agent = look(call.nodes([host])[host], confdir(call, host), settings_cache=settings_cache(call, host))
     except DomainError as error:
         return Look(served, problems, unreachable=error.message)
-    return Look(served, problems, foreign_freeze=freeze)
+    freeze = freeze_of(agent)
+    return Look(served, problems, foreign_freeze=str(freeze) if freeze and not freeze.ours else "")
 
 
 def release_question(call: Call, service: Service, host: str) -> tuple[str, str, str | None]:

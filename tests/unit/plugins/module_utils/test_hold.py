@@ -45,8 +45,10 @@ def test_a_hundred_failures_are_told_in_five() -> None:
 
 
 def test_the_next_commands_fit_the_kind() -> None:
-    told = next_commands(deployment(Kind.DEPLOY), ["n1"])
-    assert "playbooks/rollback.yml -e service=s" in told
+    told = next_commands(deployment(Kind.DEPLOY), ["n1"], "inventories/lab")
+    assert "ansible-playbook -i inventories/lab playbooks/rollback.yml -e service=s" in told
     assert "playbooks/deploy.yml -e service=s -e version=1.2.0" in told
-    assert "deploy.yml" not in next_commands(deployment(Kind.ROLLBACK), ["n1"])
-    assert "pool.yml -e service=s -e node=n1 -e state=online" in next_commands(deployment(Kind.HAND), ["n1"])
+    assert "deploy.yml" not in next_commands(deployment(Kind.ROLLBACK), ["n1"], "inventories/lab")
+    assert "pool.yml -e service=s -e node=n1 -e state=online" in next_commands(
+        deployment(Kind.HAND), ["n1"], "inventories/lab"
+    )
