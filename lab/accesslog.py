@@ -13,6 +13,7 @@ the totals shows it in the log. Lines of maintenance front ends are no customers
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.haproxy_config import customers
+from lab.haproxy_socket import ask
 from lab.layout import Layout
 
 WAIT_S = 10.0
@@ -38,7 +40,8 @@ class LogCounts:
     `failed`: status 500 or higher or none, or a termination state that doesn't begin with `--` (normal end, HAProxy's
     configuration manual, 8.5). `retried` connected to a server more than once, `redispatched` went to another server
     than was chosen first (8.2.3, field retries, marked `+`). `repeated` request ids came more than once: a client that
-    sent again. `unreadable` lines would make every other number a guess.
+    sent again. `unreadable` lines would make every other number a guess; `dropped` is how many HAProxy says it could not
+    write in that time, of whatever load (DroppedLogs in `show info`).
     """
 
     label: str
@@ -48,6 +51,7 @@ class LogCounts:
     redispatched: int = 0
     repeated: int = 0
     unreadable: int = 0
+    dropped: int = 0
     by_server: Counter[str] = field(default_factory=Counter)
     first_failures: list[dict[str, Any]] = field(default_factory=list)
     _ids: set[str] = field(default_factory=set, repr=False)
@@ -74,7 +78,7 @@ class LogCounts:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for a JSON file."""
-        names = ("total", "failed", "retried", "redispatched", "repeated", "unreadable", "first_failures")
+        names = ("total", "failed", "retried", "redispatched", "repeated", "unreadable", "dropped", "first_failures")
         return {name: getattr(self, name) for name in names} | {"by_server": dict(sorted(self.by_server.items()))}
 
 
@@ -103,8 +107,10 @@ class AccessLog:
 
     layout: Layout
     _offsets: dict[Path, int] = field(default_factory=dict)
+    _dropped: int = 0
 
     def __post_init__(self) -> None:
+        self._dropped = _dropped_lines(self.layout)
         for host in self.layout.load_balancers:
             path = host.haproxy_log
             self._offsets[path] = path.stat().st_size if path.exists() else 0
@@ -118,6 +124,7 @@ class AccessLog:
             time.sleep(0.1)
         time.sleep(_SETTLE_S)
         self._read(counts, offsets, front_ends)
+        counts.dropped = _dropped_lines(self.layout) - self._dropped
         return counts
 
     def _read(self, counts: LogCounts, offsets: dict[Path, int], front_ends: frozenset[str]) -> int:
@@ -125,6 +132,19 @@ class AccessLog:
             while lines := _whole_lines(path, offsets):
                 count(lines, counts, front_ends)
         return counts.total
+
+
+def _dropped_lines(layout: Layout) -> int:
+    """How many lines the load balancers could not write so far; 0 for one that doesn't answer."""
+    return sum(_dropped_by(host.haproxy_socket) for host in layout.load_balancers)
+
+
+def _dropped_by(path: Path) -> int:
+    try:
+        told = re.search(r"^DroppedLogs: (\d+)$", ask(path, "show info"), re.MULTILINE)
+    except OSError:
+        return 0
+    return int(told[1]) if told else 0
 
 
 def _whole_lines(path: Path, offsets: dict[Path, int]) -> list[bytes]:

@@ -97,7 +97,8 @@ def _requests(part: Measured) -> Iterator[str]:
 def _account(part: Measured) -> Iterator[str]:
     load, log = part.load, part.log
     if load.requests_written != log.total:
-        yield f"the clients sent {load.requests_written} requests, HAProxy's logs have {log.total}"
+        dropped = f" (HAProxy says that it dropped {log.dropped} lines)" if log.dropped else ""
+        yield f"the clients sent {load.requests_written} requests, HAProxy's logs have {log.total}{dropped}"
     if log.repeated:
         yield f"{log.repeated} requests are in HAProxy's logs twice"
     if log.unreadable:

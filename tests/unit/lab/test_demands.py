@@ -80,6 +80,7 @@ def test_a_good_run_breaks_nothing() -> None:
         ({"log": log(200, retried=1)}, "connected again for 1"),
         ({"log": log(200, redispatched=1)}, "redispatched 1"),
         ({"log": log(199)}, "the clients sent 200 requests, HAProxy's logs have 199"),
+        ({"log": log(199, dropped=1)}, "HAProxy says that it dropped 1 lines"),
         ({"log": log(200, repeated=1)}, "in HAProxy's logs twice"),
         ({"log": log(200, unreadable=1)}, "can't be read"),
         ({"load": load(unsent=1)}, "1 requests were never begun"),
