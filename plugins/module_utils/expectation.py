@@ -112,7 +112,7 @@ class Finding:
         what = "; ".join(difference.text for difference in self.differences) or "as expected"
         when = datetime.fromtimestamp(self.at, UTC).strftime("%H:%M:%SZ")
         status = "no answer" if self.status is None else f"status {self.status}"
-        body = f" {self.shown!r}" if self.shown else ""
+        body = f", body {self.shown}" if self.shown else ""
         return f"{when} {status} after {format_duration(self.seconds)}{body}: {what}"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -260,4 +259,4 @@ def test_only_the_last_five_runs_are_kept(site: Site, tmp_path: Path) -> None:
     kept = sorted(path.name for path in Path(tmp_path, "runs").iterdir())
     assert kept[:-1] == [f"20200101T00000{number}.abcdef" for number in range(3, 7)]
     assert kept[-1] == Path(done.report.folder).name
-    assert oct(os.stat(done.report.folder).st_mode & 0o777) == "0o700"
+    assert Path(done.report.folder).stat().st_mode & 0o777 == 0o700
