@@ -40,8 +40,8 @@ class LogCounts:
     `failed`: status 500 or higher or none, or a termination state that doesn't begin with `--` (normal end, HAProxy's
     configuration manual, 8.5). `retried` connected to a server more than once, `redispatched` went to another server
     than was chosen first (8.2.3, field retries, marked `+`). `repeated` request ids came more than once: a client that
-    sent again. `unreadable` lines would make every other number a guess; `dropped` is how many HAProxy says it could not
-    write in that time, of whatever load (DroppedLogs in `show info`).
+    sent again. `unreadable` lines would make every other number a guess; `dropped` is how many HAProxy could not
+    write in that time, by its own count and of whatever load (DroppedLogs in `show info`).
     """
 
     label: str
