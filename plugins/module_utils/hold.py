@@ -48,7 +48,7 @@ def next_commands(deployment: Deployment, nodes: Sequence[str], inventory: str) 
     playbook = f"ansible-playbook -i {inventory} playbooks"
     if deployment.kind is Kind.HAND:
         return (
-            f"The move of {', '.join(nodes)} is not finished; playbooks/status.yml shows its place. Run the same again, "
+            f"The move of {', '.join(nodes)} is not finished; playbooks/status.yml shows its place. Run it again, "
             f"or {playbook}/pool.yml -e service={deployment.service} -e node={nodes[0]} -e state=online"
         )
     again = f"{playbook}/deploy.yml -e service={deployment.service} -e version={deployment.version}"

@@ -16,8 +16,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.history import H
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Kind
 from ansible_collections.tidegate.delivery.plugins.module_utils.placement import Placement, PoolMove
 from ansible_collections.tidegate.delivery.plugins.module_utils.plan import NodeView, Served, SiteView, Standing
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_agent import look
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze import freeze_of
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze import frozen_by_stranger
 from ansible_collections.tidegate.delivery.plugins.module_utils.service import Service, fill
 from ansible_collections.tidegate.delivery.plugins.module_utils.waves import PoolView
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
@@ -70,11 +69,11 @@ def _look(call: Call, placement: Placement, host: str) -> Look:
         else:
             served[service.name] = Served(str(release.version), release.digest or "")
     try:
-        agent = look(call.nodes([host])[host], confdir(call, host), settings_cache=settings_cache(call, host))
+        node, cache = call.nodes([host])[host], settings_cache(call, host)
+        freeze = frozen_by_stranger(node, confdir(call, host), settings_cache=cache)
     except DomainError as error:
         return Look(served, problems, unreachable=error.message)
-    freeze = freeze_of(agent)
-    return Look(served, problems, foreign_freeze=str(freeze) if freeze and not freeze.ours else "")
+    return Look(served, problems, foreign_freeze=freeze)
 
 
 def release_question(call: Call, service: Service, host: str) -> tuple[str, str, str | None]:
