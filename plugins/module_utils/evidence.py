@@ -19,8 +19,7 @@ def require_planned(plan: Mapping[str, Any], node: str, service: str, step: str,
 
     `asked` has the names that the plan has. Raises Refused; nothing has been done then.
     """
-    checks = plan.get("nodes", {}).get(node, {}).get("checks", [])
-    check = next((each for each in checks if each["service"] == service), None)
+    check = plan.get("nodes", {}).get(node, {}).get("checks", {}).get(service)
     if check is None or not check.get(step):
         raise _refused(f"the deployment's plan has no {step} check of {service} on {node}", node)
     planned = dict(check[step])

@@ -77,6 +77,9 @@ class NotRead:
 
     why: str
 
+    def __str__(self) -> str:
+        return self.why
+
 
 def row(findings: Sequence[Finding]) -> int:
     """How many of the last answers are good and come from one and the same process."""

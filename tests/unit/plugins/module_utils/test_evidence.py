@@ -8,13 +8,12 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Re
 from ansible_collections.tidegate.delivery.plugins.module_utils.evidence import require_planned
 
 CHECK: dict[str, Any] = {
-    "service": "tradeapi",
     "release": {"url": "http://n1/health", "version": {"path": "$.version", "value": "1.1.0"}, "digest": None,
                 "timeout": "1m"},
     "nunit": {"url": "http://lb1:8090", "aim": {"by": "header"}, "min_tests": 5},
     "warmup": None,
 }  # fmt: skip
-PLAN = {"nodes": {"n1": {"checks": [CHECK]}}}
+PLAN = {"nodes": {"n1": {"checks": {"tradeapi": CHECK}}}}
 RELEASE = {"url": "http://n1/health", "version": {"path": "$.version", "value": "1.1.0"}, "timeout": "5m", "step": "x"}
 TESTS = {"url": "http://lb1:8090", "aim": {"by": "header", "header": "X"}, "min_tests": 5, "version": "1.1.0"}
 
