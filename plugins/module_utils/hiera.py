@@ -86,9 +86,9 @@ def with_pins(file: HieraFile, values: Mapping[str, Scalar], deployment: str, is
 
     Raises Refused where someone else set another value: a person, or a deployment that is still open.
     """
-    ours = {key for key, value in values.items() if _may_set(file, key, value, deployment, is_open)}
+    ours = {key: value for key, value in values.items() if _may_set(file, key, value, deployment, is_open)}
     owners = {**file.owners, **dict.fromkeys(ours, deployment)}
-    return _rendered(file, {key: values[key] for key in ours}, (), owners, deployment)
+    return _rendered(file, ours, (), owners, deployment) if ours else file.text
 
 
 def without_pins(file: HieraFile, keys: Iterable[str], deployment: str, is_open: Callable[[str], bool]) -> str:
@@ -137,7 +137,8 @@ def _rendered(
         f"{_HEADER}{deployment}",
         *(f"# tidegate: {key} is pinned by deployment {owners[key]}" for key in sorted(owners)),
     ]
-    body = [line for line in file.text.splitlines() if not line.startswith(_HEADER) and not _OWNED.match(line)]
+    lines = file.text.removesuffix("\n").split("\n") if file.text else []
+    body = [line for line in lines if not line.startswith(_HEADER) and not _OWNED.match(line)]
     changed = {key for key in setting if file.values.get(key) != setting[key]} | removing
     edited = [line for line in body if not any(_stands_in(key, line) for key in changed)]
     added = [f"{key}: {json.dumps(setting[key])}" for key in setting if key in changed]

@@ -37,8 +37,12 @@ echo "program = $program"; cat "$settings"
 pid=$(cat "$(kept agent_catalog_run_lockfile)" 2>/dev/null)
 case $pid in
   *[!0-9]* | "") ;;
-  # As Puppet itself decides: a lock counts while its pid is a process that looks like puppet.
-  *) tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -q puppet && echo "running = $pid" ;;
+  # As Puppet itself decides (Puppet::Util::Pidlock): a lock counts while its pid is a process that looks like puppet.
+  *)
+    case $(cat "/proc/$pid/comm" 2>/dev/null) in
+      *puppet*) echo "running = $pid" ;;
+      *ruby*) tr '\0' ' ' <"/proc/$pid/cmdline" | grep -q puppet && echo "running = $pid" ;;
+    esac ;;
 esac
 lock=$(kept agent_disabled_lockfile)
 [ ! -e "$lock" ] || {{ echo "disabled ="; head -c "$3" "$lock"; }}

@@ -94,7 +94,7 @@ def _deciding_lines(text: str) -> Iterator[str]:
     Keys of the report stand at column 0, names of resources at column 2; items of a list may stand at column 0.
     """
     section, block = "", list[str]()
-    for line in text.splitlines():
+    for line in text.split("\n"):
         if line.startswith(("---", "...")):
             continue
         top = _TOP_KEY.match(line)

@@ -1,0 +1,161 @@
+"""The outcome of a run. The reports and outputs in puppet_runs/ are puppet-agent 7.23's own, captured against a
+puppetserver 7.9.5; paths and addresses are replaced, repetitions of Facter's complaints are cut."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet import (
+    NO_LOCK_FILE,
+    PuppetOutcome,
+    Run,
+    agent_argv,
+    judge,
+)
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_report import Report, read_report
+
+RUNS = Path(__file__).parent / "puppet_runs"
+GOOD = Report(
+    job_id="j", status="changed", environment="production", configuration_version="1", transaction_completed=True
+)
+
+
+def captured(name: str, rc: int | None, environment: str = "") -> Run:
+    report = RUNS / f"{name}.yaml"
+    return Run(
+        job_id=name,
+        rc=rc,
+        report=read_report(report.read_bytes()) if report.exists() else None,
+        environment=environment,
+        output=(RUNS / f"{name}.txt").read_text(),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "rc", "environment", "outcome", "detail"),
+    [
+        ("changed", 2, "", PuppetOutcome.CHANGED, ""),
+        ("changed", 2, "production", PuppetOutcome.CHANGED, ""),
+        ("unchanged", 0, "", PuppetOutcome.UNCHANGED, ""),
+        ("failed_resource", 4, "", PuppetOutcome.FAILED_RESOURCES, "site.pp:4): change from 'notrun' to ['0'] failed"),
+        ("failed_and_changed", 6, "", PuppetOutcome.FAILED_RESOURCES, "Exec[/bin/false] (/etc/puppet/code/"),
+        ("failed_restart", 6, "", PuppetOutcome.FAILED_RESTART, "Could not restart Service[tgsvc]"),
+        ("catalog_failure", 1, "", PuppetOutcome.CATALOG_FAILURE, "this does not compile (file: /etc/puppet/code/"),
+        ("cached_catalog", 0, "", PuppetOutcome.CACHED_CATALOG, "on_failure"),
+        ("noop", 0, "", PuppetOutcome.NOOP_PENDING, ""),
+        ("noop_resource", 0, "", PuppetOutcome.UNCHANGED, ""),
+        ("wrong_environment", 1, "nosuch", PuppetOutcome.WRONG_ENVIRONMENT, "'nosuch'"),
+        ("other_environment", 0, "nosuch", PuppetOutcome.WRONG_ENVIRONMENT, "'production'"),
+        ("terminated", 0, "", PuppetOutcome.TERMINATED, "not completed"),
+        ("killed", 137, "", PuppetOutcome.TERMINATED, "signal 9"),
+        ("killed", None, "", PuppetOutcome.LOST, "no report"),
+        ("server_unreachable", 1, "", PuppetOutcome.SERVER_UNREACHABLE, "Connection refused"),
+        ("certificate_unsigned", 1, "", PuppetOutcome.CERTIFICATE_UNSIGNED, ""),
+        ("disabled", 1, "", PuppetOutcome.DISABLED, "reason: it is mine"),
+        ("already_running", 1, "", PuppetOutcome.ALREADY_RUNNING, ""),
+        ("waited_in_vain", 1, "", PuppetOutcome.ALREADY_RUNNING, ""),
+    ],
+)
+def test_captured_runs(name: str, rc: int | None, environment: str, outcome: PuppetOutcome, detail: str) -> None:
+    verdict = judge(captured(name, rc, environment))
+    assert verdict.outcome is outcome
+    assert detail in verdict.detail
+
+
+@pytest.mark.parametrize("name", ["changed", "unchanged", "failed_resource", "terminated", "cached_catalog"])
+def test_a_run_whose_exit_code_is_lost_is_judged_by_its_own_report(name: str) -> None:
+    expected = {"changed": 2, "unchanged": 0, "failed_resource": 4, "terminated": 0, "cached_catalog": 0}[name]
+    assert judge(captured(name, None)).outcome is judge(captured(name, expected)).outcome
+
+
+@pytest.mark.parametrize("rc", [0, 2])
+def test_a_good_exit_code_without_a_report_of_its_own_is_no_success(rc: int) -> None:
+    stale = Run(job_id="ours", rc=rc, report=GOOD)
+    assert judge(stale).outcome is PuppetOutcome.UNKNOWN
+    assert "no report with job id ours" in judge(stale).detail
+
+
+@pytest.mark.parametrize(("status", "rc"), [("changed", 0), ("unchanged", 2), ("changed", 1), ("", 0)])
+def test_exit_code_and_report_must_fit(status: str, rc: int) -> None:
+    report = Report(job_id="j", status=status, configuration_version="1", transaction_completed=True)
+    assert judge(Run(job_id="j", rc=rc, report=report)).outcome is PuppetOutcome.UNKNOWN
+
+
+def test_a_failed_exit_code_wins_over_a_good_report() -> None:
+    assert judge(Run(job_id="j", rc=6, report=GOOD)).outcome is PuppetOutcome.FAILED_RESOURCES
+
+
+def test_a_run_that_was_ended_at_its_limit_is_never_good() -> None:
+    assert judge(Run(job_id="j", rc=2, report=GOOD, timed_out=True)).outcome is PuppetOutcome.TIMED_OUT
+
+
+def test_facter_complaints_are_no_explanation() -> None:
+    output = "Error: Facter: Permission denied\nError: the real one\nError: Facter: again\n"
+    assert judge(Run(job_id="j", rc=1, output=output)).detail.startswith("exit code 1, and no report")
+    report = Report(job_id="j", status="failed", environment="production")
+    assert judge(Run(job_id="j", rc=1, report=report, output=output)).detail == "the real one"
+
+
+@settings(deadline=None)
+@given(
+    rc=st.one_of(st.none(), st.integers(0, 255)),
+    status=st.sampled_from(["changed", "unchanged", "failed", "", "odd"]),
+    completed=st.booleans(),
+    version=st.sampled_from(["", "1"]),
+    cached=st.sampled_from(["not_used", "on_failure", "explicitly_requested"]),
+    fresh=st.booleans(),
+)
+def test_only_a_fresh_completed_report_with_its_exit_code_is_good(
+    rc: int | None, status: str, completed: bool, version: str, cached: str, fresh: bool
+) -> None:
+    report = Report(
+        job_id="j" if fresh else "older",
+        status=status,
+        configuration_version=version,
+        transaction_completed=completed,
+        cached_catalog_status=cached,
+    )
+    outcome = judge(Run(job_id="j", rc=rc, report=report)).outcome
+    proved = fresh and completed and version and cached == "not_used"
+    good = proved and (status, rc) in (("changed", 2), ("changed", None), ("unchanged", 0), ("unchanged", None))
+    assert outcome.ok == bool(good)
+
+
+@pytest.mark.parametrize("outcome", list(PuppetOutcome))
+def test_every_outcome_says_what_happened_and_every_bad_one_what_to_do(outcome: PuppetOutcome) -> None:
+    assert outcome.said
+    assert bool(outcome.remedy) is not outcome.ok
+
+
+def test_a_run_can_be_found_again_and_falls_back_to_nothing() -> None:
+    argv = agent_argv("/opt/puppet", "d.n1.1", confdir="/etc/p")
+    assert argv[:3] == ["/opt/puppet", "agent", "--onetime"]
+    assert argv[argv.index("--job-id") + 1] == "d.n1.1"
+    assert {"--detailed-exitcodes", "--no-usecacheonfailure", "--no-use_cached_catalog", "--no-splay"} <= set(argv)
+    assert argv[-2:] == ["--confdir", "/etc/p"]
+
+
+def test_what_is_not_asked_for_is_not_given() -> None:
+    argv = " ".join(agent_argv("puppet", "j"))
+    for option in (
+        "--environment",
+        "--strict_environment_mode",
+        "--agent_disabled_lockfile",
+        "--waitforlock",
+        "--conf",
+    ):
+        assert option not in argv
+
+
+def test_an_environment_is_asked_for_strictly() -> None:
+    argv = agent_argv("puppet", "j", environment="canary")
+    assert argv[-3:] == ["--environment", "canary", "--strict_environment_mode"]
+
+
+def test_waiting_for_another_run_and_passing_our_freeze() -> None:
+    argv = agent_argv("puppet", "j", wait_for_lock=120, pass_freeze=True)
+    assert argv[-5:] == ["--waitforlock", "2", "--maxwaitforlock", "120", f"--agent_disabled_lockfile={NO_LOCK_FILE}"]

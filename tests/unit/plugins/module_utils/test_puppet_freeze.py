@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DeadlineExceeded, DomainError, Refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze import (
+    Freeze,
+    freeze,
+    frozen_by_stranger,
+    reason_text,
+    thaw,
+    wait_for_run,
+)
+from tests.unit.plugins.module_utils.puppet_double import PuppetDouble
+
+OURS = reason_text("d1", "tradeapi", "ann")
+
+
+@pytest.fixture
+def puppet(tmp_path: Path) -> PuppetDouble:
+    return PuppetDouble(tmp_path / "node")
+
+
+@pytest.mark.parametrize(
+    ("reason", "deployment"),
+    [
+        (OURS, "d1"),
+        ("tidegate: deployment d1", "d1"),
+        ("see tidegate: deployment d1", ""),
+        ("tidegate: something", ""),
+        ("", ""),
+    ],
+)
+def test_whose_a_freeze_is(reason: str, deployment: str) -> None:
+    assert Freeze(reason).deployment == deployment
+    assert Freeze(reason).ours == bool(deployment)
+
+
+def test_a_reason_says_who_and_why() -> None:
+    assert OURS == "tidegate: deployment d1 (tradeapi), by ann"
+
+
+def test_freeze_and_thaw(puppet: PuppetDouble) -> None:
+    change = freeze(puppet.node, "/etc/p", OURS)
+    assert (change.before, change.after, change.changed) == (None, Freeze(OURS), True)
+    assert json.loads(puppet.lock.read_text()) == {"disabled_message": OURS}
+    assert puppet.calls("--disable") == [f"agent --disable {OURS} --confdir /etc/p"]
+    assert thaw(puppet.node, "/etc/p").after is None
+    assert not puppet.lock.exists()
+    assert puppet.calls("--enable") == ["agent --enable --confdir /etc/p"]
+
+
+def test_both_are_idempotent(puppet: PuppetDouble) -> None:
+    assert not thaw(puppet.node, "").changed
+    freeze(puppet.node, "", OURS)
+    assert not freeze(puppet.node, "", OURS).changed
+    assert len(puppet.calls("--disable")) == 1
+    assert puppet.calls("--enable") == []
+
+
+def test_a_strangers_freeze_is_respected(puppet: PuppetDouble) -> None:
+    puppet.freeze("disk swap, Ann")
+    with pytest.raises(Refused, match=r"disabled by someone else: disk swap, Ann \(n1\)") as error:
+        freeze(puppet.node, "", OURS)
+    assert "Ask them" in error.value.remedy
+    change = thaw(puppet.node, "")
+    assert (change.changed, str(change.after)) == (False, "disk swap, Ann")
+    assert puppet.lock.exists()
+    assert puppet.calls("agent --") == []
+
+
+def test_a_stranger_who_was_quicker_is_noticed(puppet: PuppetDouble) -> None:
+    (puppet.home / "meanwhile").write_text('{"disabled_message":"Ann was here"}')
+    with pytest.raises(Refused, match="Ann was here"):
+        freeze(puppet.node, "", OURS)
+
+
+def test_a_freeze_left_by_an_earlier_deployment_is_taken_over_without_a_gap(puppet: PuppetDouble) -> None:
+    puppet.freeze(reason_text("d0", "tradeapi", "bob"))
+    change = freeze(puppet.node, "", OURS)
+    assert change.changed
+    assert json.loads(puppet.lock.read_text()) == {"disabled_message": OURS}
+    assert puppet.calls("agent --") == []
+
+
+def test_a_freeze_that_did_not_happen_is_an_error(puppet: PuppetDouble) -> None:
+    program = puppet.home / "bin" / "puppet"
+    program.write_text(program.read_text().replace('[ -e "$home/disabled.lock" ] ||', "true ||"))
+    with pytest.raises(DomainError, match="not frozen although Puppet said so"):
+        freeze(puppet.node, "", OURS)
+
+
+def test_puppets_own_words_are_in_the_error(puppet: PuppetDouble) -> None:
+    program = puppet.home / "bin" / "puppet"
+    program.write_text(program.read_text().replace("*--disable*)", "*--disable*) echo 'Permission denied' >&2; exit 1"))
+    with pytest.raises(DomainError, match="--disable ended with 1: Permission denied"):
+        freeze(puppet.node, "", OURS)
+
+
+def test_what_the_plan_asks(puppet: PuppetDouble) -> None:
+    assert frozen_by_stranger(puppet.node) == ""
+    puppet.freeze(OURS)
+    assert frozen_by_stranger(puppet.node) == ""
+    puppet.freeze("Ann")
+    assert frozen_by_stranger(puppet.node) == "Ann"
+    puppet.lock.write_text("")
+    assert frozen_by_stranger(puppet.node) == "no reason given"
+
+
+def test_a_run_in_progress_is_waited_for(puppet: PuppetDouble) -> None:
+    told: list[int] = []
+    with puppet.run_in_progress(1.5) as process:
+        assert wait_for_run(puppet.node, "", 20, told.append) >= 1
+    assert told == [process.pid]
+
+
+def test_one_that_does_not_end_is_told_and_the_freeze_stays(puppet: PuppetDouble) -> None:
+    freeze(puppet.node, "", OURS)
+    with (
+        puppet.run_in_progress() as process,
+        pytest.raises(DeadlineExceeded, match=rf"Puppet run {process.pid} still goes on.*stays frozen"),
+    ):
+        wait_for_run(puppet.node, "", 0.5, lambda _pid: None)
+    assert puppet.lock.exists()
