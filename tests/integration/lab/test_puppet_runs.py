@@ -59,6 +59,11 @@ def report_status(run: AgentRun) -> str:
     return next(line for line in lines if line.startswith("status: "))
 
 
+def settle(layout: Layout, node: str) -> None:
+    """Apply what the checkout's Puppet code has changed since the lab was started: no part of what is tested."""
+    assert run_agent(layout, node).exit_code in (UNCHANGED, CHANGED)
+
+
 @pytest.fixture
 def node(lab: Layout) -> Iterator[Layout]:
     """The lab with one node that a test may change; it is brought back to what all nodes run."""
@@ -67,11 +72,12 @@ def node(lab: Layout) -> Iterator[Layout]:
     yield lab
     clear_node_data(lab, NODE)
     unpin(lab, NODE)
-    assert run_agent(lab, NODE).exit_code in (UNCHANGED, CHANGED)
+    settle(lab, NODE)
     await_served(lab, common)
 
 
 def test_a_pinned_node_alone_moves_and_a_second_run_changes_nothing(node: Layout) -> None:
+    settle(node, OTHER)
     common = health(node, OTHER)
     pin_to(node)
     run = run_agent(node, NODE)
@@ -87,6 +93,7 @@ def test_a_pinned_node_alone_moves_and_a_second_run_changes_nothing(node: Layout
 
 
 def test_a_released_common_value_is_below_the_pin(node: Layout) -> None:
+    settle(node, NODE)
     before = health(node)["version"]
     path = node.rollout_dir / "common.yaml"
     old = path.read_text() if path.exists() else None

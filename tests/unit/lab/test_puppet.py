@@ -120,7 +120,7 @@ def set_up(layout: Layout, host: Host) -> None:
         (host.service_tree / service.name).symlink_to("elsewhere")
 
 
-def test_first_runs_are_for_nodes_without_services_two_at_a_time(
+def test_first_runs_are_for_nodes_without_services_and_several_at_a_time(
     layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_up(layout, layout.host("n1"))

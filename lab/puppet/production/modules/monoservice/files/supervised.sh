@@ -8,11 +8,11 @@ patience=20
 
 # runsvdir looks for new entries every five seconds: until then nobody supervises a new one.
 wait_for_runsv() {
-    tries=60
+    tries=120
     until sv status "$entry" >/dev/null 2>&1; do
         tries=$((tries - 1))
         if [ "$tries" -eq 0 ]; then
-            echo "no runsv supervises $entry after 15 s; is the node's runsvdir running?" >&2
+            echo "no runsv supervises $entry after 30 s; is the node's runsvdir running?" >&2
             exit 1
         fi
         sleep 0.25
