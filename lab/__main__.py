@@ -72,6 +72,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except DomainError as error:
         print(f"lab: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        where = error.filename or "this machine"
+        print(f"lab: {error.strerror or error} ({where}). Check rights, free space and limits there.", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("lab: interrupted; `up` goes on from here, `down` ends what runs", file=sys.stderr)
         return INTERRUPTED
