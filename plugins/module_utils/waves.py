@@ -70,7 +70,8 @@ def _largest(candidates: Sequence[str], pools: Sequence[PoolView]) -> Wave:
         if blocking is None:
             return Wave(tuple(candidates[:size]), len(candidates), limited_by)
         limited_by = floor_message(blocking, candidates[:size])
-    assert blocking is not None
+    if blocking is None:
+        raise ValueError("a wave needs candidates")
     raise no_room(blocking, candidates[0])
 
 

@@ -102,7 +102,11 @@ load_balancers:
         - C(usable) tells whether customers are sent there without doubt. C(sessions) includes old workers that answer.
         - C(cell) is the node's place as M(tidegate.delivery.haproxy_pool) names it, for servers of an online backend in O(pools).
       type: dict
-      sample: {"tradeapi_online": {"n1": {"status": "UP", "admin": [], "op": 2, "weight": 1, "sessions": 3, "queue": 0, "checked": true, "usable": true, "address": "192.0.2.11:8080", "cell": "ON"}}}
+      sample:
+        tradeapi_online:
+          n1:
+            {"status": "UP", "admin": [], "op": 2, "weight": 1, "sessions": 3, "queue": 0, "checked": true,
+             "usable": true, "address": "192.0.2.11:8080", "cell": "ON"}
 unreachable:
   description: Load balancers that did not answer, with the reason.
   returned: always

@@ -10,15 +10,22 @@ module: haproxy_pool
 short_description: Move a wave of nodes between the online and the maintenance pool of its load balancers
 version_added: 0.1.0
 description:
-  - Moves all O(nodes) together on all O(load_balancers) of their site, or on none. What was sent is confirmed by reading it back. What can't be confirmed is undone where it took,
+  - Moves all O(nodes) together on all O(load_balancers) of their site, or on none. What was sent is confirmed by
+    reading it back. What can't be confirmed is undone where it took,
     and what can't be undone is named with the exact command to run.
-  - Leaving drains the nodes, sets MAINT, waits until no session is left (those of old HAProxy workers included) and makes the nodes ready in the maintenance pool.
-  - Joining needs the maintenance entry UP on every load balancer, closes it and re-enters the online pool so that no customer comes before HAProxy's own health checks have passed.
-  - The floor O(pools[].min_online) is checked against the live state right before a leave, and in every look while the nodes drain. When it breaks, the leave is undone.
+  - Leaving drains the nodes, sets MAINT, waits until no session is left (those of old HAProxy workers included) and
+    makes the nodes ready in the maintenance pool.
+  - Joining needs the maintenance entry UP on every load balancer, closes it and re-enters the online pool so that no
+    customer comes before HAProxy's own health checks have passed.
+  - The floor O(pools[].min_online) is checked against the live state right before a leave, and in every look while
+    the nodes drain. When it breaks, the leave is undone.
   - Running it again continues where a killed run stopped, and changes nothing when the nodes are where they should be.
-  - Runs on the controller. On each load balancer's host it needs socat, flock and a POSIX shell, and there the variables C(tidegate_haproxy_socket) (an admin socket of level admin),
-    C(tidegate_haproxy_master_socket), and optionally C(tidegate_haproxy_state_dir) (a folder with one state file per backend, named like it) and C(tidegate_haproxy_lock).
-  - HAProxy has no compare-and-set. Everyone who changes servers of these load balancers should hold C(tidegate_haproxy_lock) with flock. A batch is sent only if, under that lock,
+  - Runs on the controller. On each load balancer's host it needs socat, flock and a POSIX shell, and there the
+    variables C(tidegate_haproxy_socket) (an admin socket of level admin),
+    C(tidegate_haproxy_master_socket), and optionally C(tidegate_haproxy_state_dir) (a folder with one state file per
+    backend, named like it) and C(tidegate_haproxy_lock).
+  - HAProxy has no compare-and-set. Everyone who changes servers of these load balancers should hold
+    C(tidegate_haproxy_lock) with flock. A batch is sent only if, under that lock,
     the servers are still as they were when it was decided.
 options:
   deployment:
@@ -50,7 +57,8 @@ options:
         type: str
         required: true
       min_online:
-        description: How many servers must stay usable in the online backend of each load balancer, as a count or as a share of the configured ones such as V(60%).
+        description: How many servers must stay usable in the online backend of each load balancer, as a count or as a share of
+          the configured ones such as V(60%).
         type: str
         required: true
       nodes:
@@ -142,7 +150,8 @@ msg:
   sample: "n1, n2 are in the maintenance pool on lb1, lb2; drained in 5.2 s, 0 sessions cut"
 cells:
   description:
-    - Where each node was and is, per load balancer and pool. C(ON), C(RISING) (ready, not UP), C(DRAIN), C(OUT) (in neither pool), C(TEST) (in maintenance), C(BOTH), C(ODD).
+    - Where each node was and is, per load balancer and pool. C(ON), C(RISING) (ready, not UP), C(DRAIN), C(OUT) (in
+      neither pool), C(TEST) (in maintenance), C(BOTH), C(ODD).
     - In check mode C(after) is what it would be.
   returned: success
   type: list

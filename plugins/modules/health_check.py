@@ -11,7 +11,8 @@ short_description: Prove that a node serves the right release and is healthy and
 version_added: 0.1.0
 description:
   - Asks a URL of the node from the controller until O(in_a_row) answers in a row are as expected, then, if asked to, warms the node up.
-  - Every answer comes over a TCP connection of its own. No proxy from the environment is used and a redirect is not followed; it is an answer with its own status.
+  - Every answer comes over a TCP connection of its own. No proxy from the environment is used and a redirect is not
+    followed; it is an answer with its own status.
   - The row begins anew with every answer that differs, and when RV(pid) or RV(started) change, since the process was restarted then.
   - An answer's body may have 1 MiB. What never answers, or answers byte by byte, is given up at O(request_timeout).
   - No connection to the node by Ansible is needed.

@@ -10,11 +10,14 @@ module: nunit
 short_description: Test one node of the maintenance pool with NUnit on a test box
 version_added: 0.1.0
 description:
-  - Fetches the release's artifact onto a test box, verifies its SHA-256, and runs the NUnit assemblies of its V(tests/) folder against the maintenance front end, aimed at one node.
+  - Fetches the release's artifact onto a test box, verifies its SHA-256, and runs the NUnit assemblies of its
+    V(tests/) folder against the maintenance front end, aimed at one node.
   - Before and after the tests the front end is asked who answers. Unless that is the aimed node with the expected release, both times, the run is no evidence.
-  - The verdict comes from the test cases alone, not from the runner's exit code or the totals that the results file states. Ignored cases count for nothing, inconclusive ones as not passed.
+  - The verdict comes from the test cases alone, not from the runner's exit code or the totals that the results file
+    states. Ignored cases count for nothing, inconclusive ones as not passed.
   - The tests find V(TIDEGATE_URL), V(TIDEGATE_NODE), V(TIDEGATE_AIM_HEADER) and V(TIDEGATE_VERSION) in their environment.
-  - The box runs one test at a time; others wait in its queue. Each run has a fresh folder; the last five are kept. At the time limit the runner and all its children are ended.
+  - The box runs one test at a time; others wait in its queue. Each run has a fresh folder; the last five are kept. At
+    the time limit the runner and all its children are ended.
 options:
   deployment:
     description: The id of the open deployment that permits this effect, as M(tidegate.delivery.plan) returned it.

@@ -10,9 +10,11 @@ module: puppet_pin
 short_description: Pin Puppet values for single nodes, and raise the common ones
 version_added: 0.1.0
 description:
-  - Edits files of a global Hiera layer on the compile servers, C(nodes/<certname>.yaml) for pins and C(common.yaml) for the values of all other nodes, below the rollout folder.
+  - Edits files of a global Hiera layer on the compile servers, C(nodes/<certname>.yaml) for pins and C(common.yaml)
+    for the values of all other nodes, below the rollout folder.
   - Every file is written on every server or on none, in one rename, and read back. Other keys and people's comments stay.
-  - A comment in the file says which deployment set which key. A value that a person or an unfinished deployment set is theirs. Setting another one is refused, and removing leaves it.
+  - A comment in the file says which deployment set which key. A value that a person or an unfinished deployment set
+    is theirs. Setting another one is refused, and removing leaves it.
   - The servers must read the layer fresh (C(environment_timeout = 0)) or have their cache flushed.
 options:
   deployment:

@@ -1,0 +1,95 @@
+"""Writes tests/sanity/ignore-*.txt: what ansible-test's sanity tests must not complain about, and why.
+
+`python tools/sanity_ignores.py` writes them; with `--check` it only compares, and exits with 1 if they are stale.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parent.parent
+COLLECTION = "ansible_collections.tidegate.delivery."
+# Each ansible-core, and the Python versions that its controller runs on.
+CORES: Mapping[str, tuple[str, ...]] = {
+    "2.19": ("3.11", "3.12", "3.13"),
+    "2.20": ("3.12", "3.13", "3.14"),
+    "2.21": ("3.12", "3.13", "3.14"),
+}
+# What ansible-test's import test has installed for plugins; for module_utils it has nothing.
+GIVEN_TO_PLUGINS = frozenset({"jinja2", "markupsafe", "yaml"})
+
+CHOSEN = """\
+plugins/module_utils/artifact.py replace-urlopen # the domain does not import Ansible
+"""
+
+
+def imported(tree: ast.Module) -> Iterator[str]:
+    """The modules that importing this one imports at once."""
+    for statement in tree.body:
+        if isinstance(statement, ast.Import):
+            yield from (alias.name for alias in statement.names)
+        elif isinstance(statement, ast.ImportFrom) and statement.module:
+            yield statement.module
+            yield from (f"{statement.module}.{alias.name}" for alias in statement.names)
+
+
+def own_file(module: str) -> Path | None:
+    """The file of a module of this collection."""
+    if not module.startswith(COLLECTION):
+        return None
+    path = PROJECT / f"{module.removeprefix(COLLECTION).replace('.', '/')}.py"
+    return path if path.is_file() else None
+
+
+def outside(path: Path, seen: set[Path]) -> set[str]:
+    """The packages from outside (neither Python's nor Ansible's) that importing this file needs in the end."""
+    if path in seen:
+        return set()
+    seen.add(path)
+    found: set[str] = set()
+    for module in imported(ast.parse(path.read_text(encoding="utf-8"))):
+        package = module.partition(".")[0]
+        if own := own_file(module):
+            found |= outside(own, seen)
+        elif package not in sys.stdlib_module_names and package not in {"ansible", "ansible_collections"}:
+            found.add(package)
+    return found
+
+
+def missing_in_test(path: Path) -> set[str]:
+    """The packages that the import test lacks for this file. They are there on a controller, by pyproject.toml."""
+    given = frozenset() if path.parent.name == "module_utils" else GIVEN_TO_PLUGINS
+    return outside(path, set()) - given
+
+
+def ignores(pythons: tuple[str, ...]) -> str:
+    """The text of one ignore file."""
+    lines = [
+        f"{path.relative_to(PROJECT)} import-{python} # controller-side, needs {', '.join(sorted(packages))}\n"
+        for path in sorted((PROJECT / "plugins").rglob("*.py"))
+        if (packages := missing_in_test(path))
+        for python in pythons
+    ]
+    return CHOSEN + "".join(lines)
+
+
+def main(argv: list[str]) -> int:
+    stale = []
+    for core, pythons in CORES.items():
+        file, text = PROJECT / "tests" / "sanity" / f"ignore-{core}.txt", ignores(pythons)
+        if not file.is_file() or file.read_text(encoding="utf-8") != text:
+            stale.append(str(file.relative_to(PROJECT)))
+            if "--check" not in argv:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(text, encoding="utf-8")
+    if stale and "--check" in argv:
+        sys.stderr.write(f"Stale: {', '.join(stale)}. Run: python tools/sanity_ignores.py\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
