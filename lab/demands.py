@@ -18,12 +18,15 @@ _LEAST_OF_RATE = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What one part must end with: its outcome, what is online then, and what no customer may be served."""
+    """What one part must end with: its outcome, what is online then, and what no customer may be served.
+
+    `held_by` is the step whose failure must be why the wave is held; nothing else may have failed.
+    """
 
     outcome: str
     exit_ok: bool
     online_version: str
-    held: bool = False
+    held_by: str = ""
     forbidden: str = ""
     new: str = ""
 
@@ -141,7 +144,7 @@ def _end(part: Measured, expected: Expected) -> Iterator[str]:
         yield f"the ledger says {facts.outcome}, not {expected.outcome}"
     if (part.exit_code == 0) != expected.exit_ok:
         yield f"the playbook ended with exit code {part.exit_code}"
-    yield from _held(facts) if expected.held else _all_online(facts)
+    yield from _held(facts, expected.held_by) if expected.held_by else _all_online(facts)
     for balancer, nodes in facts.online.items():
         wrong = sorted(node for node in nodes if facts.serving[node] != expected.online_version)
         if wrong:
@@ -149,8 +152,11 @@ def _end(part: Measured, expected: Expected) -> Iterator[str]:
             yield f"{balancer} has nodes online that don't serve {expected.online_version}: {told}"
 
 
-def _held(facts: Facts) -> Iterator[str]:
-    """The wave is in maintenance and serves what was to be brought; everyone else is online."""
+def _held(facts: Facts, held_by: str) -> Iterator[str]:
+    """The wave is in maintenance, for the reason that was meant, and serves the new; everyone else is online."""
+    if {step for step, _ in facts.failures} != {held_by}:
+        told = "; ".join(f"{step}: {message}" for step, message in facts.failures) or "no failed step at all"
+        yield f"the wave should be held by {held_by} alone, but the ledger has {told}"
     held = {node for nodes in facts.maintenance.values() for node in nodes}
     if not held:
         yield "no node is held in the maintenance pool"

@@ -18,6 +18,7 @@ from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.catalog import load_service
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
+from ansible_collections.tidegate.delivery.plugins.module_utils.events import Step
 from lab import playbook
 from lab.__main__ import choose_layout, exports
 from lab.accesslog import AccessLog
@@ -70,7 +71,7 @@ PARTS = (
         story=f"{BAD} has a fault that its NUnit tests find: its first wave must be held",
         argv=playbook.command("deploy", service=TRADEAPI.name, version=BAD),
         version=BAD,
-        expected=Expected(outcome="held", exit_ok=False, online_version=GOOD, held=True, forbidden=BAD),
+        expected=Expected(outcome="held", exit_ok=False, online_version=GOOD, held_by=Step.NUNIT, forbidden=BAD),
     ),
     Part(
         name="c",

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from ansible_collections.tidegate.delivery.plugins.module_utils.events import Outcome
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind, State
 from lab.haproxy_socket import ask
 from lab.layout import Host, Layout, Service
@@ -19,6 +20,7 @@ ENVIRONMENT = "lab"
 _PATIENCE_S = 5.0
 _ANSWER_LIMIT = 64 * 1024
 _NEWEST = 5
+_BAD = (Outcome.FAILED, Outcome.REFUSED, Outcome.UNREACHABLE, Outcome.INCONCLUSIVE)
 # Loopback is never behind the proxy that the environment may name.
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -27,7 +29,8 @@ _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 class Facts:
     """One service as it stands.
 
-    `outcome` is the newest deployment's by the ledger, `version` what it was to bring; `online` and `maintenance` are
+    `outcome` is the newest deployment's by the ledger, `version` what it was to bring and `failures` what failed in it,
+    as (step, message); `online` and `maintenance` are
     the nodes that are UP in each pool by load balancer, `serving` is the version that each node's /health tells, empty
     if it tells none.
     """
@@ -37,6 +40,7 @@ class Facts:
     online: Mapping[str, tuple[str, ...]]
     maintenance: Mapping[str, tuple[str, ...]]
     serving: Mapping[str, str]
+    failures: tuple[tuple[str, str], ...] = ()
 
 
 def read_facts(layout: Layout, service: Service) -> Facts:
@@ -51,6 +55,7 @@ def read_facts(layout: Layout, service: Service) -> Facts:
         online={name: _up(each, service.online) for name, each in rows.items()},
         maintenance={name: _up(each, service.maintenance) for name, each in rows.items()},
         serving=dict(zip(service.nodes, versions, strict=True)),
+        failures=_failures(layout, newest),
     )
 
 
@@ -67,8 +72,19 @@ def newest_deployment(layout: Layout, service: Service) -> Deployment | None:
     """The newest deploy or rollback, moves by hand left out. Raises DomainError."""
     if not layout.ledger.exists():
         return None
-    newest = SqlLedger(Store(f"sqlite:///{layout.ledger}")).deployments(service.name, ENVIRONMENT, _NEWEST)
+    newest = _ledger(layout).deployments(service.name, ENVIRONMENT, _NEWEST)
     return next((each for each in newest if each.kind is not Kind.HAND), None)
+
+
+def _ledger(layout: Layout) -> SqlLedger:
+    return SqlLedger(Store(f"sqlite:///{layout.ledger}"))
+
+
+def _failures(layout: Layout, deployment: Deployment | None) -> tuple[tuple[str, str], ...]:
+    if deployment is None:
+        return ()
+    events = (entry.event for entry in _ledger(layout).entries(ENVIRONMENT, deployment.id))
+    return tuple((str(event.step), str(event.details.get("msg", ""))) for event in events if event.outcome in _BAD)
 
 
 def online_now(layout: Layout, service: Service) -> str:

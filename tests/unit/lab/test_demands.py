@@ -41,7 +41,8 @@ def seen(least: int | None = 2, **changed: Any) -> SamplerResult:
 def facts(outcome: str, held: tuple[str, ...] = (), **serving: str) -> Facts:
     rest = tuple(node for node in ALL if node not in held)
     versions = {node: "1.2.0" if node in held else "1.1.0" for node in ALL}
-    return Facts(outcome, "1.2.0", {"lb1": rest}, {"lb1": held}, versions | serving)
+    failures = (("nunit", "n1: of 14 tests 12 passed"),) if held else ()
+    return Facts(outcome, "1.2.0", {"lb1": rest}, {"lb1": held}, versions | serving, failures)
 
 
 def measured(**changed: Any) -> Measured:
@@ -113,6 +114,11 @@ def test_a_short_gap_is_no_broken_demand() -> None:
     [
         (lambda part: replace(part, exit_code=0), "exit code 0"),
         (lambda part: replace(part, facts=facts("held")), "no node is held"),
+        (
+            lambda part: replace(part, facts=replace(part.facts, failures=(("release", "n1 serves 1.1.0"),))),
+            "held by nunit alone, but the ledger has release: n1 serves 1.1.0",
+        ),
+        (lambda part: replace(part, facts=replace(part.facts, failures=())), "the ledger has no failed step at all"),
         (lambda part: replace(part, facts=facts("held", ("n1",), n1="1.1.0")), "n1 is held but serves 1.1.0"),
         (
             lambda part: replace(part, facts=replace(part.facts, online={"lb1": ALL})),

@@ -16,6 +16,7 @@ def part(outcome: str = "done", **changed: Any) -> dict[str, Any]:
     afterwards = {
         "maintenance": {"lb1": ["n1"], "lb2": ["n1"]} if outcome == "held" else {"lb1": [], "lb2": []},
         "serving": {"n1": "1.1.0", "n2": "1.1.0"},
+        "failures": [("nunit", "n1: of 14 tests 12 passed")] if outcome == "held" else [],
     }
     return {
         "requests_total": 24312,
@@ -53,7 +54,9 @@ def test_a_sentence_for_what_is_done() -> None:
 
 def test_a_sentence_for_what_is_held() -> None:
     text = sentence("b", part("held"), "1.2.0", 6)
-    assert "1.2.0 is held: n1 stays in the maintenance pool, no customer reached it." in text
+    assert (
+        "1.2.0 is held (n1: of 14 tests 12 passed): n1 stays in the maintenance pool, no customer reached it." in text
+    )
     reached = part("held", versions_served_to_customers=["1.2.0"])
     assert "customers reached it" in sentence("b", reached, "1.2.0", 6).replace("no customer", "")
 
