@@ -1,0 +1,82 @@
+"""The real agent, as far as it goes without a server."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet import PuppetOutcome
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_agent import look
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze import (
+    freeze,
+    frozen_by_stranger,
+    reason_text,
+    thaw,
+)
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_run import run, start_or_adopt
+from tests.integration.puppet.agent_home import AgentHome
+
+OURS = reason_text("d1", "tradeapi", "ann")
+
+
+def puppet(agent: AgentHome, *argv: str) -> None:
+    subprocess.run(["puppet", "agent", "--confdir", agent.confdir, *argv], check=True)
+
+
+def test_where_the_agents_files_are(agent: AgentHome) -> None:
+    found = look(agent.node, agent.confdir)
+    assert Path(found.program).is_file()
+    assert found.report == str(agent.vardir / "state" / "last_run_report.yaml")
+    assert found.disabled_lock == str(agent.vardir / "state" / "agent_disabled.lock")
+    assert (found.disabled, found.running) == (None, None)
+
+
+def test_a_server_that_is_not_there(agent: AgentHome) -> None:
+    result = agent.run()
+    assert (result.outcome, result.exit_code, result.report) == (PuppetOutcome.SERVER_UNREACHABLE, 1, None)
+    assert "127.35.0.99" in result.verdict.detail
+    assert "Check the Puppet server" in result.outcome.remedy
+
+
+def test_freeze_and_thaw_with_puppets_own_commands(agent: AgentHome) -> None:
+    assert freeze(agent.node, agent.confdir, OURS).changed
+    assert agent.reason == OURS
+    puppet(agent, "--disable", "a second one")
+    assert agent.reason == OURS, "Puppet keeps the first reason"
+    assert thaw(agent.node, agent.confdir).changed
+    assert agent.reason is None
+
+
+def test_a_strangers_freeze_stands(agent: AgentHome) -> None:
+    puppet(agent, "--disable", '{"by": "Ann"}')
+    with pytest.raises(Refused, match=r'disabled by someone else: \{"by": "Ann"\}'):
+        freeze(agent.node, agent.confdir, OURS)
+    assert not thaw(agent.node, agent.confdir).changed
+    assert frozen_by_stranger(agent.node, agent.confdir) == '{"by": "Ann"}'
+    assert agent.run().outcome is PuppetOutcome.DISABLED
+    assert not (agent.home / "jobs").exists()
+
+
+def test_a_freeze_between_look_and_start_is_told_by_puppet(agent: AgentHome) -> None:
+    before = look(agent.node, agent.confdir)
+    puppet(agent, "--disable", "Ann was quicker")
+    start_or_adopt(agent.node, before, agent.request())
+    result = run(agent.node, agent.request(), lambda _line: None)
+    assert (result.outcome, result.adopted) == (PuppetOutcome.DISABLED, True)
+    assert result.verdict.detail == "reason: Ann was quicker"
+
+
+def test_our_own_freeze_is_passed_by_our_run_alone(agent: AgentHome) -> None:
+    freeze(agent.node, agent.confdir, OURS)
+    assert agent.run().outcome is PuppetOutcome.SERVER_UNREACHABLE
+    assert agent.reason == OURS
+    periodic = subprocess.run(
+        ["puppet", "agent", "--confdir", agent.confdir, "--onetime", "--no-daemonize", "--verbose"],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert f"administratively disabled (Reason: '{OURS}')" in periodic.stdout
