@@ -181,7 +181,8 @@ class Runtime:
             raise self._broken(f"the answer broke off{': ' + noise.strip()[-200:] if noise.strip() else ''}")
         for words, body in frames:
             if len(body) > ANSWER_LIMIT:
-                raise self._refused(f"HAProxy's answer ({words}) is larger than {ANSWER_LIMIT >> 20} MiB", "")
+                # Not a refusal: what was sent before this answer has happened.
+                raise state.garbled(self._host, f"{words} is larger than {ANSWER_LIMIT >> 20} MiB")
             if words == "answer read" and not body:
                 raise self._broken(f"HAProxy did not answer{': ' + noise.strip()[-200:] if noise.strip() else ''}")
 

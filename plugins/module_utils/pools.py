@@ -303,7 +303,7 @@ def _empty(seen: Mapping[Spot, Seen], clock: Clock) -> Step:
 def _join(seen: Mapping[Spot, Seen], clock: Clock) -> Step:
     out = _spots(seen, Cell.OUT)
     testing = _spots(seen, *_TAKES_TESTS)
-    begun = bool(_spots(seen, Cell.DRAIN, *_TAKES_CUSTOMERS)) or next(iter(seen)).node in clock.proved
+    begun = bool(_spots(seen, Cell.DRAIN, Cell.BOTH, *_TAKES_CUSTOMERS)) or next(iter(seen)).node in clock.proved
     if out and not begun:
         return Send(Phase.OPEN, _do(Action.OPEN, out))
     if testing:

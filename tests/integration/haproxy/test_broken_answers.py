@@ -128,7 +128,7 @@ def test_a_socket_that_stays_broken_midway_is_undone_elsewhere_and_named(
         (hang, Unreachable, "did not answer"),
         (garbage, (Unreachable, BadInput), "load balancer lb2"),
         (web_server, (Unreachable, BadInput), "load balancer lb2"),
-        (endless, Refused, "larger than 8 MiB"),
+        (endless, BadInput, "larger than 8 MiB"),
     ],
 )
 def test_a_broken_reading_is_an_error_with_its_place(

@@ -1,0 +1,362 @@
+"""Moves on load balancers in memory: what is confirmed, retried, undone, continued and told."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import pytest
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Refused, Unreachable
+from ansible_collections.tidegate.delivery.plugins.module_utils.move_report import Stuck, Undone
+from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Limits, Move, Surroundings
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Cell, Intent, look
+from tests.unit.plugins.module_utils import haproxy_rows as shown
+from tests.unit.plugins.module_utils.haproxy_rows import MAINTENANCE, ONLINE, pool
+from tests.unit.plugins.module_utils.simulated_haproxy import Killed, SimulatedHaproxy, Time, one_after_the_other
+
+NODES = ("n1", "n2", "n3", "n4")
+
+
+@dataclass
+class Stage:
+    """Two load balancers, four nodes, time that only waiting moves."""
+
+    time: Time = field(default_factory=Time)
+    told: list[str] = field(default_factory=list)
+    balancers: dict[str, SimulatedHaproxy] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("lb1", "lb2"):
+            self.balancers[name] = SimulatedHaproxy(name, self.time, NODES)
+            self.balancers[name].show(dict.fromkeys(NODES, shown.ON))
+
+    def move(self, *nodes: str, floor: str = "1", **limits: Any) -> Move:
+        around = Surroundings(one_after_the_other, self.told.append, self.time, self.time.sleep)  # type: ignore[arg-type]
+        return Move(self.balancers, [pool(*(nodes or ("n1",)), floor=floor)], Limits(**limits), around)
+
+    def run(self, intent: Intent, *nodes: str, ours: Sequence[str] = NODES, floor: str = "1", **limits: Any) -> Move:
+        move = self.move(*nodes, floor=floor, **limits)
+        if move.preview(intent, ours):
+            move.run(intent)
+        return move
+
+    def cells(self, node: str = "n1") -> list[Cell]:
+        return [look(each.read(), pool(node), node).cell for each in self.balancers.values()]
+
+    @property
+    def sent(self) -> int:
+        return sum(len(each.applied) for each in self.balancers.values())
+
+
+@pytest.fixture
+def stage() -> Stage:
+    return Stage()
+
+
+def test_a_leave_drains_then_closes_then_opens_for_tests(stage: Stage) -> None:
+    move = stage.run(Intent.LEAVE, ours=())
+    assert stage.cells() == [Cell.TEST, Cell.TEST]
+    assert stage.balancers["lb1"].applied == [
+        f"set server {ONLINE}/n1 state drain",
+        f"set server {ONLINE}/n1 state maint",
+        f"set server {MAINTENANCE}/n1 state ready",
+    ]
+    assert move.report.commands["lb2"] == stage.balancers["lb2"].applied
+    assert move.report.drained_seconds == {"n1": 0.0}
+    assert {cell.value for cell in move.report.before.values()} == {"ON"}
+
+
+def test_a_join_waits_for_tests_to_be_up_and_re_enters_safely(stage: Stage) -> None:
+    stage.run(Intent.LEAVE)
+    for each in stage.balancers.values():
+        each.applied.clear()
+    stage.run(Intent.JOIN)
+    assert stage.cells() == [Cell.ON, Cell.ON]
+    assert stage.balancers["lb1"].applied == [
+        f"set server {MAINTENANCE}/n1 state maint",
+        f"set server {ONLINE}/n1 state drain",
+        f"set server {ONLINE}/n1 health down",
+        f"set server {ONLINE}/n1 state ready",
+    ]
+
+
+@pytest.mark.parametrize("intent", [Intent.LEAVE, Intent.JOIN])
+def test_the_second_time_nothing_is_sent(stage: Stage, intent: Intent) -> None:
+    stage.run(Intent.LEAVE)
+    stage.run(intent)
+    before = stage.sent
+    assert not stage.move().preview(intent, NODES)
+    stage.run(intent)
+    assert stage.sent == before
+
+
+def test_preview_touches_nothing(stage: Stage) -> None:
+    assert stage.move().preview(Intent.LEAVE, ())
+    assert stage.sent == 0
+
+
+def kill_before(stage: Stage, exchange: int) -> None:
+    """The controller dies before its n-th batch to any load balancer; what was sent stays."""
+    left = [exchange]
+
+    def count() -> None:
+        if left[0] == 0:
+            raise Killed
+        left[0] -= 1
+
+    for each in stage.balancers.values():
+        each.before_apply = count
+
+
+def revive(stage: Stage) -> None:
+    for each in stage.balancers.values():
+        each.before_apply = lambda: None
+    stage.time.sleep(2)
+
+
+@pytest.mark.parametrize("intent", [Intent.LEAVE, Intent.JOIN])
+@pytest.mark.parametrize("then", [Intent.LEAVE, Intent.JOIN])
+@pytest.mark.parametrize("killed_before", range(10))
+def test_a_run_killed_anywhere_is_continued_by_running_again(
+    stage: Stage, intent: Intent, then: Intent, killed_before: int
+) -> None:
+    if intent is Intent.JOIN:
+        stage.run(Intent.LEAVE, "n1", "n2")
+    kill_before(stage, killed_before)
+    with contextlib.suppress(Killed):
+        stage.run(intent, "n1", "n2")
+    revive(stage)
+    stage.run(then, "n1", "n2")
+    goal = Cell.TEST if then is Intent.LEAVE else Cell.ON
+    assert stage.cells("n1") + stage.cells("n2") == [goal] * 4
+    assert stage.cells("n3") == [Cell.ON, Cell.ON]
+
+
+def lose_answers(stage: Stage, name: str, times: int) -> None:
+    left = [times]
+
+    def lose() -> None:
+        if left[0]:
+            left[0] -= 1
+            raise Unreachable("the answer broke off", where=name)
+
+    stage.balancers[name].after_apply = lose
+
+
+@pytest.mark.parametrize("times", [1, 3, 5])
+@pytest.mark.parametrize("intent", [Intent.LEAVE, Intent.JOIN])
+def test_lost_answers_are_read_back(stage: Stage, intent: Intent, times: int) -> None:
+    if intent is Intent.JOIN:
+        stage.run(Intent.LEAVE)
+    stage.balancers["lb2"].applied.clear()
+    lose_answers(stage, "lb2", times)
+    stage.run(intent)
+    assert set(stage.cells()) == {Cell.TEST if intent is Intent.LEAVE else Cell.ON}
+    assert len(set(stage.balancers["lb2"].applied)) == len(stage.balancers["lb2"].applied), "nothing was sent twice"
+
+
+def test_someone_who_changes_a_server_between_look_and_batch_is_noticed(stage: Stage) -> None:
+    once = [True]
+    balancer = stage.balancers["lb1"]
+
+    def interfere() -> None:
+        if once and once.pop():
+            balancer.rows[ONLINE, "n3"] = replace(balancer.rows[ONLINE, "n3"], status="DOWN", op=0)
+
+    balancer.before_apply = interfere
+    with pytest.raises((Refused, Undone), match="shop_online on lb1 would keep 2 of 3 usable servers without n1"):
+        stage.run(Intent.LEAVE, floor="3")
+    assert stage.cells() == [Cell.ON, Cell.ON]
+
+
+def test_a_worker_that_was_replaced_between_look_and_batch_is_read_again(stage: Stage) -> None:
+    balancer = stage.balancers["lb1"]
+    once = [True]
+
+    def reload() -> None:
+        if once and once.pop():
+            balancer.pid += 1
+
+    balancer.before_apply = reload
+    stage.run(Intent.LEAVE)
+    assert stage.cells() == [Cell.TEST, Cell.TEST]
+
+
+def go_silent_after(stage: Stage, name: str, batches: int, *, carried_out: bool) -> None:
+    balancer = stage.balancers[name]
+    left = [batches]
+
+    def silence() -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            balancer.silent = True
+            raise Unreachable("HAProxy did not answer", where=f"load balancer {name}")
+
+    if carried_out:
+        balancer.after_apply = silence
+    else:
+        balancer.before_apply = silence
+
+
+@pytest.mark.parametrize(
+    ("batches", "command"),
+    [
+        (0, f"set server {ONLINE}/n1 state ready'"),
+        (
+            1,
+            f"set server {ONLINE}/n1 state drain; set server {ONLINE}/n1 health down; set server {ONLINE}/n1 state r",
+        ),
+        (2, f"set server {MAINTENANCE}/n1 state maint; set server {ONLINE}/n1 state drain"),
+    ],
+)
+@pytest.mark.parametrize("carried_out", [True, False])
+def test_one_that_goes_silent_in_a_leave_undoes_the_others_and_names_its_command(
+    stage: Stage, batches: int, command: str, carried_out: bool
+) -> None:
+    go_silent_after(stage, "lb2", batches, carried_out=carried_out)
+    with pytest.raises(Stuck) as stuck:
+        stage.run(Intent.LEAVE)
+    message = str(stuck.value)
+    assert "load balancer lb2 stopped answering" in message
+    assert "online again: n1 in shop_online on lb1;" in message
+    assert f"on lb2: echo '{command}" in message
+    assert "/run/lb2.sock" in message
+    stage.balancers["lb2"].silent = False
+    assert stage.cells()[0] is Cell.ON
+
+
+@pytest.mark.parametrize("batches", [0, 1])
+def test_one_that_goes_silent_in_a_join_takes_the_wave_back_to_maintenance(stage: Stage, batches: int) -> None:
+    stage.run(Intent.LEAVE)
+    go_silent_after(stage, "lb2", batches, carried_out=True)
+    with pytest.raises(Stuck) as stuck:
+        stage.run(Intent.JOIN)
+    assert "held out of the online pool: n1 in shop_online on lb1" in str(stuck.value)
+    assert f"on lb2: echo 'set server {ONLINE}/n1 state maint'" in str(stuck.value)
+    stage.balancers["lb2"].silent = False
+    assert stage.cells()[0] is Cell.TEST
+
+
+def test_one_that_is_silent_before_the_first_command_refuses(stage: Stage) -> None:
+    stage.balancers["lb2"].silent = True
+    with pytest.raises(Refused, match="nothing was touched"):
+        stage.move().preview(Intent.LEAVE, ())
+    assert stage.sent == 0
+
+
+def test_a_refused_command_is_told_and_undone(stage: Stage) -> None:
+    balancer = stage.balancers["lb2"]
+    real = balancer.apply
+
+    def refuse(batch: Any, backends: Sequence[str]) -> Any:
+        rejected = tuple((command, "Permission denied") for command in batch.commands)
+        return replace(real(replace(batch, commands=()), backends), rejected=rejected)
+
+    balancer.apply = refuse  # type: ignore[method-assign]
+    with pytest.raises(DomainError, match="HAProxy refused 'set server shop_online/n1 state drain' on lb2: Per"):
+        stage.run(Intent.LEAVE)
+    assert stage.cells() == [Cell.ON, Cell.ON]
+
+
+def test_commands_without_effect_end_at_a_deadline(stage: Stage) -> None:
+    balancer = stage.balancers["lb2"]
+    real = balancer.apply
+    balancer.apply = lambda batch, backends: real(replace(batch, commands=()), backends)  # type: ignore[method-assign]
+    with pytest.raises(Undone, match="'set server shop_online/n1 state drain' has no effect on lb2"):
+        stage.run(Intent.LEAVE, silent=5)
+    assert stage.time.now < 1000 + 60
+
+
+def test_state_that_can_not_be_saved_undoes_the_leave(stage: Stage) -> None:
+    balancer = stage.balancers["lb2"]
+    real = balancer.apply
+
+    def unsaved(batch: Any, backends: Sequence[str]) -> Any:
+        return replace(real(batch, backends), unsaved=batch.save)
+
+    balancer.apply = unsaved  # type: ignore[method-assign]
+    with pytest.raises(DomainError, match="the state of lb2 can't be saved in /state: shop_online, shop_maintenance"):
+        stage.run(Intent.LEAVE, silent=5)
+    assert stage.cells() == [Cell.ON, Cell.ON]
+
+
+def test_slow_requests_are_waited_for_and_told(stage: Stage) -> None:
+    balancer = stage.balancers["lb1"]
+    balancer.serve(ONLINE, "n1", 3)
+    stage.time.after(9, lambda: balancer.serve(ONLINE, "n1", 0))
+    move = stage.run(Intent.LEAVE, soft=30)
+    assert move.report.drained_seconds["n1"] == pytest.approx(9, abs=0.5)
+    assert 3 <= len(stage.told) <= 5
+    assert stage.told[0] == "draining: n1 in shop_online on lb1 has 3 sessions"
+
+
+@pytest.mark.parametrize("cut", [True, False])
+def test_the_hard_deadline_fails_or_cuts(stage: Stage, cut: bool) -> None:
+    stage.balancers["lb1"].serve(ONLINE, "n1", 3)
+    stage.balancers["lb2"].serve(ONLINE, "n1", 2)
+    if cut:
+        move = stage.run(Intent.LEAVE, soft=2, hard=4, cut=True)
+        assert move.report.sessions_cut == {"n1": 5}
+        assert stage.cells() == [Cell.TEST, Cell.TEST]
+    else:
+        with pytest.raises(Undone, match="sessions are left at the hard deadline"):
+            stage.run(Intent.LEAVE, soft=2, hard=4)
+        assert stage.cells() == [Cell.ON, Cell.ON]
+
+
+def test_a_floor_that_breaks_while_draining_undoes_the_leave(stage: Stage) -> None:
+    balancer = stage.balancers["lb1"]
+    balancer.serve(ONLINE, "n1", 3)
+    down = replace(balancer.rows[ONLINE, "n4"], status="DOWN", op=0)
+    stage.time.after(3, lambda: balancer.rows.update({(ONLINE, "n4"): down}))
+    with pytest.raises(Undone, match="would keep 2 of 3 usable servers"):
+        stage.run(Intent.LEAVE, floor="3")
+    assert stage.cells() == [Cell.ON, Cell.ON]
+    assert not any("health down" in command for command in balancer.applied), "it was only drained: ready is enough"
+
+
+def test_an_application_that_dies_while_joining_goes_back(stage: Stage) -> None:
+    stage.run(Intent.LEAVE)
+    for each in stage.balancers.values():
+        each.after_apply = partial(each.dead.add, "n1")
+    stage.time.sleep(2)
+    with pytest.raises(Undone, match="not UP in time in the online pool"):
+        stage.run(Intent.JOIN, join=5)
+    assert stage.cells() == [Cell.TEST, Cell.TEST]
+
+
+def test_a_foreign_node_stops_the_whole_wave_before_anything_is_sent(stage: Stage) -> None:
+    for each in stage.balancers.values():
+        each.show({**dict.fromkeys(NODES, shown.ON), "n2": shown.OUT})
+    with pytest.raises(Refused, match="n2 is OUT in shop_online on lb1"):
+        stage.run(Intent.LEAVE, "n1", "n2", ours=["n1"])
+    assert stage.sent == 0
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda row: replace(row, agent=True), "has an agent-check"),
+        (lambda row: replace(row, tracks="other/n1"), "tracks other/n1"),
+        (lambda row: replace(row, checked=False), "has no health check that runs"),
+    ],
+)
+def test_servers_that_can_not_be_moved_safely_refuse(stage: Stage, spoil: Callable[[Any], Any], reason: str) -> None:
+    balancer = stage.balancers["lb2"]
+    balancer.rows[MAINTENANCE, "n1"] = spoil(balancer.rows[MAINTENANCE, "n1"])
+    with pytest.raises(Refused, match=f"load balancer lb2: {MAINTENANCE}/n1 {reason}"):
+        stage.move().preview(Intent.LEAVE, ())
+
+
+def test_every_reason_is_told_at_once(stage: Stage) -> None:
+    balancer = stage.balancers["lb2"]
+    del balancer.rows[MAINTENANCE, "n1"]
+    balancer.rows[ONLINE, "n1"] = replace(balancer.rows[ONLINE, "n1"], agent=True)
+    with pytest.raises(Refused) as refusal:
+        stage.move().preview(Intent.LEAVE, ())
+    for reason in ("n1 is missing in shop_maintenance", "agent-check", "lists other servers on lb2 than on lb1: n1"):
+        assert reason in str(refusal.value)

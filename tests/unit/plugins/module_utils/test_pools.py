@@ -1,0 +1,240 @@
+"""The state machine as a table: cells on two load balancers + intent → the next step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+
+import pytest
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import OldWorker
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools import (
+    Action,
+    Cell,
+    Change,
+    Clock,
+    Done,
+    Intent,
+    Phase,
+    Refuse,
+    Seen,
+    Send,
+    Spot,
+    Wait,
+    classify,
+    decide,
+    look,
+    unexplained,
+)
+from tests.unit.plugins.module_utils import haproxy_rows as shown
+from tests.unit.plugins.module_utils.haproxy_rows import MAINTENANCE, ONLINE, pool, row, state
+
+POOL = pool("n1", "n2")
+Shown = tuple[str, int, int]
+
+
+@pytest.mark.parametrize(
+    ("online", "maintenance", "cell"),
+    [
+        (shown.READY, shown.DISABLED, Cell.ON),
+        (shown.READY_THOUGH_DISABLED, shown.MAINT, Cell.ON),
+        (shown.JUST_READY, shown.DISABLED, Cell.RISING),
+        (shown.DOWN, shown.DISABLED, Cell.RISING),
+        (shown.STOPPING, shown.DISABLED, Cell.RISING),
+        (shown.DRAIN, shown.DISABLED, Cell.DRAIN),
+        (shown.DRAIN_DEAD, shown.MAINT, Cell.DRAIN),
+        (shown.MAINT, shown.DISABLED, Cell.OUT),
+        (("MAINT", 0, 9), shown.DISABLED, Cell.OUT),
+        (shown.DISABLED, shown.READY, Cell.TEST),
+        (shown.MAINT, ("DOWN", 0, 4), Cell.TEST),
+        (shown.READY, shown.READY, Cell.BOTH),
+        (shown.DRAIN, shown.READY_THOUGH_DISABLED, Cell.BOTH),
+        (("MAINT", 0, 2), shown.DISABLED, Cell.ODD),
+        (("DRAIN", 2, 16), shown.DISABLED, Cell.ODD),
+        (shown.READY, ("MAINT", 0, 32), Cell.ODD),
+        (shown.READY, shown.DRAIN, Cell.ODD),
+    ],
+)
+def test_two_rows_make_a_cell(online: Shown, maintenance: Shown, cell: Cell) -> None:
+    assert classify(row(shown=online), row(shown=maintenance, backend=MAINTENANCE)) is cell
+
+
+def at(load_balancer: str, node: str = "n1") -> Spot:
+    return Spot(load_balancer, POOL, node)
+
+
+def seen(*cells: Cell | Seen, node: str = "n1") -> dict[Spot, Seen]:
+    """What lb1, lb2, … show of a node."""
+    return {
+        at(f"lb{number}", node): cell if isinstance(cell, Seen) else Seen(cell) for number, cell in enumerate(cells, 1)
+    }
+
+
+def sends(phase: Phase, *actions: tuple[Action, str]) -> Send:
+    return Send(phase, tuple(Change(at(name), action) for action, name in actions))
+
+
+BUSY_DRAIN, BUSY_OUT = Seen(Cell.DRAIN, sessions=2), Seen(Cell.OUT, sessions=2)
+UP_FOR_TESTS = Seen(Cell.TEST, testable=True)
+OVER = Clock(soft_over=True, hard_over=True)
+
+
+@pytest.mark.parametrize(
+    ("cells", "clock", "step"),
+    [
+        ([Cell.ON, Cell.ON], Clock(), sends(Phase.TAKE, (Action.DRAIN, "lb1"), (Action.DRAIN, "lb2"))),
+        ([Cell.RISING, Cell.DRAIN], Clock(), sends(Phase.TAKE, (Action.DRAIN, "lb1"))),
+        ([Cell.ON, Cell.TEST], Clock(), sends(Phase.TAKE, (Action.CLOSE, "lb2"), (Action.DRAIN, "lb1"))),
+        ([Cell.DRAIN, Cell.TEST], Clock(), sends(Phase.TAKE, (Action.CLOSE, "lb2"))),
+        ([Cell.BOTH, Cell.OUT], Clock(), sends(Phase.TAKE, (Action.CLOSE, "lb1"))),
+        ([BUSY_DRAIN, Cell.DRAIN], Clock(), Wait(Phase.DRAINING, (at("lb1"),))),
+        ([Seen(Cell.DRAIN, queued=1), Cell.OUT], Clock(), Wait(Phase.DRAINING, (at("lb1"),))),
+        ([Seen(Cell.DRAIN, unknown=True), Cell.OUT], Clock(), Wait(Phase.DRAINING, (at("lb1"),))),
+        ([BUSY_DRAIN, Cell.OUT], Clock(soft_over=True), sends(Phase.MAINT, (Action.MAINT, "lb1"))),
+        ([Cell.DRAIN, Cell.DRAIN], Clock(), sends(Phase.MAINT, (Action.MAINT, "lb1"), (Action.MAINT, "lb2"))),
+        ([BUSY_OUT, Cell.OUT], Clock(soft_over=True), Wait(Phase.EMPTYING, (at("lb1"),))),
+        ([Seen(Cell.OUT, unknown=True)], Clock(), Wait(Phase.EMPTYING, (at("lb1"),))),
+        ([BUSY_OUT, Cell.OUT], Clock(True, True, cut=True), sends(Phase.EMPTYING, (Action.CUT, "lb1"))),
+        ([Seen(Cell.OUT, queued=3), Cell.OUT], Clock(), sends(Phase.OPEN, (Action.OPEN, "lb1"), (Action.OPEN, "lb2"))),
+        ([Cell.OUT, Cell.TEST], Clock(), sends(Phase.OPEN, (Action.OPEN, "lb1"))),
+        ([Cell.TEST, Cell.TEST], OVER, Done()),
+    ],
+)
+def test_leave(cells: Sequence[Cell | Seen], clock: Clock, step: object) -> None:
+    assert decide(seen(*cells), Intent.LEAVE, clock) == step
+
+
+@pytest.mark.parametrize("clock", [OVER, Clock(True, True, cut=True, cut_over=True)])
+def test_sessions_at_the_hard_deadline_refuse(clock: Clock) -> None:
+    step = decide(seen(BUSY_OUT, Cell.OUT), Intent.LEAVE, clock)
+    assert isinstance(step, Refuse)
+    assert step.reason == "sessions are left at the hard deadline (n1 in shop_online on lb1: 2)"
+
+
+PROVED = Clock(proved=frozenset({"n1"}))
+
+
+@pytest.mark.parametrize(
+    ("cells", "clock", "step"),
+    [
+        ([Cell.ON, Cell.ON], Clock(), Done()),
+        ([Cell.TEST, UP_FOR_TESTS], Clock(), Wait(Phase.TESTING, (at("lb1"),))),
+        ([UP_FOR_TESTS, UP_FOR_TESTS], Clock(), sends(Phase.CLOSE, (Action.CLOSE, "lb1"), (Action.CLOSE, "lb2"))),
+        ([Cell.OUT, Cell.OUT], Clock(), sends(Phase.OPEN, (Action.OPEN, "lb1"), (Action.OPEN, "lb2"))),
+        ([Cell.OUT, UP_FOR_TESTS], Clock(), sends(Phase.OPEN, (Action.OPEN, "lb1"))),
+        ([Cell.OUT, Cell.TEST], PROVED, sends(Phase.CLOSE, (Action.CLOSE, "lb2"))),
+        ([Cell.OUT, Cell.OUT], PROVED, sends(Phase.ENTER, (Action.REENTER, "lb1"), (Action.REENTER, "lb2"))),
+        ([Cell.OUT, Cell.ON], Clock(), sends(Phase.ENTER, (Action.REENTER, "lb1"))),
+        ([Cell.DRAIN, Cell.RISING], Clock(), sends(Phase.ENTER, (Action.REENTER, "lb1"))),
+        ([Cell.BOTH, Cell.ON], Clock(), sends(Phase.CLOSE, (Action.CLOSE, "lb1"))),
+        ([Cell.TEST, Cell.ON], Clock(), sends(Phase.CLOSE, (Action.CLOSE, "lb1"))),
+        ([Cell.RISING, Cell.ON], Clock(), Wait(Phase.RISING, (at("lb1"),))),
+    ],
+)
+def test_join(cells: Sequence[Cell | Seen], clock: Clock, step: object) -> None:
+    assert decide(seen(*cells), Intent.JOIN, clock) == step
+
+
+@pytest.mark.parametrize(("cell", "where"), [(Cell.TEST, "maintenance"), (Cell.RISING, "online")])
+def test_a_join_that_takes_too_long_refuses(cell: Cell, where: str) -> None:
+    other = UP_FOR_TESTS if cell is Cell.TEST else Cell.ON
+    step = decide(seen(cell, other), Intent.JOIN, Clock(wait_over=True))
+    assert isinstance(step, Refuse)
+    assert step.reason == f"not UP in time in the {where} pool: n1 in shop_online on lb1"
+
+
+@pytest.mark.parametrize(
+    ("cells", "clock", "step"),
+    [
+        ([Cell.TEST, Cell.BOTH], Clock(), sends(Phase.CLOSE, (Action.CLOSE, "lb1"), (Action.CLOSE, "lb2"))),
+        ([Cell.OUT, Cell.ON], Clock(), sends(Phase.ENTER, (Action.REENTER, "lb1"))),
+        ([Cell.DRAIN, Cell.ON], Clock(), sends(Phase.ENTER, (Action.REENTER, "lb1"))),
+        ([Seen(Cell.DRAIN, drained_by_us=True), Cell.ON], Clock(), sends(Phase.ENTER, (Action.READY, "lb1"))),
+        ([Seen(Cell.OUT, drained_by_us=True), Cell.ON], Clock(), sends(Phase.ENTER, (Action.REENTER, "lb1"))),
+        ([Cell.RISING, Cell.ON], Clock(), Wait(Phase.RISING, (at("lb1"),))),
+        ([Cell.RISING, Cell.ON], Clock(wait_over=True), Done()),
+        ([Cell.ON, Cell.ON], Clock(), Done()),
+    ],
+)
+def test_undo(cells: Sequence[Cell | Seen], clock: Clock, step: object) -> None:
+    assert decide(seen(*cells), Intent.UNDO, clock) == step
+
+
+@pytest.mark.parametrize("intent", list(Intent))
+def test_a_state_that_no_move_makes_is_refused_for_the_whole_wave(intent: Intent) -> None:
+    step = decide(seen(Cell.ON, Cell.ODD) | seen(Cell.ON, Cell.ON, node="n2"), intent, Clock())
+    assert isinstance(step, Refuse)
+    assert "n1 in shop_online on lb2" in step.reason
+
+
+def test_a_wave_is_where_its_last_node_is() -> None:
+    ahead, behind = seen(Cell.OUT, Cell.OUT, node="n2"), seen(BUSY_DRAIN, Cell.DRAIN)
+    assert decide(ahead | behind, Intent.LEAVE, Clock()) == Wait(Phase.DRAINING, (at("lb1"),))
+    assert decide(ahead | seen(Cell.TEST, Cell.TEST), Intent.LEAVE, Clock()) == Send(
+        Phase.OPEN, (Change(at("lb1", "n2"), Action.OPEN), Change(at("lb2", "n2"), Action.OPEN))
+    )
+
+
+SOMEWHERE = [cell for cell in Cell if cell is not Cell.ODD]
+
+
+@pytest.mark.parametrize("intent", list(Intent))
+def test_every_combination_of_cells_has_a_next_step(intent: Intent) -> None:
+    done = {Intent.LEAVE: {Cell.TEST}, Intent.JOIN: {Cell.ON}, Intent.UNDO: {Cell.ON}}[intent]
+    for cells in product(SOMEWHERE, repeat=3):
+        step = decide(seen(*cells), intent, Clock())
+        assert isinstance(step, Done) == (set(cells) <= done), (cells, step)
+
+
+@pytest.mark.parametrize("intent", list(Intent))
+def test_the_health_of_a_server_is_only_forced_down_where_customers_do_not_come(intent: Intent) -> None:
+    for cells, clock in product(product(SOMEWHERE, repeat=3), [Clock(), OVER, PROVED]):
+        step = decide(seen(*cells), intent, clock)
+        if not isinstance(step, Send):
+            continue
+        by_name = {f"lb{number}": cell for number, cell in enumerate(cells, 1)}
+        for change in step.changes:
+            if change.action is Action.REENTER:
+                assert by_name[change.spot.load_balancer] in (Cell.OUT, Cell.DRAIN)
+            if change.action is Action.OPEN:
+                assert set(cells) <= {Cell.OUT, Cell.TEST}, "testers wait until customers are gone everywhere"
+
+
+def test_changes_are_haproxys_commands() -> None:
+    assert Change(at("lb1"), Action.REENTER).commands == (
+        f"set server {ONLINE}/n1 state drain",
+        f"set server {ONLINE}/n1 health down",
+        f"set server {ONLINE}/n1 state ready",
+    )
+    assert Change(at("lb1"), Action.CLOSE).commands == (f"set server {MAINTENANCE}/n1 state maint",)
+    assert Change(at("lb1"), Action.CUT).commands == (f"shutdown sessions server {ONLINE}/n1",)
+
+
+def test_looking_adds_old_workers_and_admits_what_they_do_not_tell() -> None:
+    asked = OldWorker(5, {(ONLINE, "n1"): 2})
+    assert look(state("lb1", {"n1": shown.OUT}, asked), pool(), "n1") == Seen(Cell.OUT, sessions=2)
+    assert look(state("lb1", {"n1": shown.OUT}, OldWorker(5, None)), pool(), "n1").serving
+    assert look(state("lb1", {"n1": shown.TEST}), pool(), "n1").testable
+
+
+@pytest.mark.parametrize(
+    ("cells", "ours", "stranger"),
+    [
+        ([Cell.ON, Cell.ON], (), False),
+        ([Cell.RISING, Cell.ON], (), False),
+        ([Cell.TEST, Cell.TEST], (), True),
+        ([Cell.ON, Cell.OUT], (), True),
+        ([Cell.DRAIN, Cell.DRAIN], (), True),
+        ([Cell.BOTH, Cell.ON], ("n2",), True),
+        ([Cell.BOTH, Cell.OUT], ("n1",), False),
+        ([Cell.TEST, Cell.TEST], ("n1",), False),
+        ([Cell.ON, Cell.ODD], ("n1",), True),
+    ],
+)
+def test_only_our_own_moves_explain_a_node_that_is_not_online(
+    cells: Sequence[Cell], ours: Sequence[str], stranger: bool
+) -> None:
+    refusal = unexplained(seen(*cells), ours)
+    assert (refusal is not None) is stranger
+    if refusal:
+        assert f"{cells[1]} in shop_online on lb2" in refusal.reason
