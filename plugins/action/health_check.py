@@ -106,7 +106,7 @@ def _require_planned(call: Call) -> None:
         return
     step, args = call.args["step"], call.args
     service = args.get("service") or call.ledger.deployment.service
-    asked = (args["warmup"] or {}) if step == "warmup" else args
+    asked = args["warmup"] | {"url": args["url"]} if step == "warmup" else args
     require_planned(call.ledger.plan, call.covered[0], service, step, asked)
 
 

@@ -25,6 +25,9 @@ def require_planned(plan: Mapping[str, Any], node: str, service: str, step: str,
     planned = dict(check[step])
     if step == "nunit":
         planned["version"] = check["release"]["version"]["value"]
+    elif step == "warmup":
+        # Its URLs are paths; what they are relative to is the health check's.
+        planned["url"] = check["health"]["url"]
     unlike = [key for key, wanted in planned.items() if key not in _FREE and not _holds(asked.get(key), wanted)]
     if unlike:
         raise _refused(f"{', '.join(unlike)} of this {step} check of {service} is not what the plan says", node)

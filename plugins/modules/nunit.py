@@ -112,7 +112,7 @@ options:
   environment:
     description:
       - More variables for the tests. They reach the box through standard input.
-      - Values of four and more characters are blotted out of messages and results, should a test print them.
+      - Values of four and more characters are blotted out of messages and results, should a test print them; the box then keeps neither console output nor results.
     type: dict
     default: {}
   runner:
