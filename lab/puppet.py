@@ -212,6 +212,7 @@ def _tree_unit(layout: Layout, host: Host) -> Unit:
         ready=host.service_tree.is_dir,
         log=layout.log / f"{host.name}-services.log",
         env=layout.environment,
+        listens=[(host.address, service.port) for service in layout.services_on(host.name)],
         hang_up=True,
     )
 
