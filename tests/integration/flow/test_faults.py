@@ -1,0 +1,179 @@
+"""Faults are normal: whatever breaks, customers stay on what works, and running again leads to the right end."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
+from lab import agents, control
+from tests.integration.flow.lab_site import NODES, Site, finished, kill
+
+pytestmark = pytest.mark.lab
+TWO = ("n1", "n2")
+
+
+def target(site: Site) -> str:
+    return "1.3.0" if "1.1.0" in site.facts().serving.values() else "1.1.0"
+
+
+def has(step: Step, outcome: Outcome, node: str) -> Callable[[Event], bool]:
+    return lambda event: event.step is step and event.outcome is outcome and node in event.nodes
+
+
+def assert_held(site: Site, step: str, *nodes: str) -> None:
+    """The wave is in the maintenance pool, nothing is locked or frozen, and the ledger says why."""
+    facts = site.facts()
+    assert facts.outcome == "held"
+    assert all(set(online) == set(NODES) - set(nodes) for online in facts.online.values()), facts
+    assert all(set(maintenance) <= set(nodes) for maintenance in facts.maintenance.values())
+    assert not site.locks.held()
+    held = site.events(site.deployment().id)[-1]
+    assert (held.step, held.outcome, held.details["step"]) == (Step.HOLD, Outcome.HELD, step)
+
+
+def touched(site: Site) -> set[str]:
+    """The nodes on which the newest deployment had any effect."""
+    effects = (Step.FREEZE, Step.LEAVE, Step.PIN, Step.PUPPET)
+    return {node for event in site.events(site.deployment().id) if event.step in effects for node in event.nodes}
+
+
+def test_a_release_that_fails_its_tests_is_held_and_no_later_wave_begins(site: Site) -> None:
+    before = site.facts().serving["n1"]
+    played = site.deploy("1.2.0", nodes=TWO)
+    assert played.rc != 0
+    assert "TheSpreadIsPositive" in played.output
+    assert "playbooks/rollback.yml -e service=tradeapi" in played.output
+    assert_held(site, "nunit", "n1")
+    assert not site.frozen()
+    assert touched(site) == {"n1"}
+
+    back = site.play("rollback", service="tradeapi")
+    assert back.rc == 0, back.output
+    facts = site.facts()
+    assert facts.outcome == "rolled_back"
+    assert set(facts.serving.values()) == {before}
+    assert all(set(online) == set(NODES) for online in facts.online.values())
+    assert site.play("rollback", service="tradeapi").output.count("nothing to do") == 1
+
+
+def test_a_node_that_serves_the_old_version_although_puppet_reported_success(site: Site) -> None:
+    old, new = site.facts().serving["n1"], target(site)
+    agents.set_node_data(site.layout, "n1", {"tradeapi::restart": False})
+    played = site.deploy(new, nodes=["n1"])
+    assert played.rc != 0
+    assert f"{old}" in played.output
+    assert_held(site, "release", "n1")
+    puppet = [event for event in site.events(site.deployment().id) if event.step is Step.PUPPET]
+    assert puppet[-1].outcome is Outcome.CHANGED
+
+
+def test_a_puppet_run_that_fails_on_one_node_holds_its_whole_wave(site: Site, tmp_path: Path) -> None:
+    new = target(site)
+    agents.set_node_data(site.layout, "n2", {"tradeapi::break": True})
+    with site.with_services(tmp_path, lambda described: described.update(waves=["100%"])):
+        played = site.deploy(new, nodes=["n1", "n2", "n3"])
+        assert played.rc != 0
+        assert "n2" in played.output
+        assert_held(site, "puppet", "n1", "n2")
+        assert touched(site) == {"n1", "n2"}
+
+        agents.clear_node_data(site.layout, "n2")
+        again = site.deploy(new, nodes=["n1", "n2", "n3"])
+    assert again.rc == 0, again.output
+    assert site.deployment().attempt == 2
+    assert all(set(online) == set(NODES) for online in site.facts().online.values())
+    assert {node for node, version in site.facts().serving.items() if version == new} == {"n1", "n2", "n3"}
+
+
+def test_a_node_that_becomes_unreachable_holds_the_rollout(site: Site) -> None:
+    new = target(site)
+    process = site.start_deploy(new, nodes=["n1", "n2", "n3"])
+    site.await_event(has(Step.PUPPET, Outcome.STARTED, "n1"), process)
+    control.stop_sshd(site.layout, "n2")
+    played = finished(process)
+    assert played.rc != 0
+    assert "n2" in played.output
+    facts = site.facts()
+    assert facts.outcome == "held"
+    assert all(set(online) == set(NODES) for online in facts.online.values()), "n2 was never taken out"
+    assert "n3" not in touched(site)
+    assert facts.serving["n1"] == new
+
+
+def test_a_load_balancer_that_stops_answering_midway(site: Site) -> None:
+    new = target(site)
+    process = site.start_deploy(new, nodes=TWO)
+    site.await_event(has(Step.PUPPET, Outcome.STARTED, "n1"), process)
+    control.hang_admin_socket(site.layout, "lb2")
+    try:
+        played = finished(process)
+    finally:
+        control.thaw_haproxy(site.layout, "lb2")
+    assert played.rc != 0
+    assert "lb2" in played.output
+    assert touched(site) == {"n1"}
+    servers = site.servers()
+    assert servers["lb1 tradeapi_online/n1"] == servers["lb2 tradeapi_online/n1"] == "admin 1"
+
+    again = site.deploy(new, nodes=TWO)
+    assert again.rc == 0, again.output
+    assert all(set(online) == set(NODES) for online in site.facts().online.values())
+
+
+@pytest.mark.parametrize("step", [Step.LEAVE, Step.PUPPET, Step.JOIN])
+def test_a_killed_controller_makes_no_further_effect_and_the_next_run_completes(site: Site, step: Step) -> None:
+    new = target(site)
+    process = site.start_deploy(new, nodes=["n1"])
+    site.await_event(has(step, Outcome.STARTED, "n1"), process)
+    kill(process)
+    # What had been sent when the kill came may still arrive; from then on nothing moves.
+    time.sleep(2)
+    events, servers, pins = len(site.events()), site.servers(), site.pins()
+    time.sleep(6)
+    assert (len(site.events()), site.servers(), site.pins()) == (events, servers, pins)
+    assert not _survivors(process.pid)
+
+    again = site.deploy(new, nodes=["n1"])
+    assert again.rc == 0, again.output
+    facts = site.facts()
+    assert facts.serving["n1"] == new
+    assert all(set(online) == set(NODES) for online in facts.online.values())
+    assert site.deployment().attempt == 2
+    assert not site.frozen()
+    assert not site.locks.held()
+
+
+def test_a_dropped_controller_does_not_end_the_nodes_puppet_run(site: Site) -> None:
+    new = target(site)
+    process = site.start_deploy(new, nodes=["n1"])
+    site.await_event(has(Step.PUPPET, Outcome.STARTED, "n1"), process)
+    jobs = site.layout.host("n1").tidegate_state / "jobs"
+    _await(lambda: any(folder.name.startswith(site.deployment().id) for folder in jobs.iterdir()), 30)
+    kill(process)
+    _await(lambda: site.facts().serving["n1"] == new, 60)
+    assert all("n1" not in online for online in site.facts().online.values())
+
+    again = site.deploy(new, nodes=["n1"])
+    assert again.rc == 0, again.output
+    runs = [event for event in site.events(site.deployment().id) if event.step is Step.PUPPET and event.outcome.good]
+    assert len(runs) == 1
+
+
+def _survivors(group: int) -> list[str]:
+    """Processes of the killed playbook: its workers call setsid, so they are found by what they run."""
+    listed = subprocess.run(["ps", "-eo", "pid,pgid,args"], capture_output=True, text=True, check=True).stdout
+    return [line for line in listed.splitlines() if f" {group} " in line and "ansible-playbook" in line]
+
+
+def _await(seen: Callable[[], bool], limit_s: float) -> None:
+    deadline = time.monotonic() + limit_s
+    while time.monotonic() < deadline:
+        if seen():
+            return
+        time.sleep(0.2)
+    raise AssertionError(f"not so within {limit_s} s")

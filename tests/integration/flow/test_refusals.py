@@ -1,0 +1,117 @@
+"""What speaks against a deployment is said at plan time, with place and remedy, and nothing has been touched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.events import Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.lock import Holder, service_lock, this_process
+from lab import control
+from tests.integration.flow.lab_site import ENVIRONMENT, Played, Site
+
+pytestmark = pytest.mark.lab
+Edit = Callable[[dict[str, Any]], object]
+
+
+@contextmanager
+def untouched(site: Site) -> Iterator[None]:
+    before = site.snapshot()
+    yield
+    assert site.snapshot() == before
+
+
+def assert_refused(played: Played, *said: str) -> None:
+    assert played.rc != 0
+    for text in said:
+        assert text in played.output, played.output
+    assert "Traceback" not in played.output
+
+
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        ({"service": "tradapi", "version": "1.1.0"}, "service 'tradapi' is unknown"),
+        ({"service": "tradeapi", "version": "9.9.9"}, "version '9.9.9' of tradeapi doesn't exist"),
+        ({"service": "tradeapi"}, "no version was named"),
+        ({"version": "1.1.0"}, "Name the service"),
+        ({"service": "tradeapi", "version": "1.1.0", "exclude": ["n9"]}, "n9 doesn't host tradeapi"),
+        ({"service": "tradeapi", "version": "1.1.0", "tidegate_services": "/nowhere"}, "tidegate_services"),
+    ],
+)
+def test_a_request_that_makes_no_sense(site: Site, extra: dict[str, object], said: str) -> None:
+    with untouched(site):
+        assert_refused(site.play("deploy", **extra), said)
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (lambda d: d.update(min_online="100%"), ["min_online 100% asks for 6", "tradeapi: min_online", "83% or less"]),
+        (lambda d: d.update(min_onlin="60%"), ["tradeapi.yml", "min_onlin: Extra inputs are not permitted"]),
+        (lambda d: d["sites"][0].update(nodes="nodes"), ["node p1 is missing in backend tradeapi", "load balancer lb"]),
+        (lambda d: d["sites"][0].update(nodes="nowhere"), ["'nowhere' is unknown or empty", "sites.lab.nodes"]),
+        (lambda d: d["pools"][0].update(online="traedapi"), ["there is no backend traedapi", "load balancer lb"]),
+        (lambda d: d.update(moves_with=[]), ["n6 also hosts pricefeed", "moves_with: [pricefeed]"]),
+    ],
+    ids=["floor", "unknown key", "node missing in a pool", "unknown group", "unknown backend", "co-hosted service"],
+)
+def test_a_descriptor_that_cannot_be_kept(site: Site, tmp_path: Path, edit: Edit, said: list[str]) -> None:
+    with untouched(site), site.with_services(tmp_path, edit):
+        assert_refused(site.deploy("1.3.0"), *said)
+
+
+def test_a_descriptor_that_is_no_yaml_is_an_error_and_no_warning(site: Site, tmp_path: Path) -> None:
+    folder = site.edited_services(tmp_path, lambda _described: None)
+    (folder / "broken.yml").write_text("name: [broken")
+    with untouched(site):
+        played = site.play("deploy", service="tradeapi", version="1.3.0", tidegate_services=str(folder))
+    assert_refused(played, "not valid YAML", "broken.yml")
+
+
+def test_a_node_that_cannot_be_reached(site: Site) -> None:
+    control.stop_sshd(site.layout, "n5")
+    with untouched(site):
+        assert_refused(site.deploy("1.3.0"), "node n5 can't be reached", "exclude")
+
+
+def test_a_load_balancer_that_does_not_answer(site: Site) -> None:
+    control.stop_sshd(site.layout, "lb2")
+    with untouched(site):
+        assert_refused(site.deploy("1.3.0"), "lb2")
+
+
+def test_fewer_forks_than_the_largest_wave(site: Site) -> None:
+    with untouched(site):
+        assert_refused(site.deploy("1.3.0", "--forks", "1"), "1 forks are fewer than the largest wave")
+
+
+def test_a_refusal_is_in_the_ledger(site: Site) -> None:
+    site.deploy("9.9.9")
+    last = site.events()[-1]
+    assert (last.step, last.outcome, last.service) == (Step.REFUSE, Outcome.REFUSED, "tradeapi")
+    assert "9.9.9" in str(last.details["msg"])
+
+
+def test_a_lock_that_somebody_else_holds(site: Site) -> None:
+    holder = Holder(user="alice", process=this_process(), deployment="tradeapi-of-alice", doing="wave 2")
+    lease = site.locks.acquire([service_lock(ENVIRONMENT, "tradeapi")], holder, 60)
+    try:
+        with untouched(site):
+            played = site.deploy("1.3.0")
+        assert_refused(played, "is locked by alice on", "tradeapi-of-alice", "doing wave 2", "playbooks/status.yml")
+    finally:
+        site.locks.release(lease)
+
+
+def test_an_effect_without_a_permit(site: Site) -> None:
+    done = site.ledger.deployments("tradeapi", ENVIRONMENT)
+    ids = ["tradeapi-made-up", *(deployment.id for deployment in done[:1])]
+    with untouched(site):
+        for id_ in ids:
+            played = site.play("../tests/integration/flow/effect_by_hand", deployment=id_)
+            assert_refused(played, "deployment")
