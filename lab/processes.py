@@ -29,7 +29,8 @@ class Process:
 
     @property
     def title(self) -> str:
-        return " ".join(self.argv)[:120] or self.name
+        """Its command line, on one line."""
+        return " ".join(" ".join(self.argv).split())[:100] or self.name
 
 
 def parse_stat(text: str) -> tuple[str, str, int, int]:

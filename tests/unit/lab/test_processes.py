@@ -23,6 +23,12 @@ def test_stat_is_read_whatever_the_name_holds(name: str) -> None:
     assert processes.parse_stat(stat(name)) == (name, "S", 7, 9876)
 
 
+def test_a_title_is_one_short_line() -> None:
+    assert Process(1, 1, 0, "S", "sh", ("sh", "-c", "echo a\n  echo b")).title == "sh -c echo a echo b"
+    assert Process(1, 1, 0, "S", "kthreadd", ("",)).title == "kthreadd"
+    assert len(Process(1, 1, 0, "S", "sh", ("x" * 500,)).title) == 100
+
+
 def table(parents: dict[int, int]) -> dict[int, Process]:
     return {pid: Process(pid, 1, parent, "S", "x", ()) for pid, parent in parents.items()}
 
