@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Locked
 from ansible_collections.tidegate.delivery.plugins.module_utils.hiera import (
     Scalar,
     checked_values,
@@ -24,6 +27,10 @@ from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import Do
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.puppet_options import diff
 
+# A raise takes seconds: so long it waits for another one's, and so long its lock outlives a dead controller.
+_COMMON_WAIT = 60.0
+_COMMON_LEASE = 300.0
+_COMMON_RETRY = 0.5
 _STEPS = {"pinned": "pin", "absent": "settle", "raised": "raise"}
 _SAID = {"pinned": "pinned", "absent": "no longer pinned", "raised": "the common value"}
 
@@ -42,8 +49,29 @@ class ActionModule(DomainAction):
         folders = {server: _folder(call, server) for server in _given(call, "servers")}
         edits = {server: _edits(call, folder, values) for server, folder in folders.items()}
         servers = dict(call.nodes(folders))
-        changes = planned(servers, edits) if call.check else change(servers, folders, edits)
-        return _result(call, values, changes)
+        if call.check:
+            return _result(call, values, planned(servers, edits))
+        with _common_lock(call) if call.args["state"] == "raised" else nullcontext():
+            return _result(call, values, change(servers, folders, edits))
+
+
+@contextmanager
+def _common_lock(call: Call) -> Iterator[None]:
+    """The common files are every service's: one deployment at a time changes them. Pins are under node locks."""
+    record, began = call.ledger, time.monotonic()
+    name = f"common:{record.environment}"
+    while True:
+        try:
+            record.locks.acquire([name], record.holder(doing="raising common values"), _COMMON_LEASE)
+            break
+        except Locked:
+            if time.monotonic() - began >= _COMMON_WAIT:
+                raise
+            time.sleep(_COMMON_RETRY)
+    try:
+        yield
+    finally:
+        record.unlock([name])
 
 
 def _given(call: Call, option: str) -> list[str]:

@@ -9,14 +9,19 @@ import hashlib
 import random
 import time
 from base64 import b64decode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
-from ansible_collections.tidegate.delivery.plugins.module_utils.hiera import FILE_LIMIT, HieraFile, read_hiera
+from ansible_collections.tidegate.delivery.plugins.module_utils.hiera import (
+    FILE_LIMIT,
+    HieraFile,
+    node_file,
+    read_hiera,
+)
 from ansible_collections.tidegate.delivery.plugins.module_utils.node import Node
 
 T = TypeVar("T")
@@ -110,6 +115,13 @@ def read_files(server: Node, paths: list[str]) -> dict[str, bytes | None]:
         if data is not None and len(data) > FILE_LIMIT:
             raise _failed(server, "read", f"{path} has more than {FILE_LIMIT} bytes".encode())
     return found
+
+
+def pins(server: Node, rollout_dir: str, certnames: Iterable[str]) -> dict[str, HieraFile]:
+    """What is pinned for these nodes, and by which deployment, by certname; a node without pins has no values."""
+    paths = {certname: node_file(rollout_dir, certname) for certname in certnames}
+    found = read_files(server, list(paths.values()))
+    return {certname: read_hiera(f"{server.name}: {path}", found[path]) for certname, path in paths.items()}
 
 
 def planned(servers: Mapping[str, Node], edits: Mapping[str, Mapping[str, Edit]]) -> list[FileChange]:

@@ -1,0 +1,241 @@
+"""Runs, pins and freezes on a node of the lab, over its real sshd, against the real puppetserver."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.tidegate.delivery.plugins.module_utils import jobs
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Unreachable
+from ansible_collections.tidegate.delivery.plugins.module_utils.hiera import node_file, with_pins, without_pins
+from ansible_collections.tidegate.delivery.plugins.module_utils.jobs import Phase
+from ansible_collections.tidegate.delivery.plugins.module_utils.node import Completed, LocalShell, PosixNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet import PuppetOutcome
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_agent import look
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze import (
+    freeze,
+    reason_text,
+    thaw,
+    wait_for_run,
+)
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_pins import Edit, change
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_run import (
+    Request,
+    Result,
+    run,
+    start_or_adopt,
+)
+from lab import build
+from lab.agents import clear_node_data, run_agent, set_node_data
+from lab.layout import SSH_PORT, Host, Layout
+from tests.integration.puppet.agent_home import AgentHome
+
+pytestmark = pytest.mark.lab
+
+NODE = "n3"
+NEW = "1.1.0"
+OURS = reason_text("d1", "tradeapi", "ann")
+
+
+class Ssh:
+    """An `Execute` over ssh to a lab host, as Ansible makes it: no terminal, a client that can be killed."""
+
+    def __init__(self, layout: Layout, host: Host) -> None:
+        known = f"UserKnownHostsFile={layout.known_hosts}"
+        self._argv = ["ssh", "-F", "none", "-T", "-p", str(SSH_PORT), "-i", str(layout.ssh_key), "-o", known]
+        self._argv += ["-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", f"root@{host.address}"]
+        self.client: subprocess.Popen[bytes] | None = None
+
+    def __call__(self, command: str, stdin: bytes | None, timeout: float) -> Completed:
+        with subprocess.Popen(
+            [*self._argv, command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as client:
+            self.client = client
+            stdout, stderr = client.communicate(stdin, timeout=timeout)
+        if client.returncode < 0:
+            raise Unreachable("the ssh client was killed", where=NODE)
+        return Completed(client.returncode, stdout, stderr)
+
+
+class Deployed:
+    """The node under test and deployment d1 on it."""
+
+    def __init__(self, layout: Layout, home: Path) -> None:
+        self.layout, self.host = layout, layout.host(NODE)
+        self.ssh = Ssh(layout, self.host)
+        self.node = PosixNode(NODE, self.ssh)
+        self.confdir = str(self.host.puppet_confdir)
+        self.folder = str(home / "jobs")
+        self._settings = str(home / "settings")
+        self._attempt = 0
+
+    def request(self, *, again: bool = False, **changes: float | str) -> Request:
+        self._attempt += 0 if again else 1
+        fixed: dict[str, float | str] = {"timeout": 180.0, "wait_for_lock": 0.0, "interval": 1.0}
+        return Request(
+            folder=self.folder,
+            run_id=f"d1.{NODE}.{self._attempt}",
+            family=f"d1.{NODE}.",
+            confdir=self.confdir,
+            settings_cache=self._settings,
+            **{**fixed, **changes},  # type: ignore[arg-type]
+        )
+
+    def run(self, *, again: bool = False, **changes: float | str) -> Result:
+        return run(self.node, self.request(again=again, **changes), lambda _line: None)
+
+    def start(self) -> Request:
+        request = self.request()
+        start_or_adopt(self.node, look(self.node, self.confdir), request)
+        return request
+
+    def edit_pins(self, edit: Edit) -> None:
+        folder = str(self.layout.rollout_dir)
+        server = {"puppet": PosixNode("puppet", Ssh(self.layout, self.layout.puppet))}
+        change(server, {"puppet": folder}, {"puppet": {node_file(folder, self.host.certname): edit}})
+
+    def pin(self, version: str) -> None:
+        values = {"tradeapi::version": version, "tradeapi::digest": build.digest(self.layout, "tradeapi", version)}
+        self.edit_pins(partial(with_pins, values=values, deployment="d1", is_open=lambda _id: False))
+
+    def unpin(self) -> None:
+        keys = ["tradeapi::version", "tradeapi::digest"]
+        self.edit_pins(partial(without_pins, keys=keys, deployment="d1", is_open=lambda _id: False))
+
+    @property
+    def installed(self) -> str:
+        return (self.host.releases / "tradeapi" / "current").readlink().name
+
+
+@pytest.fixture
+def deployed(lab: Layout, tmp_path: Path) -> Iterator[Deployed]:
+    """A node that a test may change; it is brought back to what it ran before."""
+    made = Deployed(lab, tmp_path)
+    before = made.installed
+    yield made
+    clear_node_data(lab, NODE)
+    thaw(made.node, made.confdir)
+    made.unpin()
+    if made.installed != before:
+        assert run_agent(lab, NODE).exit_code in (0, 2)
+    assert made.installed == before
+
+
+def until(true: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline, f"not within 60 s: {what}"
+        time.sleep(0.1)
+
+
+def test_a_pinned_and_frozen_node_is_deployed_and_a_second_run_changes_nothing(deployed: Deployed) -> None:
+    deployed.pin(NEW)
+    freeze(deployed.node, deployed.confdir, OURS)
+    result = deployed.run()
+    assert (result.outcome, result.exit_code, result.adopted) == (PuppetOutcome.CHANGED, 2, False), result
+    assert result.report is not None and result.report.job_id == f"d1.{NODE}.1"
+    assert deployed.installed == NEW
+    assert look(deployed.node, deployed.confdir).disabled == OURS, "the node stays frozen"
+    periodic = run_agent(deployed.layout, NODE)
+    assert periodic.exit_code == 1 and "administratively disabled" in periodic.output
+    same = deployed.run(again=True)
+    assert (same.outcome, same.adopted) == (PuppetOutcome.CHANGED, True), "judged by the report that was kept"
+    second = deployed.run()
+    assert (second.outcome, second.adopted) == (PuppetOutcome.UNCHANGED, False)
+
+
+def test_a_failed_resource_is_named_with_its_place(deployed: Deployed) -> None:
+    set_node_data(deployed.layout, NODE, {"tradeapi::break": True})
+    deployed.pin(NEW)
+    result = deployed.run()
+    assert result.outcome is PuppetOutcome.FAILED_RESOURCES
+    assert result.report is not None
+    failed = result.report.failed[0]
+    assert failed.resource == "Exec[tradeapi cannot be installed]"
+    assert "monoservice/manifests/instance.pp:" in failed.place
+    assert "returned 1" in failed.message
+
+
+def test_a_catalog_that_does_not_compile_is_not_replaced_by_the_cached_one(deployed: Deployed) -> None:
+    set_node_data(deployed.layout, NODE, {"tradeapi::port": "not a port"})
+    result = deployed.run()
+    assert (result.outcome, result.exit_code) == (PuppetOutcome.CATALOG_FAILURE, 1)
+    assert "parameter 'port' expects an Integer" in result.verdict.detail
+
+
+def test_an_environment_that_the_server_does_not_have(deployed: Deployed) -> None:
+    result = deployed.run(environment="nosuch")
+    assert result.outcome is PuppetOutcome.WRONG_ENVIRONMENT
+    assert "'nosuch'" in result.verdict.detail
+
+
+def test_a_killed_controller_and_connection_do_not_end_the_run(deployed: Deployed) -> None:
+    deployed.pin(NEW)
+    request = deployed.start()
+    controller = os.fork()
+    if controller == 0:
+        os.setsid()
+        run(PosixNode(NODE, Ssh(deployed.layout, deployed.host)), request, lambda _line: None)
+        os._exit(0)
+    time.sleep(1)
+    os.killpg(controller, signal.SIGKILL)
+    os.waitpid(controller, 0)
+    assert jobs.poll(deployed.node, deployed.folder, request.run_id).phase is Phase.RUNNING
+    result = deployed.run()
+    assert (result.outcome, result.adopted, result.job_id) == (PuppetOutcome.CHANGED, True, request.run_id)
+    assert deployed.installed == NEW
+
+
+def test_a_run_in_progress_is_waited_for_and_then_ours_is_run(deployed: Deployed) -> None:
+    """The other one holds the lock for as long as a process that looks like puppet lives."""
+    other = deployed.start()
+    lock = deployed.host.puppet_vardir / "state" / "agent_catalog_run.lock"
+    until(lock.exists, "the other run has the lock")
+    held = look(deployed.node, deployed.confdir)
+    assert held.running
+    elsewhere = deployed.request(family="d2.", run_id="d2.1", wait_for_lock=60.0)
+    result = run(deployed.node, elsewhere, lambda _line: None)
+    assert (result.outcome, result.adopted) == (PuppetOutcome.UNCHANGED, False)
+    assert jobs.poll(deployed.node, deployed.folder, other.run_id).phase is Phase.ENDED
+
+
+def test_a_freeze_waits_for_the_run_in_progress(deployed: Deployed) -> None:
+    request = deployed.start()
+    until((deployed.host.puppet_vardir / "state" / "agent_catalog_run.lock").exists, "the run has the lock")
+    freeze(deployed.node, deployed.confdir, OURS)
+    told: list[int] = []
+    wait_for_run(deployed.node, deployed.confdir, 120, told.append)
+    assert told
+    until(
+        lambda: jobs.poll(deployed.node, deployed.folder, request.run_id).phase is not Phase.RUNNING,
+        "the job has ended",
+    )
+
+
+def test_a_run_ended_from_outside_exits_0_and_is_no_success(deployed: Deployed) -> None:
+    deployed.pin(NEW)
+    request = deployed.start()
+    lock = deployed.host.puppet_vardir / "state" / "agent_catalog_run.lock"
+    until(lambda: lock.exists() and lock.read_text() != "", "the run has the lock")
+    applying = Path(deployed.folder, request.run_id, "out")
+    until(lambda: "Applying configuration version" in applying.read_text(), "the catalog is applied")
+    os.kill(int(lock.read_text()), signal.SIGTERM)
+    result = deployed.run(again=True)
+    assert result.outcome is PuppetOutcome.TERMINATED, result
+    assert not result.outcome.ok
+
+
+def test_a_certificate_that_nobody_signed(lab: Layout, tmp_path: Path) -> None:
+    stranger = AgentHome(tmp_path, server=lab.puppet.address, certname="stranger.example.org")
+    assert stranger.run().outcome is PuppetOutcome.CERTIFICATE_UNSIGNED
+
+
+def test_local_and_remote_shells_see_the_same(deployed: Deployed) -> None:
+    assert look(PosixNode("here", LocalShell()), deployed.confdir) == look(deployed.node, deployed.confdir)

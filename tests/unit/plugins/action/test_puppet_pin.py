@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ansible_collections.tidegate.delivery.plugins.action.puppet_pin import ActionModule
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DomainError, Locked, Refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import State
+from tests.unit.plugins.action.puppet_call import PuppetCall, act, deployment, folders, here
+
+VALUES = {"tradeapi::version": "2", "tradeapi::digest": "abc"}
+
+
+@pytest.fixture
+def call(tmp_path: Path) -> PuppetCall:
+    hostvars = {**folders(tmp_path, "ps1", "ps2"), "n1": {"tidegate_certname": "n1.lab"}}
+    made = PuppetCall("puppet_pin", "n1", {"ps1": here(), "ps2": here()}, hostvars)
+    made.args |= {"servers": ["ps1", "ps2"], "nodes": ["n1", "n2"], "values": VALUES}
+    return made
+
+
+def content(home: Path, file: str) -> object:
+    path = home / file
+    return yaml.safe_load(path.read_text()) if path.exists() else None
+
+
+def test_pins_go_under_the_certificates_names_on_every_server(call: PuppetCall, tmp_path: Path) -> None:
+    result = act(ActionModule, call)
+    for server in ("ps1", "ps2"):
+        assert content(tmp_path, f"{server}/nodes/n1.lab.yaml") == VALUES
+        assert content(tmp_path, f"{server}/nodes/n2.yaml") == VALUES
+    assert result["changed"]
+    assert result["msg"] == "tradeapi::version: 2, tradeapi::digest: abc pinned on ps1, ps2 (4 of 4 files changed)"
+    assert result["files"][0] == f"ps1: {tmp_path}/ps1/nodes/n1.lab.yaml"
+    assert len(result["diff"]) == 4
+    assert 'tradeapi::version: "2"' in result["diff"][0]["after"]
+    assert not act(ActionModule, call)["changed"]
+
+
+def test_check_mode_shows_and_writes_nothing(call: PuppetCall, tmp_path: Path) -> None:
+    call.check = True
+    result = act(ActionModule, call)
+    assert result["changed"] and len(result["diff"]) == 4
+    assert list(tmp_path.rglob("*")) == []
+
+
+def test_absent_takes_ours_away_and_shows_what_stays(call: PuppetCall, tmp_path: Path) -> None:
+    act(ActionModule, call)
+    theirs = tmp_path / "ps1" / "nodes" / "n1.lab.yaml"
+    theirs.write_text("tradeapi::version: '2'\n")
+    call.args["state"] = "absent"
+    result = act(ActionModule, call)
+    assert result["kept"] == [f"ps1: {theirs}: tradeapi::version"]
+    assert [path.name for path in tmp_path.rglob("*.yaml")] == ["n1.lab.yaml"]
+    assert result["msg"].startswith("tradeapi::version, tradeapi::digest no longer pinned on ps1, ps2 (3 of 4")
+
+
+def test_raised_needs_no_nodes(call: PuppetCall, tmp_path: Path) -> None:
+    call.args |= {"state": "raised", "nodes": None}
+    assert act(ActionModule, call)["changed"]
+    assert content(tmp_path, "ps2/common.yaml") == VALUES
+
+
+def test_the_common_files_are_changed_by_one_deployment_at_a_time(
+    call: PuppetCall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ansible_collections.tidegate.delivery.plugins.action.puppet_pin._COMMON_RETRY", 0.01)
+    act(ActionModule, call)
+    assert call.locking == [], "pins are under their nodes' locks"
+    call.args |= {"state": "raised", "nodes": None}
+    call.locked_by_others = 2
+    assert act(ActionModule, call)["changed"]
+    assert call.locking == ["lock ['common:lab']", "unlock ['common:lab']"]
+
+
+def test_a_common_lock_that_stays_away_is_told(
+    call: PuppetCall, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = "ansible_collections.tidegate.delivery.plugins.action.puppet_pin"
+    monkeypatch.setattr(f"{module}._COMMON_RETRY", 0.01)
+    monkeypatch.setattr(f"{module}._COMMON_WAIT", 0.05)
+    call.args |= {"state": "raised", "nodes": None}
+    call.locked_by_others = 10_000
+    with pytest.raises(Locked, match="common:lab is locked"):
+        act(ActionModule, call)
+    assert list(tmp_path.rglob("*.yaml")) == []
+
+
+def test_the_common_lock_is_given_back_after_a_failure(call: PuppetCall, tmp_path: Path) -> None:
+    call.args |= {"state": "raised", "nodes": None}
+    (tmp_path / "ps2").write_text("a file where a folder should be")
+    with pytest.raises(DomainError):
+        act(ActionModule, call)
+    assert call.locking[-1] == "unlock ['common:lab']"
+
+
+def test_the_ledger_says_whether_an_owner_still_needs_its_pin(call: PuppetCall, tmp_path: Path) -> None:
+    act(ActionModule, call)
+    call.args |= {"deployment": "d2", "values": {"tradeapi::version": "3"}}
+    call.deployments = [deployment("d1", State.HELD), deployment("d2")]
+    with pytest.raises(Refused, match="is pinned to 2 by deployment d1, which is not finished"):
+        act(ActionModule, call)
+    call.deployments = [deployment("d2")]
+    with pytest.raises(Refused, match="d1"):
+        act(ActionModule, call)
+    call.deployments = [deployment("d1", State.SUPERSEDED), deployment("d2")]
+    assert act(ActionModule, call)["changed"]
+    assert content(tmp_path, "ps1/nodes/n2.yaml") == {**VALUES, "tradeapi::version": "3"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"nodes": []}, "nodes is empty"),
+        ({"nodes": ["../../etc/passwd"]}, "is no certname"),
+        ({"rollout_dir": "relative"}, "is no absolute path"),
+        ({"rollout_dir": "/srv/../etc"}, "is no absolute path"),
+        ({"servers": []}, "servers is empty"),
+        ({"values": {"a b": "1"}}, "is nothing to pin"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_written(
+    call: PuppetCall, tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    call.args |= changes
+    with pytest.raises(BadInput, match=message):
+        act(ActionModule, call)
+    assert list(tmp_path.rglob("*")) == []
+
+
+@pytest.mark.parametrize(("state", "step"), [("pinned", "pin"), ("absent", "settle"), ("raised", "raise")])
+def test_the_step_in_the_ledger(call: PuppetCall, state: str, step: str) -> None:
+    call.args["state"] = state
+    assert ActionModule.step(object.__new__(ActionModule), call) == step  # type: ignore[arg-type]
+
+
+def test_it_is_an_effect() -> None:
+    assert ActionModule.EFFECT
