@@ -27,5 +27,6 @@ class ActionModule(DomainAction):
             "load_balancers": {
                 name: described(state, pools) for name, state in found.items() if isinstance(state, LoadBalancerState)
             },
-            "unreachable": {name: str(error) for name, error in found.items() if isinstance(error, DomainError)},
+            # Not "unreachable": Ansible would take the task's host for unreachable.
+            "unanswered": {name: str(error) for name, error in found.items() if isinstance(error, DomainError)},
         }

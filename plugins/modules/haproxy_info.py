@@ -107,7 +107,7 @@ load_balancers:
           n1:
             {"status": "UP", "admin": [], "op": 2, "weight": 1, "sessions": 3, "queue": 0, "checked": true,
              "usable": true, "address": "192.0.2.11:8080", "cell": "ON"}
-unreachable:
+unanswered:
   description: Load balancers that did not answer, with the reason.
   returned: always
   type: dict

@@ -1,0 +1,32 @@
+"""Opens a deployment of the nodes and takes its lock, as plan does at the start of a playbook."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import Record
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """Arguments: ledger, deployment, nodes."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        args = {key: str(value) for key, value in self._task.args.items()}
+        name, nodes = args["deployment"], tuple(args["nodes"].split(","))
+        record = Record(args["ledger"], "lab", name)
+        if record.ledger.deployment(name) is None:
+            event = Event(
+                service="shop", environment="lab", deployment=name, attempt=1, step=Step.PLAN, outcome=Outcome.OK
+            )
+            plan = json.dumps({"nodes": {node: {"checks": []} for node in nodes}, "waves": []})
+            opened = Deployment(
+                id=name, kind=Kind.DEPLOY, service="shop", environment="lab", nodes=nodes, services=("shop",), plan=plan
+            )
+            record.ledger.open(opened, event)
+        record.locks.acquire(["lab/shop"], record.holder(name, "test"), 300)
+        return {"changed": False}

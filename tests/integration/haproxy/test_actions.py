@@ -1,0 +1,187 @@
+"""haproxy_info and haproxy_pool as ansible-playbook runs them, against real HAProxy."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Cell
+from tests.integration.haproxy.haproxy_site import MAINTENANCE, NET, ONLINE, Customers, Site, get, until
+from tidegate.ledger import SqlLedger
+from tidegate.store import Store
+
+HERE = Path(__file__).parent
+POOLS = [{"online": ONLINE, "maintenance": MAINTENANCE, "min_online": "50%"}]
+
+
+class Plays:
+    """Playbooks over a site, with an inventory and a ledger of their own."""
+
+    def __init__(self, site: Site, home: Path) -> None:
+        self.home = home
+        self.ledger = f"sqlite:///{home / 'ledger.sqlite'}"
+        hosts = {
+            name: {
+                "ansible_connection": "local",
+                "tidegate_haproxy_socket": each.access.socket,
+                "tidegate_haproxy_master_socket": each.access.master_socket,
+                "tidegate_haproxy_lock": each.access.lock,
+                "tidegate_haproxy_state_dir": each.access.state_dir,
+            }
+            for name, each in site.load_balancers.items()
+        }
+        shared = {"tidegate_ledger": self.ledger, "tidegate_environment": "lab"}
+        (home / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts, "vars": shared}}))
+        (home / "action_plugins").symlink_to(HERE / "action_plugins")
+
+    def pool(self, state: str, *nodes: str, **other: Any) -> dict[str, Any]:
+        args = {"deployment": "d1", "state": state, "load_balancers": ["lb1", "lb2"], "nodes": list(nodes or ["n1"])}
+        return {"tidegate.delivery.haproxy_pool": {**args, "pools": POOLS, **other}}
+
+    def begin(self, *nodes: str) -> dict[str, Any]:
+        return {"begin_deployment": {"ledger": self.ledger, "deployment": "d1", "nodes": ",".join(nodes)}}
+
+    def start(self, tasks: Sequence[dict[str, Any]], *options: str) -> subprocess.Popen[str]:
+        play = {"hosts": "localhost", "gather_facts": False, "tasks": list(tasks)}
+        playbook = self.home / "play.yml"
+        playbook.write_text(yaml.safe_dump([play]))
+        environment = {
+            **os.environ,
+            "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",
+            "ANSIBLE_LOCALHOST_WARNING": "False",
+            "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
+            "ANSIBLE_NOCOLOR": "1",
+        }
+        command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(self.home / "hosts.yml"), "-v"]
+        return subprocess.Popen(
+            [*command, str(playbook), *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment,
+            cwd=HERE.parents[2],
+        )
+
+    def run(self, tasks: Sequence[dict[str, Any]], *options: str) -> tuple[int, list[dict[str, Any]], str]:
+        """Exit code, the results of the tasks in order, all output."""
+        process = self.start(tasks, *options)
+        output, _ = process.communicate(timeout=90)
+        return process.returncode, _results(output), output
+
+    def recorded(self) -> list[tuple[str, str]]:
+        entries = SqlLedger(Store(self.ledger)).entries("lab", deployment="d1")
+        return [(entry.event.step.value, entry.event.outcome.value) for entry in entries][1:]
+
+
+def _results(output: str) -> list[dict[str, Any]]:
+    decoder, found = json.JSONDecoder(), []
+    for line_start in [index for index in range(len(output)) if output.startswith("=> {", index)]:
+        found.append(decoder.raw_decode(output[line_start + 3 :])[0])
+    return found
+
+
+@pytest.fixture
+def plays(site: Site, tmp_path: Path) -> Plays:
+    return Plays(site, tmp_path)
+
+
+def test_info_shows_cells_and_names_a_dead_load_balancer(site: Site, plays: Plays) -> None:
+    site.load_balancers["lb2"].kill()
+    pools = [{"online": ONLINE, "maintenance": MAINTENANCE}]
+    args = {"load_balancers": ["lb1", "lb2"], "pools": pools}
+    rc, (result,), output = plays.run([{"tidegate.delivery.haproxy_info": args}])
+    assert rc == 0, output
+    shown = result["load_balancers"]["lb1"]["backends"]
+    assert {name: server["cell"] for name, server in shown[ONLINE].items()} == dict.fromkeys(site.backends, "ON")
+    assert shown[MAINTENANCE]["n1"]["admin"] == ["forced_maint", "disabled_in_config"]
+    assert "lb2" in result["unanswered"]["lb2"]
+
+
+def test_check_mode_shows_the_move_and_makes_none(site: Site, plays: Plays) -> None:
+    rc, (result,), output = plays.run([plays.pool("maintenance", "n1")], "--check", "--diff")
+    assert rc == 0, output
+    assert result["changed"]
+    assert result["msg"] == "n1 would be in the maintenance pool on lb1, lb2"
+    assert {cell["after"] for cell in result["cells"]} == {"TEST"}
+    assert "-n1 in shop_online on lb1: ON\n" in output
+    assert "+n1 in shop_online on lb1: TEST\n" in output
+    assert site.cells("n1") == [Cell.ON, Cell.ON]
+    assert not (plays.home / "ledger.sqlite").exists() or plays.recorded() == []
+
+
+def test_leave_and_join_are_recorded_and_change_nothing_the_second_time(site: Site, plays: Plays) -> None:
+    steps = [plays.pool(state, "n1", "n2") for state in ("maintenance", "maintenance", "online", "online")]
+    with Customers(f"{NET}.0.1") as customers:
+        rc, (_, *results), output = plays.run([plays.begin("n1", "n2"), *steps])
+    assert rc == 0, output
+    assert customers.failures == []
+    assert [result["changed"] for result in results] == [True, False, True, False]
+    assert results[0]["drained_seconds"].keys() == {"n1", "n2"}
+    assert {(cell["before"], cell["after"]) for cell in results[2]["cells"]} == {("TEST", "ON")}
+    assert plays.recorded() == [
+        *[("leave", "started"), ("leave", "changed"), ("leave", "started"), ("leave", "ok")],
+        *[("join", "started"), ("join", "changed"), ("join", "started"), ("join", "ok")],
+    ]
+
+
+def test_without_a_permit_nothing_is_touched(site: Site, plays: Plays) -> None:
+    rc, (result,), _ = plays.run([plays.pool("maintenance", "n1")])
+    assert rc != 0
+    assert result["reason"] == "refused"
+    assert site.cells("n1") == [Cell.ON, Cell.ON]
+
+
+BAD_OPTIONS: list[tuple[dict[str, Any], str]] = [
+    ({"pools": [{**POOLS[0], "min_online": "half"}]}, "'half' is neither a count of nodes nor a share"),
+    ({"pools": [{**POOLS[0], "nodes": ["n2"]}]}, "n2 is in pools.nodes but not in nodes"),
+    ({"pools": [{**POOLS[0], "online": "a;b"}]}, "'a;b' is no name of a backend or server"),
+    ({"load_balancers": ["lb9"]}, "host 'lb9' is not in the inventory"),
+    ({"load_balancers": ["lb1", "lb1"]}, "Name at least one, and each once"),
+    ({"drain": {"soft": "30"}}, "'30' is not a duration"),
+    ({"drain": {"soft": "3m"}}, "drain.hard 2m is shorter than drain.soft 3m"),
+    ({"colour": "red"}, "colour"),
+    ({"state": "gone"}, "must be one of"),
+]
+
+
+def test_bad_options_are_named(site: Site, plays: Plays) -> None:
+    tasks = [{**plays.pool(**{"state": "maintenance", **bad}), "ignore_errors": True} for bad, _ in BAD_OPTIONS]
+    _, results, output = plays.run(tasks, "--check")
+    assert len(results) == len(BAD_OPTIONS), output
+    for result, (bad, text) in zip(results, BAD_OPTIONS, strict=True):
+        assert result["failed"], bad
+        assert text in result["msg"], bad
+    assert "Traceback" not in output
+
+
+def test_a_controller_killed_while_draining_does_nothing_more_and_the_next_run_continues(
+    site: Site, plays: Plays
+) -> None:
+    tasks = [plays.begin("n1"), plays.pool("maintenance", "n1")]
+    with ThreadPoolExecutor(8) as pool:
+        answers = [pool.submit(get, f"{NET}.0.1", 8080, "/slow?12") for _ in range(8)]
+        time.sleep(0.3)
+        process = plays.start(tasks)
+        drain = threading.Thread(target=process.communicate, daemon=True)
+        drain.start()
+        until(lambda: site.cells("n1") == [Cell.DRAIN, Cell.DRAIN], "n1 drains", 20)
+        process.send_signal(signal.SIGKILL)
+        process.wait(5)
+        assert [answer.result()[0] for answer in answers] == [200] * 8
+    time.sleep(1)
+    assert site.cells("n1") == [Cell.DRAIN, Cell.DRAIN]
+    rc, (_, result), output = plays.run(tasks)
+    assert rc == 0, output
+    assert {(cell["before"], cell["after"]) for cell in result["cells"]} == {("DRAIN", "TEST")}
