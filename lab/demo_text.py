@@ -82,7 +82,8 @@ def sentence(name: str, part: dict[str, Any], version: str, nodes: int) -> str:
         reached = (
             "customers reached it" if version in part["versions_served_to_customers"] else "no customer reached it"
         )
-        why = "; ".join(message for _, message in after["failures"]) or "no reason in the ledger"
+        # The first sentence says what failed; the rest, up to the remedy, is in the part's log.
+        why = "; ".join(message.partition(". ")[0] for _, message in after["failures"]) or "no reason in the ledger"
         what = f"{version} is held ({why}): {held} stays in the maintenance pool, {reached}"
     else:
         serving = sorted({each for each in after["serving"].values() if each})

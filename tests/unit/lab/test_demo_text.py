@@ -16,7 +16,7 @@ def part(outcome: str = "done", **changed: Any) -> dict[str, Any]:
     afterwards = {
         "maintenance": {"lb1": ["n1"], "lb2": ["n1"]} if outcome == "held" else {"lb1": [], "lb2": []},
         "serving": {"n1": "1.1.0", "n2": "1.1.0"},
-        "failures": [("nunit", "n1: of 14 tests 12 passed")] if outcome == "held" else [],
+        "failures": [("nunit", "n1: of 14 tests 12 passed. Fix it.")] if outcome == "held" else [],
     }
     return {
         "requests_total": 24312,
