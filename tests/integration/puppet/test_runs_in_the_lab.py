@@ -7,13 +7,14 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.tidegate.delivery.plugins.module_utils import jobs
-from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Unreachable
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DeadlineExceeded, Unreachable
 from ansible_collections.tidegate.delivery.plugins.module_utils.hiera import node_file, with_pins, without_pins
 from ansible_collections.tidegate.delivery.plugins.module_utils.jobs import Phase
 from ansible_collections.tidegate.delivery.plugins.module_utils.node import Completed, LocalShell, PosixNode
@@ -193,30 +194,31 @@ def test_a_killed_controller_and_connection_do_not_end_the_run(deployed: Deploye
     assert deployed.installed == NEW
 
 
-def test_a_run_in_progress_is_waited_for_and_then_ours_is_run(deployed: Deployed) -> None:
-    """The other one holds the lock for as long as a process that looks like puppet lives."""
-    other = deployed.start()
+@contextmanager
+def somebodys_run(deployed: Deployed, home: Path) -> Iterator[None]:
+    """A process that Puppet takes for one of its own, and that holds the node's run lock."""
+    shell = home / "puppet-agent"
+    shell.symlink_to("/bin/sh")
     lock = deployed.host.puppet_vardir / "state" / "agent_catalog_run.lock"
-    until(lock.exists, "the other run has the lock")
-    held = look(deployed.node, deployed.confdir)
-    assert held.running
-    elsewhere = deployed.request(family="d2.", run_id="d2.1", wait_for_lock=60.0)
-    result = run(deployed.node, elsewhere, lambda _line: None)
-    assert (result.outcome, result.adopted) == (PuppetOutcome.UNCHANGED, False)
-    assert jobs.poll(deployed.node, deployed.folder, other.run_id).phase is Phase.ENDED
+    with subprocess.Popen([shell, "-c", "sleep 300; :"], start_new_session=True) as process:
+        try:
+            lock.write_text(str(process.pid))
+            yield
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
 
 
-def test_a_freeze_waits_for_the_run_in_progress(deployed: Deployed) -> None:
-    request = deployed.start()
-    until((deployed.host.puppet_vardir / "state" / "agent_catalog_run.lock").exists, "the run has the lock")
-    freeze(deployed.node, deployed.confdir, OURS)
-    told: list[int] = []
-    wait_for_run(deployed.node, deployed.confdir, 120, told.append)
-    assert told
-    until(
-        lambda: jobs.poll(deployed.node, deployed.folder, request.run_id).phase is not Phase.RUNNING,
-        "the job has ended",
-    )
+def test_somebodys_run_is_waited_for_and_then_ours_is_run(deployed: Deployed, tmp_path: Path) -> None:
+    with somebodys_run(deployed, tmp_path):
+        assert deployed.run().outcome is PuppetOutcome.ALREADY_RUNNING
+        with pytest.raises(DeadlineExceeded, match="still goes on"):
+            wait_for_run(deployed.node, deployed.confdir, 1, lambda _pid: None)
+        request = deployed.request(wait_for_lock=120.0)
+        start_or_adopt(deployed.node, look(deployed.node, deployed.confdir), request)
+        output = Path(deployed.folder, request.run_id, "out")
+        until(lambda: "Another puppet instance is already running" in output.read_text(), "ours waits")
+    result = run(deployed.node, request, lambda _line: None)
+    assert (result.outcome, result.adopted) == (PuppetOutcome.UNCHANGED, True)
 
 
 def test_a_run_ended_from_outside_exits_0_and_is_no_success(deployed: Deployed) -> None:
