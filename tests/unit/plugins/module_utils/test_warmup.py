@@ -113,3 +113,16 @@ def test_a_plan_that_makes_no_round_is_refused(
 ) -> None:
     with pytest.raises(BadInput, match=told):
         WarmupPlan(targets, until, batch, concurrency)
+
+
+def test_a_round_that_the_deadline_cut_short_hides_no_latency() -> None:
+    clock = Clock()
+
+    def ask(target: Target, timeout: float) -> Answer:
+        clock.now += min(0.9, timeout)
+        return took(0.9) if timeout >= 0.9 else Answer(0.0, timeout, problem="no complete answer", late=True)
+
+    plan = WarmupPlan((A,), {"p95": 0.2}, batch=4, concurrency=1, timeout=10.0)
+    result = warm_up(plan, ask=ask, clock=clock, sleep=clock.sleep)
+    assert [a_round.failed for a_round in result.rounds] == [0, 0]
+    assert result.rounds[-1].complaints == ("p95 of http://n1/a is 900ms, limit 200ms",)
