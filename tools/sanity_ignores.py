@@ -26,10 +26,12 @@ plugins/module_utils/artifact.py replace-urlopen # the domain does not import An
 """
 
 
-def imported(tree: ast.Module) -> Iterator[str]:
-    """The modules that importing this one imports at once."""
+def imported(tree: ast.Module | ast.With) -> Iterator[str]:
+    """The modules that importing this one imports at once, or fails without."""
     for statement in tree.body:
-        if isinstance(statement, ast.Import):
+        if isinstance(statement, ast.With):
+            yield from imported(statement)
+        elif isinstance(statement, ast.Import):
             yield from (alias.name for alias in statement.names)
         elif isinstance(statement, ast.ImportFrom) and statement.module:
             yield statement.module

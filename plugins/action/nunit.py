@@ -15,16 +15,19 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Ba
 from ansible_collections.tidegate.delivery.plugins.module_utils.evidence import require_planned
 from ansible_collections.tidegate.delivery.plugins.module_utils.expectation import Expectation, Expected
 from ansible_collections.tidegate.delivery.plugins.module_utils.http_answer import target
-from ansible_collections.tidegate.delivery.plugins.module_utils.nunit import (
-    NUnitOutcome,
-    NUnitResult,
-    first_line,
-    run_nunit,
-)
-from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_box import BoxRun
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import parse_duration
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.needs import pipeline
+
+with pipeline():
+    from ansible_collections.tidegate.delivery.plugins.module_utils.nunit import (
+        NUnitOutcome,
+        NUnitResult,
+        first_line,
+        run_nunit,
+    )
+    from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_box import BoxRun
 
 _TESTS = "Fix the release, or its tests, and deploy again; the node stays in the maintenance pool"
 _AIM = "Look whether the node is up in the maintenance backend and not in the online one, then run the same again"

@@ -24,16 +24,19 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.plan import Fate
 from ansible_collections.tidegate.delivery.plugins.module_utils.plan_table import plan_table, summary
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.hand_plan import plan_join, plan_leave
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.plan_facts import (
-    Checks,
-    Target,
-    artifact_of,
-    puppet_facts,
-    step_facts,
-    wave_facts,
-)
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.scene import Scene, Seen
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.needs import pipeline
+
+with pipeline():
+    from ansible_collections.tidegate.delivery.plugins.plugin_utils.hand_plan import plan_join, plan_leave
+    from ansible_collections.tidegate.delivery.plugins.plugin_utils.plan_facts import (
+        Checks,
+        Target,
+        artifact_of,
+        puppet_facts,
+        step_facts,
+        wave_facts,
+    )
+    from ansible_collections.tidegate.delivery.plugins.plugin_utils.scene import Scene, Seen
 
 
 class ActionModule(DomainAction):

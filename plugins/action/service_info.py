@@ -9,16 +9,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.capacity import usable
-from ansible_collections.tidegate.delivery.plugins.module_utils.catalog import load_catalog
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment
 from ansible_collections.tidegate.delivery.plugins.module_utils.lock import when
-from ansible_collections.tidegate.delivery.plugins.module_utils.placement import Placement
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.scene import Scene
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.survey import Look, read_load_balancers, read_nodes
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.needs import pipeline
+
+with pipeline():
+    from ansible_collections.tidegate.delivery.plugins.module_utils.catalog import load_catalog
+    from ansible_collections.tidegate.delivery.plugins.module_utils.placement import Placement
+    from ansible_collections.tidegate.delivery.plugins.plugin_utils.scene import Scene
+    from ansible_collections.tidegate.delivery.plugins.plugin_utils.survey import Look, read_load_balancers, read_nodes
 
 _SHOWN = ("id", "kind", "version", "state", "attempt", "opened_at", "opened_by", "closed_at")
 
