@@ -192,25 +192,31 @@ def _left_running(layout: Layout) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the demo; see the module's docstring for the exit codes."""
-    given, say = _arguments(argv), Progress()
+    given = _arguments(argv)
     # Whoever ends us politely gets what Ctrl-C gets: load and sampler end with us.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         layout = choose_layout(given.net, given.state)
-        code = _whole(layout, given.output.resolve(), given.rate, say)
-        if given.keep:
-            print(_left_running(layout))
-        else:
-            down(layout, say)
-    except ValueError as error:
+    except DomainError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
+    try:
+        return _shown(layout, given)
     except DomainError as error:
         print(f"demo: {error}\n{_left_running(layout)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"\ndemo: interrupted; load and sampler have ended. {_left_running(layout)}", file=sys.stderr)
         return INTERRUPTED
+
+
+def _shown(layout: Layout, given: argparse.Namespace) -> int:
+    say = Progress()
+    code = _whole(layout, given.output.resolve(), given.rate, say)
+    if given.keep:
+        print(_left_running(layout))
+    else:
+        down(layout, say)
     return code
 
 

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
 from lab.customers import PATIENCE_S, Customer, checked_label, customers_of, fault_of, question
 from lab.http1 import Answer, BadAnswer
 from lab.layout import Layout
@@ -224,7 +225,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         result = asyncio.run(_by_hand(layout, checked_label(given.label), given.rate, given.seconds))
     except KeyboardInterrupt:
         return 130
-    except ValueError as error:
+    except (DomainError, ValueError) as error:
         print(f"python -m lab.load: {error}", file=sys.stderr)
         return 2
     print(json.dumps(result.to_json(), indent=2))

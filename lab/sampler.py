@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
 from lab.layout import Layout
 from lab.witness import Measurement, Witness, scratch_folder, until_told, write_json
 
@@ -286,7 +287,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         result = asyncio.run(_by_hand(Layout.of(given.net, given.state), given.seconds))
     except KeyboardInterrupt:
         return 130
-    except ValueError as error:
+    except (DomainError, ValueError) as error:
         print(f"python -m lab.sampler: {error}", file=sys.stderr)
         return 2
     print(json.dumps(result.to_json(), indent=2))
