@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.events import Outcome, Step
 from ansible_collections.tidegate.delivery.plugins.module_utils.hold import next_commands, why_held
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Kind, State
 from ansible_collections.tidegate.delivery.plugins.module_utils.lock import node_lock
@@ -43,13 +43,7 @@ def _begin(call: Call) -> dict[str, Any]:
     planned = _planned(call, number)
     nodes = sorted(call.args["nodes"])
     record.require_permit(nodes, _LEASE, f"wave {number}")
-    missing = [wave for wave in range(1, number) if wave not in _joined(call)]
-    if missing:
-        raise Refused(
-            f"wave {number} may not begin: wave {missing[0]} has not joined in this attempt",
-            where=call.deployment_id,
-            remedy="Run the playbook from its beginning",
-        )
+    record.require_joined(range(1, number))
     if nodes != sorted(planned):
         raise Refused(
             f"wave {number} is planned as {', '.join(sorted(planned))}, but Ansible brings {', '.join(nodes)}",
@@ -105,13 +99,8 @@ def _close(call: Call) -> dict[str, Any]:
     record = call.ledger
     deployment = record.deployment
     record.require_permit((), _LEASE, "closing")
-    missing = [] if deployment.kind is Kind.HAND else [n for n in _numbers(call) if n not in _joined(call)]
-    if missing:
-        raise Refused(
-            f"wave {missing[0]} has not joined in this attempt",
-            where=deployment.id,
-            remedy="Run the playbook again: it continues where it stopped",
-        )
+    if deployment.kind is not Kind.HAND:
+        record.require_joined(record.wave_numbers())
     msg = _closing(call)
     record.ledger.update_state(deployment.id, State.DONE, record.event(Step.CLOSE, Outcome.OK, (), {"msg": msg}))
     record.release_ours()
@@ -145,27 +134,11 @@ def _number(call: Call) -> int:
     return int(number)
 
 
-def _numbers(call: Call) -> list[int]:
-    return [wave["number"] for wave in call.ledger.plan["waves"]]
-
-
 def _planned(call: Call, number: int) -> list[str]:
     for wave in call.ledger.plan["waves"]:
         if wave["number"] == number:
             return list(wave["nodes"])
     raise Refused(f"there is no wave {number} in the plan", where=call.deployment_id, remedy="Plan again")
-
-
-def _joined(call: Call) -> set[int]:
-    attempt = call.ledger.deployment.attempt
-    return {
-        int(event.wave) for event in call.ledger.events() if _is_confirmed(event, attempt) and event.wave is not None
-    }
-
-
-def _is_confirmed(event: Event, attempt: int) -> bool:
-    confirmed = event.step is Step.WAVE and event.details.get("outcome") == "joined"
-    return confirmed and event.attempt == attempt and event.outcome.good
 
 
 _STATES: dict[str, Callable[[Call], dict[str, Any]]] = {

@@ -20,8 +20,6 @@ from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.load_balancers import accesses, checked_name, distinct
 
 Parsed = TypeVar("Parsed")
-# How far back the ledger is read for who moved a node last.
-_REMEMBERED = 50
 
 
 class ActionModule(DomainAction):
@@ -124,10 +122,7 @@ def _ours(call: Call) -> set[str]:
     if known is None and call.check:
         # A dry run opens no deployment; its plan has left out what is somebody else's.
         return set(call.covered)
-    services = dict.fromkeys((record.deployment.service, *record.deployment.services))
-    recent = {each.id for name in services for each in record.ledger.deployments(name, record.environment, _REMEMBERED)}
-    entries = [entry for id_ in recent for entry in record.ledger.entries(record.environment, deployment=id_)]
-    events = [entry.event for entry in sorted(entries, key=lambda entry: entry.seq)]
+    _known, events = record.recent(dict.fromkeys((record.deployment.service, *record.deployment.services)))
     return moved_by_us(events if call.check else but_this_step(events, call.deployment_id))
 
 

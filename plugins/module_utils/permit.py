@@ -65,6 +65,16 @@ def _ended(event: Event, later: Sequence[Event]) -> bool:
     return following is not None and following.attempt == event.attempt and following.outcome not in open_end
 
 
+def waves_missing(events: Iterable[Event], attempt: int, waves: Iterable[int]) -> list[int]:
+    """The planned waves that were not confirmed to be online in this attempt."""
+    joined = {event.wave for event in events if event.attempt == attempt and _confirms(event)}
+    return [number for number in waves if number not in joined]
+
+
+def _confirms(event: Event) -> bool:
+    return event.step is Step.WAVE and event.outcome.good and event.details.get("outcome") == "joined"
+
+
 def _wanted(required: Sequence[Step]) -> list[Step]:
     return list(dict.fromkeys((*ALWAYS_REQUIRED, *required)))
 

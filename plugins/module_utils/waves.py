@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
@@ -21,8 +21,13 @@ class PoolView:
     pool: str
     load_balancer: str
     min_online: Share
-    configured: int
+    servers: frozenset[str]
     usable: frozenset[str]
+
+    @property
+    def configured(self) -> int:
+        """How many servers the backend lists."""
+        return len(self.servers)
 
     @property
     def floor(self) -> int:
@@ -32,6 +37,10 @@ class PoolView:
     def left_without(self, nodes: Sequence[str]) -> int:
         """How many usable servers are left when `nodes` leave; those that can't be used don't count."""
         return len(self.usable.difference(nodes))
+
+    def after(self, nodes: Sequence[str]) -> PoolView:
+        """The pool once `nodes` have joined: those that could not be used before can be then."""
+        return replace(self, usable=self.usable | self.servers.intersection(nodes))
 
     def allows(self, nodes: Sequence[str]) -> bool:
         """Whether `nodes` may leave together. Nodes that this load balancer can't use may always leave."""
@@ -51,28 +60,31 @@ def cut_waves(nodes: Sequence[str], sizes: Sequence[Share], total: int, pools: S
     """Cut `nodes`, in their order, into waves that every pool can spare.
 
     `sizes` are ceilings in shares of `total` nodes; the last one repeats. Nodes that joined count as usable
-    again for the next wave. Raises Refused when not even one node may leave.
+    for the next wave. Raises Refused when not even one node may leave.
     """
     waves: list[Wave] = []
     rest = list(nodes)
+    views = list(pools)
     while rest:
         asked = max(1, sizes[min(len(waves), len(sizes) - 1)].at_most(total))
-        wave = _largest(rest[:asked], pools)
+        wave = _largest(rest[:asked], views)
+        views = [view.after(wave.nodes) for view in views]
         waves.append(wave if len(wave.nodes) < len(rest[:asked]) else Wave(wave.nodes, asked))
         rest = rest[len(wave.nodes) :]
     return waves
 
 
 def _largest(candidates: Sequence[str], pools: Sequence[PoolView]) -> Wave:
+    """As many of the candidates, from the first on, as every pool can spare."""
     limited_by = ""
     for size in range(len(candidates), 0, -1):
         blocking = next((pool for pool in pools if not pool.allows(candidates[:size])), None)
         if blocking is None:
             return Wave(tuple(candidates[:size]), len(candidates), limited_by)
+        if size == 1:
+            raise no_room(blocking, candidates[0])
         limited_by = floor_message(blocking, candidates[:size])
-    if blocking is None:
-        raise ValueError("a wave needs candidates")
-    raise no_room(blocking, candidates[0])
+    return Wave((), 0)
 
 
 def floor_message(pool: PoolView, nodes: Sequence[str]) -> str:

@@ -15,7 +15,12 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Ba
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, State
 from ansible_collections.tidegate.delivery.plugins.module_utils.lock import Holder, Lease, this_process, this_user
-from ansible_collections.tidegate.delivery.plugins.module_utils.permit import covers, evidence_missing, undo_refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.permit import (
+    covers,
+    evidence_missing,
+    undo_refused,
+    waves_missing,
+)
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.controller import controller_pid
 
 # At the module's top, so that Ansible's parent process pays for SQLAlchemy once and not each worker.
@@ -35,6 +40,8 @@ if TYPE_CHECKING:
 LEASE_GRACE = 120.0
 # How many deployments back the ledger is read for who took a node out and what it joined with.
 REMEMBERED = 50
+# What makes the release the common one comes when every planned wave is online with it.
+_AFTER_ALL_WAVES = (Step.RAISE, Step.SETTLE)
 PROOFS = (Step.RELEASE, Step.HEALTH, Step.NUNIT, Step.WARMUP)
 
 
@@ -116,7 +123,23 @@ class Record:
                 where=self._id,
                 remedy="Only nodes of its plan may be touched: plan again",
             )
+        if doing in _AFTER_ALL_WAVES:
+            self.require_joined(self.wave_numbers())
         self._renew(deadline_s, doing)
+
+    def wave_numbers(self) -> list[int]:
+        """The planned waves, in order."""
+        return [int(wave["number"]) for wave in self.plan.get("waves", [])]
+
+    def require_joined(self, numbers: Iterable[int]) -> None:
+        """Refused unless these waves were confirmed to be online in this attempt."""
+        missing = waves_missing(self.events(), self.deployment.attempt, numbers)
+        if missing:
+            raise Refused(
+                f"wave {missing[0]} has not joined in this attempt",
+                where=self._id,
+                remedy="Run the playbook from its beginning, without --limit and --start-at-task",
+            )
 
     def lease(self) -> Lease:
         """Our locks of this deployment. Refused when our controller holds none."""

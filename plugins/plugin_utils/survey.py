@@ -131,7 +131,8 @@ def _row(state: LoadBalancerState, backend: str, name: str) -> ServerRow:
 def _pool_view(move: PoolMove, host: str, state: LoadBalancerState) -> PoolView:
     rows = state.rows(move.pool.online)
     available = frozenset(row.name for row in rows if usable(row))
-    return PoolView(move.service, move.pool.online, host, move.min_online, len(rows), available)
+    listed = frozenset(row.name for row in rows)
+    return PoolView(move.service, move.pool.online, host, move.min_online, listed, available)
 
 
 def _node_view(name: str, placement: Placement, rows: list[ServerRow], look: Look, history: History) -> NodeView:

@@ -6,7 +6,12 @@ import pytest
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind, State
-from ansible_collections.tidegate.delivery.plugins.module_utils.permit import covers, evidence_missing, undo_refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.permit import (
+    covers,
+    evidence_missing,
+    undo_refused,
+    waves_missing,
+)
 
 DEPLOYMENT = Deployment(
     id="d1", kind=Kind.DEPLOY, service="tradeapi", environment="lab", version="1.1.0", nodes=("n1", "n2")
@@ -139,3 +144,13 @@ def test_release_and_health_are_required_of_every_service() -> None:
 def test_a_leave_is_undone_only_while_nothing_was_deployed_since(text: str, why: str) -> None:
     refused = undo_refused(history(text), "n1")
     assert refused.startswith(why) if why else refused == ""
+
+
+def test_a_wave_counts_once_it_was_confirmed_in_this_attempt() -> None:
+    def wave(number: int, outcome: str, attempt: int = 2) -> Event:
+        return replace(history(f"wave:ok@{attempt}")[0], wave=number, details={"outcome": outcome})
+
+    events = [wave(1, "joined"), wave(2, "begun"), wave(3, "joined", attempt=1)]
+    assert waves_missing(events, 2, [1, 2, 3]) == [2, 3]
+    assert waves_missing(events, 2, [1]) == []
+    assert waves_missing(events, 2, []) == []

@@ -21,7 +21,7 @@ ON, OUT, ILL = Standing.ONLINE, Standing.OUT, Standing.UNUSABLE
 
 def site(*nodes: NodeView, usable: list[str] | None = None) -> SiteView:
     names = [node.name for node in nodes if node.standing is ON] if usable is None else usable
-    pool = PoolView("s", "s_online", "lb1", Share.parse(0), len(nodes), frozenset(names))
+    pool = PoolView("s", "s_online", "lb1", Share.parse(0), frozenset(node.name for node in nodes), frozenset(names))
     return SiteView("main", ("lb1",), nodes, (pool,))
 
 

@@ -29,8 +29,17 @@ def test_a_formatted_duration_reads_back_to_what_it_shows(milliseconds: int) -> 
 
 @pytest.mark.parametrize(
     ("value", "total", "floor", "ceiling"),
-    [("60%", 6, 4, 3), ("25%", 6, 2, 1), ("100%", 6, 6, 6), ("0%", 6, 0, 0), (2, 6, 2, 2), ("2", 6, 2, 2)]
-    + [("33.4%", 3, 2, 1), ("10%", 10, 1, 1), ("70%", 10, 7, 7)],
+    [
+        ("60%", 6, 4, 3),
+        ("25%", 6, 2, 1),
+        ("100%", 6, 6, 6),
+        ("0%", 6, 0, 0),
+        (2, 6, 2, 2),
+        ("2", 6, 2, 2),
+        ("33.4%", 3, 2, 1),
+        ("10%", 10, 1, 1),
+        ("70%", 10, 7, 7),
+    ],
 )
 def test_a_floor_is_rounded_up_and_a_ceiling_down(value: str | int, total: int, floor: int, ceiling: int) -> None:
     share = Share.parse(value)

@@ -9,11 +9,13 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.values import Sh
 from ansible_collections.tidegate.delivery.plugins.module_utils.waves import PoolView, cut_waves
 
 SIX = ["n1", "n2", "n3", "n4", "n5", "n6"]
+BOTH = frozenset({"n6", "p1"})
 SIZES = [Share.parse(size) for size in (1, "25%", "100%")]
 
 
 def pool(usable: list[str], min_online: str | int = "60%", configured: int = 6, lb: str = "lb1") -> PoolView:
-    return PoolView("tradeapi", "tradeapi_online", lb, Share.parse(min_online), configured, frozenset(usable))
+    servers = frozenset(f"n{number}" for number in range(1, configured + 1))
+    return PoolView("tradeapi", "tradeapi_online", lb, Share.parse(min_online), servers, frozenset(usable))
 
 
 def sizes(nodes: list[str], *pools: PoolView) -> list[int]:
@@ -29,9 +31,9 @@ def test_without_a_floor_the_last_size_takes_the_rest() -> None:
 
 
 def test_a_node_that_no_load_balancer_can_use_takes_nothing_from_the_floor() -> None:
-    assert sizes(["n6", "n1"], pool(["n1", "n2", "n3", "n4", "n5"])) == [1, 1]
     # Four usable of six is the floor itself: the two that are down may go all the same.
-    assert sizes(["n5", "n6"], pool(["n1", "n2", "n3", "n4"])) == [1, 1]
+    everything_at_once = [Share.parse("100%")]
+    assert [wave.nodes for wave in cut_waves(["n5", "n6"], everything_at_once, 6, [pool(SIX[:4])])] == [("n5", "n6")]
 
 
 def test_the_poorest_load_balancer_decides() -> None:
@@ -49,7 +51,7 @@ def test_it_is_refused_when_not_even_one_node_may_leave() -> None:
 
 
 def test_the_floor_of_a_service_beside_it_counts_too() -> None:
-    feed = PoolView("pricefeed", "pricefeed_online", "lb1", Share.parse("100%"), 2, frozenset({"n6", "p1"}))
+    feed = PoolView("pricefeed", "pricefeed_online", "lb1", Share.parse("100%"), BOTH, BOTH)
     assert [wave.nodes for wave in cut_waves(SIX[:5], [Share.parse(3)], 6, [pool(SIX, 0), feed])] == [
         ("n1", "n2", "n3"),
         ("n4", "n5"),
@@ -67,7 +69,7 @@ def test_the_floor_of_a_service_beside_it_counts_too() -> None:
 def test_no_wave_ever_breaks_a_floor_and_every_node_goes_once(
     total: int, percent: int, down: list[int], shares: list[int]
 ) -> None:
-    nodes = [f"n{number}" for number in range(total)]
+    nodes = [f"n{number + 1}" for number in range(total)]
     usable = [node for number, node in enumerate(nodes) if number not in down]
     view = pool(usable, f"{percent}%", total)
     try:
@@ -79,3 +81,12 @@ def test_no_wave_ever_breaks_a_floor_and_every_node_goes_once(
     for wave in waves:
         assert view.allows(wave.nodes)
         assert 1 <= len(wave.nodes) <= wave.asked
+        view = view.after(wave.nodes)
+
+
+def test_nodes_that_a_held_wave_left_out_make_room_once_they_have_joined() -> None:
+    # n1 and n2 are held, so four of six are the floor itself: n3 may leave only after they are back.
+    waves = cut_waves(["n1", "n2", "n3"], [Share.parse("100%")], 6, [pool(SIX[2:])])
+    assert [wave.nodes for wave in waves] == [("n1", "n2"), ("n3",)]
+    with pytest.raises(Refused, match="without n3"):
+        cut_waves(["n3"], SIZES, 6, [pool(SIX[2:])])
