@@ -26,6 +26,7 @@ class ActionModule(DomainAction):
     """Arguments → one move of a whole wave → cells before and after."""
 
     EFFECT = True
+    IN_WAVE = True
     RECORDED = ("msg", "reason", "cells", "drained_seconds", "sessions_cut")
 
     def step(self, call: Call) -> str:

@@ -30,6 +30,7 @@ class ActionModule(DomainAction):
     """Arguments → one run, started or adopted → its verdict."""
 
     EFFECT = True
+    IN_WAVE = True
     STEP = "puppet"
     RECORDED = (
         "outcome",

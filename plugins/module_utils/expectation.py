@@ -206,11 +206,12 @@ def _release_difference(document: object, what: str, expected: Expected) -> list
     wanted = str(expected.value)
     if served is None:
         return [Difference(Differs.VALUE, f"it does not tell its {what} at {expected.path}, expected {wanted}")]
-    same = _bare_digest(served) == _bare_digest(wanted) if what == "digest" else served == wanted
+    same = bare_digest(served) == bare_digest(wanted) if what == "digest" else served == wanted
     return [] if same else [Difference(Differs.RELEASE, f"serves {what} {served}, expected {wanted}")]
 
 
-def _bare_digest(text: str) -> str:
+def bare_digest(text: str) -> str:
+    """A digest as it is compared: lower case, without a leading `sha256:`."""
     return text.strip().lower().removeprefix("sha256:")
 
 

@@ -27,6 +27,8 @@ class DomainAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
     TRANSFERS_FILES = False
     # Whether it changes something outside the controller. Reading actions need no permit.
     EFFECT: ClassVar[bool] = False
+    # Whether it belongs to a wave: then the lock of each of its nodes must be ours as well.
+    IN_WAVE: ClassVar[bool] = False
     # The ledger's name for the step (see module_utils/events.py).
     STEP: ClassVar[str] = ""
     # The keys of a result that go into the ledger. Chosen, never dumped: secrets can't get in.
@@ -61,7 +63,7 @@ class DomainAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
 
     def _permitted(self, call: Call) -> dict[str, Any]:
         if self.EFFECT and not call.check:
-            call.require_permit(self.deadline(call), self.step(call))
+            call.require_permit(self.deadline(call), self.step(call), in_wave=self.IN_WAVE)
             call.record(self.step(call), "started")
         outcome = dict(plain(self.act(call)))
         # Some record their end themselves, in one transaction with what they change.
@@ -73,7 +75,7 @@ class DomainAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         if call is None or call.check or not call.deployment_id:
             return
         try:
-            call.record_end(self.step(call), outcome, self.RECORDED)
+            call.record_end(self.step(call), outcome, self.RECORDED, effect=self.EFFECT)
         except DomainError as error:
             outcome.update(_failure(error))
 

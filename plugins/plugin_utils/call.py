@@ -110,9 +110,9 @@ class Call:
         """This environment's ledger and locks."""
         return Record.of(self)
 
-    def require_permit(self, deadline_s: float, doing: str) -> None:
-        """Refused unless the deployment is open, covers our nodes and its lock is ours; renews the lease."""
-        self.ledger.require_permit(self.covered, deadline_s, doing)
+    def require_permit(self, deadline_s: float, doing: str, *, in_wave: bool) -> None:
+        """Refused unless the deployment is open, covers our nodes and its locks are ours; renews the lease."""
+        self.ledger.require_permit(self.covered, deadline_s, doing, in_wave=in_wave)
 
     def require_evidence(self, nodes: Sequence[str]) -> None:
         """Refused unless the ledger holds the evidence that each node may join, or nothing was deployed there."""
@@ -126,11 +126,11 @@ class Call:
             concerned = self.covered if nodes is None else nodes
             self.ledger.record(step, outcome, concerned, details, service=self._about)
 
-    def record_end(self, step: str, result: Mapping[str, Any], recorded: Sequence[str]) -> None:
+    def record_end(self, step: str, result: Mapping[str, Any], recorded: Sequence[str], *, effect: bool) -> None:
         """Write how the call ended, with the chosen keys of its result."""
         details = {key: result[key] for key in recorded if result.get(key) is not None}
         elapsed_ms = round((time.monotonic() - self.started) * 1000)
-        self.ledger.record(step, _ended(result), self.covered, details, elapsed_ms, service=self._about)
+        self.ledger.record(step, _ended(result, effect), self.covered, details, elapsed_ms, service=self._about)
 
     @property
     def _about(self) -> str:
@@ -138,7 +138,9 @@ class Call:
         return str(self.args.get("service") or "")
 
 
-def _ended(result: Mapping[str, Any]) -> str:
+def _ended(result: Mapping[str, Any], effect: bool) -> str:
     if result.get("failed"):
         return "refused" if result.get("reason") in ("refused", "locked") else "failed"
-    return "changed" if result.get("changed") else "ok"
+    if not effect:
+        return "ok"
+    return "changed" if result.get("changed") else "unchanged"

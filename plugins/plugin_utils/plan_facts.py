@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.artifact import Artifact, find_artifact
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
@@ -152,6 +153,7 @@ class Checks:
             "box": box,
             "url": fill(nunit.url, load_balancer=address, service=service.name, environment=environment),
             "aim": nunit.aim.model_dump(),
+            "probe": _probe(service),
             "artifact": {"url": artifact.url, "sha256": artifact.sha256},
             "assemblies": list(nunit.assemblies),
             "min_tests": nunit.min_tests,
@@ -164,6 +166,13 @@ class Checks:
         if key not in self._artifacts:
             self._artifacts[key] = artifact_of(self._call, service, version)
         return self._artifacts[key]
+
+
+def _probe(service: Service) -> dict[str, str]:
+    """What is asked through the maintenance front end before and after the tests: the same as of the node itself."""
+    release = service.verify.release
+    digest = {"digest": release.digest} if release.digest else {}
+    return {"path": urlsplit(release.url).path or "/", "version": release.version, **digest}
 
 
 def first_error(answers: Mapping[str, Any], names: Sequence[str]) -> DomainError | None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.capacity import usable
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.expectation import bare_digest
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import Runtime
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState
 from ansible_collections.tidegate.delivery.plugins.module_utils.health import NotRead, read_release
@@ -57,10 +58,12 @@ def _wrong_release(name: str, checks: Mapping[str, Any]) -> list[str]:
     problems = []
     for service, check in checks.items():
         asked = check["release"]
-        digest = asked["digest"] or {}
-        release = read_release(asked["url"], asked["version"]["path"], digest.get("path"))
+        wanted, digest = asked["version"]["value"], asked["digest"]
+        release = read_release(asked["url"], asked["version"]["path"], digest["path"] if digest else None)
         if isinstance(release, NotRead):
             problems.append(str(release))
-        elif release.version != asked["version"]["value"] or (digest and release.digest != digest["value"]):
-            problems.append(f"{name} serves {service} {release.version} {release.digest or ''}".rstrip())
+        elif release.version != wanted:
+            problems.append(f"{name} serves {service} {release.version}, not {wanted}")
+        elif digest and bare_digest(release.digest or "") != bare_digest(digest["value"]):
+            problems.append(f"{name} serves {service} {wanted} with digest {release.digest}, not {digest['value']}")
     return problems

@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, State
-from ansible_collections.tidegate.delivery.plugins.module_utils.lock import Holder, Lease, this_process, this_user
+from ansible_collections.tidegate.delivery.plugins.module_utils.lock import (
+    Holder,
+    Lease,
+    node_lock,
+    this_process,
+    this_user,
+)
 from ansible_collections.tidegate.delivery.plugins.module_utils.permit import (
     covers,
     evidence_missing,
@@ -105,10 +111,11 @@ class Record:
 
     # Permit
 
-    def require_permit(self, nodes: Sequence[str], deadline_s: float, doing: str) -> None:
+    def require_permit(self, nodes: Sequence[str], deadline_s: float, doing: str, *, in_wave: bool = False) -> None:
         """Refused unless the deployment is open, covers `nodes`, and its locks are held by our own controller.
 
-        Renews the lease: `deadline_s` is the most that the step takes, in seconds.
+        A step `in_wave` needs the lock of each node too, which beginning the wave took. Renews the lease:
+        `deadline_s` is the most that the step takes, in seconds.
         """
         uncovered = [node for node in nodes if not covers(self.deployment, node)]
         if self.deployment.state is not State.OPEN:
@@ -125,7 +132,20 @@ class Record:
             )
         if doing in _AFTER_ALL_WAVES:
             self.require_joined(self.wave_numbers())
-        self._renew(deadline_s, doing)
+        lease = self.lease()
+        if in_wave:
+            self._require_node_locks(lease, nodes)
+        self.locks.check(lease.names, lease.fence, self._id)
+        self.locks.renew(lease, doing, deadline_s + LEASE_GRACE)
+
+    def _require_node_locks(self, lease: Lease, nodes: Sequence[str]) -> None:
+        missing = [node for node in nodes if node_lock(self.environment, node) not in lease.names]
+        if missing:
+            raise Refused(
+                f"the wave of {', '.join(missing)} has not begun: its node locks are not ours",
+                where=self._id,
+                remedy="Run the playbook from its beginning",
+            )
 
     def wave_numbers(self) -> list[int]:
         """The planned waves, in order."""
@@ -151,11 +171,6 @@ class Record:
                 remedy="Run playbooks/deploy.yml, rollback.yml or pool.yml from its beginning: they take the lock",
             )
         return lease
-
-    def _renew(self, deadline_s: float, doing: str) -> None:
-        lease = self.lease()
-        self.locks.check(lease.names, lease.fence, self._id)
-        self.locks.renew(lease, doing, deadline_s + LEASE_GRACE)
 
     def unlock(self, names: Sequence[str]) -> None:
         """Give some of our locks back before the deployment ends."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.capacity import usable
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DomainError
+from ansible_collections.tidegate.delivery.plugins.module_utils.expectation import bare_digest
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState, ServerRow
 from ansible_collections.tidegate.delivery.plugins.module_utils.health import NotRead, read_release
 from ansible_collections.tidegate.delivery.plugins.module_utils.history import History
@@ -67,7 +68,7 @@ def _look(call: Call, placement: Placement, host: str) -> Look:
         if isinstance(release, NotRead):
             served[service.name], problems[service.name] = Served(), str(release)
         else:
-            served[service.name] = Served(str(release.version), release.digest or "")
+            served[service.name] = Served(str(release.version), bare_digest(release.digest or ""))
     try:
         node, cache = call.nodes([host])[host], settings_cache(call, host)
         freeze = frozen_by_stranger(node, confdir(call, host), settings_cache=cache)

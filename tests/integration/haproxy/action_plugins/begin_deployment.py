@@ -9,6 +9,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind
+from ansible_collections.tidegate.delivery.plugins.module_utils.lock import node_lock, service_lock
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import Record
 
 
@@ -23,10 +24,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             event = Event(
                 service="shop", environment="lab", deployment=name, attempt=1, step=Step.PLAN, outcome=Outcome.OK
             )
-            plan = json.dumps({"nodes": {node: {"checks": []} for node in nodes}, "waves": []})
+            plan = json.dumps({"nodes": {node: {"checks": {}} for node in nodes}, "waves": []})
             opened = Deployment(
                 id=name, kind=Kind.DEPLOY, service="shop", environment="lab", nodes=nodes, services=("shop",), plan=plan
             )
             record.ledger.open(opened, event)
-        record.locks.acquire(["lab/shop"], record.holder(name, "test"), 300)
+        locks = sorted([service_lock("lab", "shop"), *(node_lock("lab", node) for node in nodes)])
+        record.locks.acquire(locks, record.holder(name, "test"), 300)
         return {"changed": False}
