@@ -19,6 +19,7 @@ from lab.demo import Demo, Part
 from lab.progress import Progress
 from lab.witness import wait_until
 from tests.integration.lab.bench import Bench, bench
+from tests.integration.lab.upstream import Upstream
 
 NO_LEDGER = "the ledger says nothing in the ledger, not done"
 
@@ -93,12 +94,13 @@ def test_it_sees_a_restart_without_a_drain(running: Bench, tmp_path: Path) -> No
     # The negative control: what a deployment without the leave would do to customers.
     victim = running.upstreams["tradeapi/n4"]
     mark = tmp_path / "now"
-    program = f"import time; open({str(mark)!r}, 'w').close(); time.sleep(4)"
+    program = f"import time; open({str(mark)!r}, 'w').close(); time.sleep(7)"
     made = Demo(running.layout, tmp_path, 300.0, Progress())
 
     def kill_in_the_middle() -> None:
         assert wait_until(mark.exists, 30)
-        time.sleep(1)
+        before = _reports(victim)
+        assert wait_until(lambda: _reports(victim) > before, 5, every=0.01)
         victim.kill()
 
     killer = threading.Thread(target=kill_in_the_middle)
@@ -109,10 +111,14 @@ def test_it_sees_a_restart_without_a_drain(running: Bench, tmp_path: Path) -> No
         killer.join()
         victim.__enter__()
     told = "\n".join(made.broken["a"])
-    assert made.summaries["a"]["requests_failed"] > 0
+    assert made.summaries["a"]["requests_failed"] > 0, told
     assert "requests failed, the first: " in told
     assert "HAProxy connected again for" in told
     assert "HAProxy redispatched" in told
+
+
+def _reports(upstream: Upstream) -> int:
+    return sum("/report" in asked.line for asked, _ in list(upstream.requests))
 
 
 PROGRAM = """
