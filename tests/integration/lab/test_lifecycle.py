@@ -75,8 +75,9 @@ def test_down_ends_frozen_orphaned_and_stubborn_processes_and_ssh_masters(state:
     argv = [program("ssh"), "-F", "/dev/null", "-i", str(layout.ssh_key), "-p", str(SSH_PORT), "-o", "BatchMode=yes"]
     argv += ["-o", f"UserKnownHostsFile={layout.known_hosts}", "-o", f"ControlPath={layout.control_path_dir}/x"]
     argv += ["-o", "ControlMaster=auto", "-o", "ControlPersist=600", layout.host("n1").address]
-    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    assert subprocess.run([*argv, "setsid sleep 600 </dev/null >/dev/null 2>&1 &"], timeout=10, **quiet).returncode == 0
+    argv += ["setsid sleep 600 </dev/null >/dev/null 2>&1 &"]
+    null = subprocess.DEVNULL
+    assert subprocess.run(argv, timeout=10, stdin=null, stdout=null, stderr=null, check=False).returncode == 0
     control.freeze_haproxy(layout, "lb1")
     processes.end(tree_process(layout))
     masters = [each for each in processes.of_lab(layout) if each.name == "ssh"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lab.haproxy_config import config, log_format
-from lab.layout import Layout
+from lab.layout import Layout, Service
 
 LAYOUT = Layout("127.254", Path("/tmp/lab"))
 TEXT = config(LAYOUT, LAYOUT.host("lb1"), 1000)
@@ -22,8 +22,7 @@ def sections() -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("service", LAYOUT.services, ids=lambda service: service.name)
-def test_both_pools_list_every_node_with_a_check_and_only_maintenance_starts_disabled(service: object) -> None:
-    assert hasattr(service, "nodes")
+def test_both_pools_list_every_node_with_a_check_and_only_maintenance_starts_disabled(service: Service) -> None:
     for backend, options in ((service.online, "check"), (service.maintenance, "check disabled")):
         servers = [line for line in sections()[f"backend {backend}"] if line.startswith("server ")]
         assert servers == [
