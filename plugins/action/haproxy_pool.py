@@ -153,7 +153,9 @@ def _shown(cells: Mapping[Spot, Cell]) -> str:
 
 
 def _sentence(call: Call, report: MoveReport, changes: bool) -> str:
-    verb = "would be" if call.check and changes else "are" if changes else "were already"
+    one = len(call.covered) == 1
+    now, before = ("is", "was already") if one else ("are", "were already")
+    verb = "would be" if call.check and changes else now if changes else before
     where = f"in the {call.args['state']} pool on {', '.join(call.args['load_balancers'])}"
     slowest = max(report.drained_seconds.values(), default=0.0)
     cut = sum(report.sessions_cut.values())

@@ -32,16 +32,18 @@ options:
         description: The backend that only testers reach.
         type: str
         required: true
+extends_documentation_fragment:
+  - action_common_attributes
 attributes:
   check_mode:
-    description: Reads only.
     support: full
+    details: Reads only.
   diff_mode:
-    description: Nothing changes.
     support: none
+    details: Nothing changes.
   platform:
-    description: The load balancers' hosts.
     support: full
+    details: The load balancers' hosts.
     platforms: posix
 seealso:
   - module: tidegate.delivery.haproxy_pool

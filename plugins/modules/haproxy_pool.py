@@ -28,10 +28,6 @@ description:
     C(tidegate_haproxy_lock) with flock. A batch is sent only if, under that lock,
     the servers are still as they were when it was decided.
 options:
-  deployment:
-    description: The id of the open deployment that permits this effect, as M(tidegate.delivery.plan) returned it.
-    type: str
-    required: true
   load_balancers:
     description: Inventory names of all load balancers of the site.
     type: list
@@ -100,16 +96,19 @@ options:
     description: How long a load balancer that stops answering in the middle of a move is asked again before the others are undone.
     type: str
     default: 20s
+extends_documentation_fragment:
+  - action_common_attributes
+  - tidegate.delivery.effect
 attributes:
   check_mode:
-    description: Says what it would change, from the load balancers' live state, and refuses what it would refuse.
     support: full
+    details: Says what it would change, from the load balancers' live state, and refuses what it would refuse.
   diff_mode:
-    description: Shows each node's place on each load balancer before and after.
     support: full
+    details: Shows each node's place on each load balancer before and after.
   platform:
-    description: The load balancers' hosts.
     support: full
+    details: The load balancers' hosts.
     platforms: posix
 seealso:
   - module: tidegate.delivery.haproxy_info

@@ -149,16 +149,15 @@ options:
   deployment:
     description: The id of the open deployment in whose record the evidence is written, as M(tidegate.delivery.plan) returned it.
     type: str
+extends_documentation_fragment:
+  - action_common_attributes
 attributes:
   check_mode:
-    description: Whether the module can tell what it would do without doing it.
     support: full
     details: The check only reads, so it runs in check mode as well; nothing is recorded then.
   diff_mode:
-    description: Whether the module shows what it changes.
     support: none
   platform:
-    description: What the target must be.
     support: full
     platforms: any
     details: Runs on the controller.

@@ -19,10 +19,6 @@ description:
   - The box runs one test at a time; others wait in its queue. Each run has a fresh folder; the last five are kept. At
     the time limit the runner and all its children are ended.
 options:
-  deployment:
-    description: The id of the open deployment that permits this effect, as M(tidegate.delivery.plan) returned it.
-    type: str
-    required: true
   service:
     description: The service that is tested, if it is not the deployment's own but one that moves with it.
     type: str
@@ -128,16 +124,16 @@ options:
   save_to:
     description: A file on the controller for the results as NUnit wrote them, in XML, with O(environment) values blotted out.
     type: path
+extends_documentation_fragment:
+  - action_common_attributes
+  - tidegate.delivery.effect
 attributes:
   check_mode:
-    description: Whether the module can tell what it would do without doing it.
     support: partial
     details: Options are checked, nothing is run on the box, and RV(outcome) is V(not_run).
   diff_mode:
-    description: Whether the module shows what it changes.
     support: none
   platform:
-    description: What the target must be.
     support: full
     platforms: posix
     details: The test box is reached over ssh; the node only through the load balancer.

@@ -14,10 +14,6 @@ description:
   - A freeze by someone else is respected. Freezing is refused then, and thawing leaves it as it is and says whose it is.
   - A freeze that an earlier deployment left behind is taken over without a gap.
 options:
-  deployment:
-    description: The id of the open deployment that permits this effect, as M(tidegate.delivery.plan) returned it.
-    type: str
-    required: true
   state:
     description: Whether the agent shall be disabled.
     type: str
@@ -27,20 +23,18 @@ options:
     description: How long to wait for a run in progress after freezing. The node stays frozen when that time is over.
     type: str
     default: 10m
-  confdir:
-    description: Puppet's confdir on the node. By default the host's variable C(tidegate_puppet_confdir), else Puppet's own default.
-    type: str
+extends_documentation_fragment:
+  - action_common_attributes
+  - tidegate.delivery.effect
+  - tidegate.delivery.puppet_agent
 attributes:
   check_mode:
-    description: Whether the module can tell what it would do without doing it.
     support: full
     details: A run in progress is not waited for.
   diff_mode:
-    description: Whether the module shows what it changes.
     support: full
     details: The reason in the agent's lock file.
   platform:
-    description: What the target must be.
     support: full
     platforms: posix
     details: Linux, over ssh or locally.

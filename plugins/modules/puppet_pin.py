@@ -17,10 +17,6 @@ description:
     is theirs. Setting another one is refused, and removing leaves it.
   - The servers must read the layer fresh (C(environment_timeout = 0)) or have their cache flushed.
 options:
-  deployment:
-    description: The id of the open deployment that permits this effect, as M(tidegate.delivery.plan) returned it.
-    type: str
-    required: true
   state:
     description:
       - V(pinned), O(values) hold for O(nodes).
@@ -47,16 +43,16 @@ options:
   rollout_dir:
     description: The rollout folder. By default each server's variable C(tidegate_rollout_dir).
     type: str
+extends_documentation_fragment:
+  - action_common_attributes
+  - tidegate.delivery.effect
 attributes:
   check_mode:
-    description: Whether the module can tell what it would do without doing it.
     support: full
   diff_mode:
-    description: Whether the module shows what it changes.
     support: full
     details: The files on each server.
   platform:
-    description: What the target must be.
     support: full
     platforms: posix
     details: The servers, over ssh or locally. They need coreutils and C(flock).

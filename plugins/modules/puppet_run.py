@@ -17,10 +17,6 @@ description:
   - Puppet falls back to no cached catalog. Whether the service serves what was deployed is for M(tidegate.delivery.health_check) to prove.
   - The node needs a POSIX shell, coreutils, C(setsid), Linux's C(/proc) and Puppet 7 or later, but no Python.
 options:
-  deployment:
-    description: The id of the open deployment that permits this effect, as M(tidegate.delivery.plan) returned it.
-    type: str
-    required: true
   timeout:
     description: How long the run may take. The node itself ends a longer one, first with SIGTERM, ten seconds later with SIGKILL.
     type: str
@@ -33,9 +29,6 @@ options:
     description: How often the wait says that it goes on. The run's end is noticed at once.
     type: str
     default: 5s
-  confdir:
-    description: Puppet's confdir on the node. By default the host's variable C(tidegate_puppet_confdir), else Puppet's own default.
-    type: str
   environment:
     description:
       - Run in this Puppet environment, and fail unless the run used it.
@@ -44,16 +37,17 @@ options:
   job:
     description: A suffix of the job id, for a second run in the same attempt.
     type: str
+extends_documentation_fragment:
+  - action_common_attributes
+  - tidegate.delivery.effect
+  - tidegate.delivery.puppet_agent
 attributes:
   check_mode:
-    description: Whether the module can tell what it would do without doing it.
     support: full
     details: Says that it would run, or that someone disabled the agent. Puppet's own noop mode is not used.
   diff_mode:
-    description: Whether the module shows what it changes.
     support: none
   platform:
-    description: What the target must be.
     support: full
     platforms: posix
     details: Linux, over ssh or locally.

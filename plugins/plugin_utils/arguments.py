@@ -15,15 +15,27 @@ from typing import Any
 
 import yaml
 
-_MODULES = "ansible_collections.tidegate.delivery.plugins.modules"
+_COLLECTION = "tidegate.delivery."
+_PLUGINS = "ansible_collections.tidegate.delivery.plugins"
 _KEPT = ("type", "required", "default", "choices", "elements", "aliases", "no_log")
 
 
 @cache
 def argument_spec(module: str) -> dict[str, Any]:
     """The specification of `module` (its short name) in the form that Ansible's validator takes."""
-    documentation = importlib.import_module(f"{_MODULES}.{module}").DOCUMENTATION
-    return _options(yaml.safe_load(documentation).get("options", {}))
+    documented = yaml.safe_load(importlib.import_module(f"{_PLUGINS}.modules.{module}").DOCUMENTATION)
+    shared: dict[str, Any] = {}
+    for fragment in documented.get("extends_documentation_fragment", []):
+        shared |= _fragment_options(fragment)
+    return _options(shared | documented.get("options", {}))
+
+
+def _fragment_options(fragment: str) -> dict[str, Any]:
+    """The options of one of our documentation fragments; Ansible's own have none that we use."""
+    if not fragment.startswith(_COLLECTION):
+        return {}
+    found = importlib.import_module(f"{_PLUGINS}.doc_fragments.{fragment.removeprefix(_COLLECTION)}")
+    return dict(yaml.safe_load(found.ModuleDocFragment.DOCUMENTATION)["options"])
 
 
 def _options(documented: dict[str, Any]) -> dict[str, Any]:

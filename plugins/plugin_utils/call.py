@@ -17,7 +17,7 @@ from ansible.utils.display import Display
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DomainError
 from ansible_collections.tidegate.delivery.plugins.module_utils.node import PosixNode
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.connections import connect
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import Record
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import PROOFS, Record
 
 if TYPE_CHECKING:
     from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
@@ -130,7 +130,9 @@ class Call:
         """Write how the call ended, with the chosen keys of its result."""
         details = {key: result[key] for key in recorded if result.get(key) is not None}
         elapsed_ms = round((time.monotonic() - self.started) * 1000)
-        self.ledger.record(step, _ended(result, effect), self.covered, details, elapsed_ms, service=self._about)
+        self.ledger.record(
+            step, _ended(result, effect and step not in PROOFS), self.covered, details, elapsed_ms, service=self._about
+        )
 
     @property
     def _about(self) -> str:
