@@ -1,23 +1,18 @@
-"""Writes tests/sanity/ignore-*.txt: what ansible-test's sanity tests must not complain about, and why.
+"""Prints what ansible-test's sanity tests shall not look at, and why: the text of a tests/sanity/ignore-*.txt.
 
-`python tools/sanity_ignores.py` writes them; with `--check` it only compares, and exits with 1 if they are stale.
+Written for each run (tools/sanity.sh) and not kept: what needs a library follows from the imports, and would be out of
+date with every new one.
 """
 
 from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
 COLLECTION = "ansible_collections.tidegate.delivery."
-# Each ansible-core, and the Python versions that its controller runs on.
-CORES: Mapping[str, tuple[str, ...]] = {
-    "2.19": ("3.11", "3.12", "3.13"),
-    "2.20": ("3.12", "3.13", "3.14"),
-    "2.21": ("3.12", "3.13", "3.14"),
-}
 # What ansible-test's import test has installed for plugins; for module_utils it has nothing.
 GIVEN_TO_PLUGINS = frozenset({"jinja2", "markupsafe", "yaml"})
 
@@ -67,31 +62,15 @@ def missing_in_test(path: Path) -> set[str]:
     return outside(path, set()) - given
 
 
-def ignores(pythons: tuple[str, ...]) -> str:
-    """The text of one ignore file."""
+def ignores(python: str) -> str:
+    """The text of an ignore file for the import test of that Python version."""
     lines = [
-        f"{path.relative_to(PROJECT)} import-{python} # controller-side, needs {', '.join(sorted(packages))}\n"
+        f"{path.relative_to(PROJECT)} import-{python}!skip # controller-side, needs {', '.join(sorted(packages))}\n"
         for path in sorted((PROJECT / "plugins").rglob("*.py"))
         if (packages := missing_in_test(path))
-        for python in pythons
     ]
     return CHOSEN + "".join(lines)
 
 
-def main(argv: list[str]) -> int:
-    stale = []
-    for core, pythons in CORES.items():
-        file, text = PROJECT / "tests" / "sanity" / f"ignore-{core}.txt", ignores(pythons)
-        if not file.is_file() or file.read_text(encoding="utf-8") != text:
-            stale.append(str(file.relative_to(PROJECT)))
-            if "--check" not in argv:
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_text(text, encoding="utf-8")
-    if stale and "--check" in argv:
-        sys.stderr.write(f"Stale: {', '.join(stale)}. Run: python tools/sanity_ignores.py\n")
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.stdout.write(ignores(".".join(map(str, sys.version_info[:2]))))
