@@ -131,8 +131,8 @@ def test_leave_and_join_are_recorded_and_change_nothing_the_second_time(site: Si
     assert results[0]["drained_seconds"].keys() == {"n1", "n2"}
     assert {(cell["before"], cell["after"]) for cell in results[2]["cells"]} == {("TEST", "ON")}
     assert plays.recorded() == [
-        *[("leave", "started"), ("leave", "changed"), ("leave", "started"), ("leave", "ok")],
-        *[("join", "started"), ("join", "changed"), ("join", "started"), ("join", "ok")],
+        *[("leave", "started"), ("leave", "changed"), ("leave", "started"), ("leave", "unchanged")],
+        *[("join", "started"), ("join", "changed"), ("join", "started"), ("join", "unchanged")],
     ]
 
 
