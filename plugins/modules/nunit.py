@@ -108,7 +108,8 @@ options:
   environment:
     description:
       - More variables for the tests. They reach the box through standard input.
-      - Values of four and more characters are blotted out of messages and results, should a test print them; the box then keeps neither console output nor results.
+      - Values of four and more characters are blotted out of messages and results, should a test print them; the box
+        then keeps neither console output nor results.
     type: dict
     default: {}
   runner:
