@@ -27,6 +27,8 @@ from tidegate.store import Store
 ENVIRONMENT = "lab"
 PLAYBOOK = Path(sys.executable).parent / "ansible-playbook"
 NODES = TRADEAPI.nodes
+GOOD = ("1.1.0", "1.3.0", "1.0.0")
+ENDED = ("done", "rolled_back", "nothing in the ledger")
 _PLAY_LIMIT_S = 400.0
 
 
@@ -148,25 +150,28 @@ class Site:
 
     # Putting right
 
-    def reset(self, version: str = "") -> None:
-        """Everything reachable, nothing open, all nodes online; on `version` when one is named."""
+    def reset(self, *, even: bool = False) -> None:
+        """Everything reachable, nothing open, all nodes online; with `even` all on one release."""
         for host in (*self.layout.load_balancers, *self.layout.nodes):
-            control.thaw_sshd(self.layout, host.name) if _runs(self.layout, host.name) else control.start_sshd(
-                self.layout, host.name
-            )
+            control.start_sshd(self.layout, host.name)
         for host in self.layout.load_balancers:
             control.thaw_haproxy(self.layout, host.name)
         for node in NODES:
             agents.clear_node_data(self.layout, node)
             self._disabled(node).unlink(missing_ok=True)
         facts = self.facts()
-        wanted = version or next(iter(facts.serving.values()))
-        served = set(facts.serving.values())
-        if served == {wanted} and facts.outcome in ("done", "rolled_back", "nothing in the ledger") and _all_on(facts):
-            return
-        played = self.play("deploy", service="tradeapi", version=wanted)
-        assert played.rc == 0, played.output
-        assert _all_on(self.facts())
+        out = [node for node in NODES if not all(node in online for online in facts.online.values())]
+        common = max(GOOD, key=list(facts.serving.values()).count)
+        uneven = [node for node in NODES if facts.serving[node] != common] if even else []
+        if out or uneven or facts.outcome not in ENDED:
+            played = self.deploy(common, nodes=[*out, *uneven])
+            assert played.rc == 0, played.output
+            assert _all_on(self.facts())
+
+    def other_version(self, *nodes: str) -> str:
+        """A good release that none of these nodes serves."""
+        serving = self.facts().serving
+        return next(version for version in GOOD if version not in {serving[node] for node in nodes or NODES})
 
     def edited_services(self, folder: Path, edit: Callable[[dict[str, Any]], object]) -> Path:
         """A copy of the catalog in which tradeapi's descriptor is another one."""
@@ -214,14 +219,6 @@ def kill(process: subprocess.Popen[str]) -> None:
 
 def _extra(key: str, value: object) -> str:
     return yaml.safe_dump({key: value}, default_flow_style=True, width=10_000).strip()
-
-
-def _runs(layout: Layout, host: str) -> bool:
-    from lab import sshd, supervise
-    from lab.supervise import Run
-
-    name = sshd.unit_name(host)
-    return supervise.statuses(layout, [name])[name].run is Run.RUNNING
 
 
 def _all_on(facts: Facts) -> bool:

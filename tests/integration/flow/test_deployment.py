@@ -16,12 +16,9 @@ pytestmark = pytest.mark.lab
 FLOOR = 4
 
 
-def another_version(site: Site) -> str:
-    return "1.3.0" if "1.1.0" in site.facts().serving.values() else "1.1.0"
-
-
-def test_a_deployment_that_customers_do_not_notice(site: Site) -> None:
-    before, after = site.facts().serving["n1"], another_version(site)
+def test_a_deployment_that_customers_do_not_notice(even_site: Site) -> None:
+    site = even_site
+    before, after = site.facts().serving["n1"], site.other_version()
     log = AccessLog(site.layout)
     with Load(site.layout, "deployment", 300) as load, Sampler(site.layout) as sampler:
         played = site.deploy(after)
@@ -57,17 +54,19 @@ def test_a_deployment_that_customers_do_not_notice(site: Site) -> None:
     assert "nothing to do, 6 done already" in again.output
 
 
-def test_a_dry_run_shows_the_plan_and_touches_nothing(site: Site) -> None:
+def test_a_dry_run_shows_the_plan_and_touches_nothing(even_site: Site) -> None:
+    site = even_site
     before, entries = site.snapshot(), site.ledger.head(ENVIRONMENT)
-    played = site.deploy(another_version(site), "--check")
+    played = site.deploy(site.other_version(), "--check")
     assert played.rc == 0
     assert "6 nodes in 4 waves (1, 1, 2, 2)" in played.output
     assert site.snapshot() == before
     assert site.ledger.head(ENVIRONMENT) == entries
 
 
-def test_what_somebody_else_took_out_or_froze_is_shown_and_skipped(site: Site) -> None:
-    old, new = site.facts().serving["n1"], another_version(site)
+def test_what_somebody_else_took_out_or_froze_is_shown_and_skipped(even_site: Site) -> None:
+    site = even_site
+    old, new = site.facts().serving["n1"], site.other_version()
     for host in ("lb1", "lb2"):
         site.set_server(host, "tradeapi_online/n1", "maint")
     site.freeze_as_somebody_else("n2")
@@ -99,7 +98,7 @@ def test_a_node_moves_by_hand_and_back_through_all_checks(site: Site) -> None:
     status = site.play("status", service="tradeapi").output
     assert "n3           maintenance (MAINT)" in status
     assert "by hand" in status
-    assert "skipped: taken out by" in site.deploy(another_version(site), "--check").output
+    assert "skipped: taken out by" in site.deploy(site.other_version(), "--check").output
 
     back = site.play("pool", service="tradeapi", node="n3", state="online")
     assert back.rc == 0, back.output

@@ -17,10 +17,6 @@ pytestmark = pytest.mark.lab
 TWO = ("n1", "n2")
 
 
-def target(site: Site) -> str:
-    return "1.3.0" if "1.1.0" in site.facts().serving.values() else "1.1.0"
-
-
 def has(step: Step, outcome: Outcome, node: str) -> Callable[[Event], bool]:
     return lambda event: event.step is step and event.outcome is outcome and node in event.nodes
 
@@ -42,7 +38,8 @@ def touched(site: Site) -> set[str]:
     return {node for event in site.events(site.deployment().id) if event.step in effects for node in event.nodes}
 
 
-def test_a_release_that_fails_its_tests_is_held_and_no_later_wave_begins(site: Site) -> None:
+def test_a_release_that_fails_its_tests_is_held_and_no_later_wave_begins(even_site: Site) -> None:
+    site = even_site
     before = site.facts().serving["n1"]
     played = site.deploy("1.2.0", nodes=TWO)
     assert played.rc != 0
@@ -62,7 +59,7 @@ def test_a_release_that_fails_its_tests_is_held_and_no_later_wave_begins(site: S
 
 
 def test_a_node_that_serves_the_old_version_although_puppet_reported_success(site: Site) -> None:
-    old, new = site.facts().serving["n1"], target(site)
+    old, new = site.facts().serving["n1"], site.other_version("n1")
     agents.set_node_data(site.layout, "n1", {"tradeapi::restart": False})
     played = site.deploy(new, nodes=["n1"])
     assert played.rc != 0
@@ -73,7 +70,7 @@ def test_a_node_that_serves_the_old_version_although_puppet_reported_success(sit
 
 
 def test_a_puppet_run_that_fails_on_one_node_holds_its_whole_wave(site: Site, tmp_path: Path) -> None:
-    new = target(site)
+    new = site.other_version("n1", "n2", "n3")
     agents.set_node_data(site.layout, "n2", {"tradeapi::break": True})
     with site.with_services(tmp_path, lambda described: described.update(waves=["100%"])):
         played = site.deploy(new, nodes=["n1", "n2", "n3"])
@@ -87,11 +84,12 @@ def test_a_puppet_run_that_fails_on_one_node_holds_its_whole_wave(site: Site, tm
     assert again.rc == 0, again.output
     assert site.deployment().attempt == 2
     assert all(set(online) == set(NODES) for online in site.facts().online.values())
-    assert {node for node, version in site.facts().serving.items() if version == new} == {"n1", "n2", "n3"}
+    serving = site.facts().serving
+    assert {serving[node] for node in ("n1", "n2", "n3")} == {new}
 
 
 def test_a_node_that_becomes_unreachable_holds_the_rollout(site: Site) -> None:
-    new = target(site)
+    new = site.other_version("n1", "n2", "n3")
     process = site.start_deploy(new, nodes=["n1", "n2", "n3"])
     site.await_event(has(Step.PUPPET, Outcome.STARTED, "n1"), process)
     control.stop_sshd(site.layout, "n2")
@@ -106,7 +104,7 @@ def test_a_node_that_becomes_unreachable_holds_the_rollout(site: Site) -> None:
 
 
 def test_a_load_balancer_that_stops_answering_midway(site: Site) -> None:
-    new = target(site)
+    new = site.other_version(*TWO)
     process = site.start_deploy(new, nodes=TWO)
     site.await_event(has(Step.PUPPET, Outcome.STARTED, "n1"), process)
     control.hang_admin_socket(site.layout, "lb2")
@@ -127,7 +125,7 @@ def test_a_load_balancer_that_stops_answering_midway(site: Site) -> None:
 
 @pytest.mark.parametrize("step", [Step.LEAVE, Step.PUPPET, Step.JOIN])
 def test_a_killed_controller_makes_no_further_effect_and_the_next_run_completes(site: Site, step: Step) -> None:
-    new = target(site)
+    new = site.other_version("n1")
     process = site.start_deploy(new, nodes=["n1"])
     site.await_event(has(step, Outcome.STARTED, "n1"), process)
     kill(process)
@@ -149,7 +147,7 @@ def test_a_killed_controller_makes_no_further_effect_and_the_next_run_completes(
 
 
 def test_a_dropped_controller_does_not_end_the_nodes_puppet_run(site: Site) -> None:
-    new = target(site)
+    new = site.other_version("n1")
     process = site.start_deploy(new, nodes=["n1"])
     site.await_event(has(Step.PUPPET, Outcome.STARTED, "n1"), process)
     jobs = site.layout.host("n1").tidegate_state / "jobs"
