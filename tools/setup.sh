@@ -116,7 +116,7 @@ environment() {
     "$python" -m venv "$venv" || fail "$python could not make $venv" "Look at its message above; python3-venv must fit it."
   fi
   say "installing the project and its tools into .venv"
-  "$venv/bin/python" -m pip --disable-pip-version-check --no-input install --quiet --editable "${project}[dev]" ||
+  "$venv/bin/python" -m pip --disable-pip-version-check --no-input install -qq --editable "${project}[dev]" ||
     fail "pip could not install the project's dependencies" "Look at pip's message above, then run the same command again."
   fingerprint >"$stamp"
 }
