@@ -12,7 +12,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.capacity import 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment
-from ansible_collections.tidegate.delivery.plugins.module_utils.lock import when
+from ansible_collections.tidegate.delivery.plugins.module_utils.lock import Held, Liveness, liveness, this_process, when
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.needs import pipeline
@@ -94,7 +94,8 @@ def _deployment(deployment: Deployment | None) -> dict[str, Any]:
     return {key: str(getattr(deployment, key)) for key in _SHOWN} if deployment else {}
 
 
-def _lock(held: Any) -> dict[str, Any]:  # noqa: ANN401
+def _lock(held: Held) -> dict[str, Any]:
+    gone = liveness(held.holder.process, this_process()) is Liveness.GONE
     return {
         "name": held.name,
         "holder": held.holder.who,
@@ -102,6 +103,7 @@ def _lock(held: Any) -> dict[str, Any]:  # noqa: ANN401
         "since": when(held.since_ms),
         "until": when(held.until_ms),
         "doing": held.doing,
+        "gone": gone,
     }
 
 
@@ -112,8 +114,14 @@ def _table(services: Mapping[str, Any], locks: list[dict[str, Any]]) -> list[str
         lines += [_line(node, seen) for node, seen in service["nodes"].items()]
         lines += [f"  {host} did not answer: {why}" for host, why in service["silent_load_balancers"].items()]
     for lock in locks:
-        lines.append(f"locked: {lock['name']} by {lock['holder']} since {lock['since']}, doing {lock['doing']}")
+        lines.append(
+            f"locked: {lock['name']} by {lock['holder']} since {lock['since']}, doing {lock['doing']}{_gone(lock)}"
+        )
     return lines
+
+
+def _gone(lock: Mapping[str, Any]) -> str:
+    return "; that process is gone: the next run takes the lock over" if lock["gone"] else ""
 
 
 def _headline(service: Mapping[str, Any]) -> str:
