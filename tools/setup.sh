@@ -85,12 +85,13 @@ packages() {
   install_packages "${missing[@]}"
 }
 
-# Whatever makes the installed environment stale: dependencies, entry points, the place.
-fingerprint() { { cat "$project/pyproject.toml" && echo "$project"; } | sha256sum; }
+# Where the environment was made, and what makes it stale: dependencies and entry points.
+fingerprint() { echo "$venv" && sha256sum <"$project/pyproject.toml"; }
 
-# An environment whose interpreter is gone, too old, or that was moved here, can't be repaired.
+# An environment whose interpreter is gone or too old, or that was moved here (its programs name the place where it was
+# made), can't be repaired.
 environment_is_sound() {
-  [[ -x $venv/bin/python ]] && "$venv/bin/python" - "$venv" <<'PYTHON' 2>/dev/null
+  [[ ! -f $stamp || $(head -n 1 "$stamp") == "$venv" ]] && [[ -x $venv/bin/python ]] && "$venv/bin/python" - "$venv" <<'PYTHON' 2>/dev/null
 import sys
 sys.exit(sys.version_info < (3, 11) or sys.prefix != sys.argv[1])
 PYTHON
