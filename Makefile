@@ -11,7 +11,7 @@ unexport ANSIBLE_CONFIG ANSIBLE_COLLECTIONS_PATH ANSIBLE_INVENTORY ANSIBLE_ROLES
 
 SCRIPTS := .ci/run tools/*.sh
 EVERYDAY := not slow
-PYTEST := pytest $(PYTEST_ARGS)
+PYTEST := pytest --durations=10 $(PYTEST_ARGS)
 
 .PHONY: help
 help: ## Show this list
