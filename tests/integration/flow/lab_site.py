@@ -160,6 +160,9 @@ class Site:
             agents.clear_node_data(self.layout, node)
             self._disabled(node).unlink(missing_ok=True)
         facts = self.facts()
+        if facts.outcome in ENDED and not _all_on(facts):
+            self._bring_back_what_others_took()
+            facts = self.facts()
         out = [node for node in NODES if not all(node in online for online in facts.online.values())]
         common = max(GOOD, key=list(facts.serving.values()).count)
         uneven = [node for node in NODES if facts.serving[node] != common] if even else []
@@ -167,6 +170,16 @@ class Site:
             played = self.deploy(common, nodes=[*out, *uneven])
             assert played.rc == 0, played.output
             assert _all_on(self.facts())
+
+    def _bring_back_what_others_took(self) -> None:
+        """A test that failed may have left servers out as a colleague would; nothing of ours is open."""
+        for host in self.layout.load_balancers:
+            for node in NODES:
+                self.set_server(host.name, f"tradeapi_maintenance/{node}", "maint")
+                self.set_server(host.name, f"tradeapi_online/{node}", "ready")
+        deadline = time.monotonic() + 15
+        while not _all_on(self.facts()) and time.monotonic() < deadline:
+            time.sleep(0.2)
 
     def other_version(self, *nodes: str) -> str:
         """A good release that none of these nodes serves."""

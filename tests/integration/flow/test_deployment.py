@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Step
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import State
@@ -10,7 +11,7 @@ from lab import agents
 from lab.accesslog import AccessLog
 from lab.load import Load
 from lab.sampler import Sampler
-from tests.integration.flow.lab_site import ENVIRONMENT, NODES, Site
+from tests.integration.flow.lab_site import ENVIRONMENT, NODES, Site, others
 
 pytestmark = pytest.mark.lab
 FLOOR = 4
@@ -77,7 +78,7 @@ def test_what_somebody_else_took_out_or_froze_is_shown_and_skipped(even_site: Si
     facts = site.facts()
     assert (facts.serving["n1"], facts.serving["n2"], facts.serving["n3"]) == (old, old, new)
     assert "n1" not in facts.online["lb1"]
-    assert f"tradeapi::version: {old}" in site.pins()["nodes/n1.lab.yaml"]
+    assert yaml.safe_load(site.pins()["nodes/n1.lab.yaml"])["tradeapi::version"] == old
     # A periodic run of a node that was left out keeps it where it is, although the common version was raised.
     assert agents.run_agent(site.layout, "n1").exit_code == 0
     assert site.facts().serving["n1"] == old
@@ -117,3 +118,18 @@ def test_a_move_by_hand_respects_the_floor(site: Site) -> None:
     assert "min_online 60% asks for 4" in refused.output
     for node in ("n1", "n2"):
         assert site.play("pool", service="tradeapi", node=node, state="online").rc == 0
+
+
+def test_without_the_drain_step_the_same_load_does_show_failures(even_site: Site) -> None:
+    site = even_site
+    log = AccessLog(site.layout)
+    with Load(site.layout, "undrained", 300) as load:
+        played = site.play(
+            "../tests/integration/flow/deploy_without_drain", version=site.other_version(), exclude=others(["n1"])
+        )
+    customers = load.result
+    assert played.rc == 0, played.output
+    assert customers is not None
+    logged = log.counts("undrained", customers.requests_written)
+    noticed = customers.requests_failed + logged.failed + logged.retried + logged.redispatched
+    assert noticed > 0, "the measurement can't see a restart under load: then its zeros prove nothing"
