@@ -13,6 +13,8 @@ from lab.layout import MARKER_VARIABLE, NET_VARIABLE, STATE_VARIABLE, Layout
 from tests.session_lab import NET, STATE, SessionLab
 
 UNIT = Path(__file__).parent / "unit"
+# Folders of tests that deploy to the lab and leave another release there.
+DEPLOYING = ("flow", "molecule")
 NOT_RUN = ("skipped", "xfailed", "xpassed")
 SESSION_LAB = pytest.StashKey[SessionLab]()
 
@@ -53,9 +55,12 @@ def _uses_lab(item: pytest.Item) -> bool:
 
 
 def _rank(item: pytest.Item) -> int:
-    """What fails fast comes first; the lab's processes must not slow down what needs no lab."""
+    """What fails fast comes first; the lab's processes must not slow down what needs no lab.
+
+    Whole deployments come last of all: before them the lab is as it was started.
+    """
     if item.get_closest_marker("lab"):
-        return 2
+        return 3 if item.path.parent.name in DEPLOYING else 2
     return 0 if item.path.is_relative_to(UNIT) else 1
 
 

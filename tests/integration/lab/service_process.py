@@ -25,7 +25,8 @@ def unpack(release: Release, folder: Path) -> Path:
     """The release's content below a folder of that test."""
     target = folder / release.name
     with tarfile.open(build(release)) as archive:
-        archive.extractall(target, filter="data")
+        # An archive of our own. Debian 12's Python has no extraction filters yet.
+        archive.extractall(target)
     (target / ".digest").write_text("ab" * 32)
     return target
 
