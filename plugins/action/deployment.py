@@ -50,16 +50,23 @@ def _begin(call: Call) -> dict[str, Any]:
             where=call.deployment_id,
             remedy='Run without --limit; leave nodes out with -e \'{"exclude": ["n5"]}\'',
         )
-    names = sorted(node_lock(record.environment, node) for node in nodes)
-    record.locks.acquire(names, record.holder(doing=f"wave {number}"), _LEASE)
+    names = [node_lock(record.environment, node) for node in nodes]
+    record.acquire(names, call.deployment_id, f"wave {number}", _LEASE)
     return {"changed": False, "outcome": "begun", "msg": f"wave {number} begins: {', '.join(nodes)}"}
 
 
 def _confirm(call: Call) -> dict[str, Any]:
-    record, number, nodes = call.ledger, _number(call), list(call.args["nodes"])
-    record.require_permit(nodes, _LEASE, f"confirming wave {number}")
-    wave = next(each for each in record.plan["waves"] if each["number"] == number)
-    require_online(call, wave, record.plan["nodes"])
+    record, number = call.ledger, _number(call)
+    nodes = _planned(call, number)
+    if sorted(call.args["nodes"]) != sorted(nodes):
+        raise Refused(
+            f"wave {number} is planned as {', '.join(nodes)}, not as {', '.join(call.args['nodes'])}",
+            where=call.deployment_id,
+            remedy="Confirm the wave as it was planned",
+        )
+    record.require_permit(nodes, _LEASE, f"confirming wave {number}", in_wave=True)
+    record.require_evidence(nodes, undo=False)
+    require_online(call, _wave(call, number), record.plan["nodes"])
     deployment = record.deployment
     msg = f"wave {number} is online on {deployment.version}: {', '.join(nodes)}"
     told = {"msg": msg, "outcome": "joined", "version": deployment.version, "digest": deployment.digest}
@@ -76,7 +83,8 @@ def _unlock_nodes(call: Call, nodes: Sequence[str]) -> None:
 def _hold(call: Call) -> dict[str, Any]:
     record = call.ledger
     deployment, nodes = record.deployment, list(call.args["nodes"])
-    why = why_held(record.events(), deployment.attempt)
+    record.require_not_taken_over()
+    why = why_held(record.events, deployment.attempt)
     msg = f"{why.message.rstrip('.')}. {next_commands(deployment, nodes, _inventory(call))}"
     if not deployment.state.final:
         event = record.event(Step.HOLD, Outcome.HELD, nodes, {"msg": msg, "step": why.step, "cause": why.message})
@@ -88,6 +96,7 @@ def _hold(call: Call) -> dict[str, Any]:
 def _left(call: Call) -> dict[str, Any]:
     record = call.ledger
     deployment, nodes = record.deployment, list(call.args["nodes"])
+    record.require_permit(nodes, _LEASE, "left")
     command = _pool_command(_inventory(call), deployment.service, nodes)
     msg = f"{', '.join(nodes)} is in the maintenance pool; bring it back with {command}"
     call.record(Step.POOL, Outcome.OK, nodes, {"msg": msg, "outcome": "left"})
@@ -99,7 +108,10 @@ def _close(call: Call) -> dict[str, Any]:
     record = call.ledger
     deployment = record.deployment
     record.require_permit((), _LEASE, "closing")
-    if deployment.kind is not Kind.HAND:
+    if deployment.kind is Kind.HAND:
+        record.require_evidence(deployment.nodes, undo=False)
+        require_online(call, record.plan["waves"][0], record.plan["nodes"])
+    else:
         record.require_joined(record.wave_numbers())
     msg = _closing(call)
     record.ledger.update_state(deployment.id, State.DONE, record.event(Step.CLOSE, Outcome.OK, (), {"msg": msg}))
@@ -135,9 +147,13 @@ def _number(call: Call) -> int:
 
 
 def _planned(call: Call, number: int) -> list[str]:
+    return list(_wave(call, number)["nodes"])
+
+
+def _wave(call: Call, number: int) -> dict[str, Any]:
     for wave in call.ledger.plan["waves"]:
         if wave["number"] == number:
-            return list(wave["nodes"])
+            return dict(wave)
     raise Refused(f"there is no wave {number} in the plan", where=call.deployment_id, remedy="Plan again")
 
 

@@ -20,7 +20,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.opening import (
     decide_deploy,
     decide_rollback,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.plan import Fate, Plan, make_plan
+from ansible_collections.tidegate.delivery.plugins.module_utils.plan import Fate, Plan, Served, make_plan
 from ansible_collections.tidegate.delivery.plugins.module_utils.plan_table import plan_table, summary
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
@@ -102,6 +102,7 @@ def _target(scene: Scene, version: str) -> Target:
 
 def _plan(scene: Scene, target: Target) -> tuple[Seen, Plan]:
     excluded = _excluded(scene)
+    scene.require_ready()
     seen = scene.look()
     plan = make_plan(target.served, seen.sites, scene.service.waves, excluded)
     largest = max((len(wave.nodes) for wave in plan.waves), default=0)
@@ -127,6 +128,13 @@ def _deployment(
     seen, plan = planned
     covered = tuple(node.name for node in plan.nodes)
     if opening.resumes and before is not None:
+        if before.digest and before.digest != target.digest:
+            raise Refused(
+                f"the artifact of {scene.service.name} {target.version} changed since this deployment was opened: "
+                f"its digest was {before.digest[:12]}… and is {target.digest[:12]}…",
+                where=target.artifact.url,
+                remedy="A version has one artifact: publish the change under a new version and deploy that",
+            )
         return replace(before, nodes=covered, digest=target.digest)
     return Deployment(
         id=id_,
@@ -159,7 +167,7 @@ def _result(
         scene.call.progress(line)
     facts = _facts(planned, scene, target, msg, opened)
     if opened is not None:
-        facts |= {"attempt": scene.open(*opened, facts).attempt}
+        facts |= {"attempt": scene.open(*opened, facts, table).attempt}
     return {
         "changed": bool(opened) or (scene.call.check and bool(plan.waves)),
         "msg": msg,
@@ -188,9 +196,17 @@ def _facts(
         "sizes": [len(wave.nodes) for wave in plan.waves],
         "waves": wave_facts(plan, placements),
         "skipped": {node.name: node.why for node in plan.nodes if node.fate is Fate.SKIP},
-        "puppet": puppet_facts(scene.call, scene.service, target, plan, seen.looks),
+        "puppet": puppet_facts(scene.call, scene.service, target, plan, _releases(scene, seen, opened[1])),
         "nodes": {name: {"checks": checks.of(name, scene.placement_of(name))} for name in moving},
     }
+
+
+def _releases(scene: Scene, seen: Seen, deployment: Deployment) -> dict[str, Served]:
+    """Each node's release: what it tells, else what it joined with, else what was served before."""
+    name, joined = scene.service.name, scene.history.joined
+    before = Served(deployment.previous_version)
+    told = {host: look.served[name] for host, look in seen.looks.items()}
+    return {host: served if served.version else joined.get(host, before) for host, served in told.items()}
 
 
 _INTENTS: dict[str, Callable[[Call], dict[str, Any]]] = {

@@ -31,7 +31,7 @@ class ActionModule(DomainAction):
 
     def act(self, call: Call) -> dict[str, Any]:
         names = [call.args["service"]] if call.args.get("service") else _all(call)
-        services = {name: _service(call, name) for name in names}
+        services = {name: _told(call, name) for name in names}
         locks = [_lock(held) for held in call.ledger.locks.held()]
         return {"changed": False, "services": services, "locks": locks, "table": _table(services, locks)}
 
@@ -39,6 +39,16 @@ class ActionModule(DomainAction):
 def _all(call: Call) -> list[str]:
     folder = str(call.hostvar(call.host, "tidegate_services"))
     return sorted(load_catalog(folder, str(call.hostvar(call.host, "tidegate_environment"))))
+
+
+def _told(call: Call, name: str) -> dict[str, Any]:
+    """The page that every message sends people to must not hide all services for a slip in one."""
+    try:
+        return _service(call, name)
+    except DomainError as error:
+        if call.args.get("service"):
+            raise
+        return {"nodes": {}, "silent_load_balancers": {}, "under_way": {}, "last_done": {}, "problem": str(error)}
 
 
 def _service(call: Call, name: str) -> dict[str, Any]:
@@ -110,7 +120,7 @@ def _lock(held: Held) -> dict[str, Any]:
 def _table(services: Mapping[str, Any], locks: list[dict[str, Any]]) -> list[str]:
     lines: list[str] = []
     for name, service in services.items():
-        lines.append(f"{name}: {_headline(service)}")
+        lines.append(f"{name}: {service.get('problem') or _headline(service)}")
         lines += [_line(node, seen) for node, seen in service["nodes"].items()]
         lines += [f"  {host} did not answer: {why}" for host, why in service["silent_load_balancers"].items()]
     for lock in locks:

@@ -55,4 +55,5 @@ def next_commands(deployment: Deployment, nodes: Sequence[str], inventory: str) 
     back = f"{playbook}/rollback.yml -e service={deployment.service}"
     retry = back if deployment.kind is Kind.ROLLBACK else again
     ways = f"Try again: {retry}" if deployment.kind is Kind.ROLLBACK else f"Go back: {back}\nOr try again: {again}"
-    return f"{deployment.service} {deployment.version} is held; the wave was {', '.join(nodes)}.\n{ways}"
+    where = f"the wave was {', '.join(nodes)}" if nodes else "every wave is online, only settling is left"
+    return f"{deployment.service} {deployment.version} is held; {where}.\n{ways}"

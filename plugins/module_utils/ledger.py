@@ -106,6 +106,11 @@ def new_deployment_id(service: str) -> str:
     return f"{service}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
+def service_of(deployment_id: str) -> str:
+    """The service in an id that `new_deployment_id` made."""
+    return deployment_id.rsplit("-", 3)[0]
+
+
 def require_change(deployment: Deployment, state: State) -> None:
     """Raise Refused when the deployment can't become `state`, because it is final already."""
     if deployment.state.final:

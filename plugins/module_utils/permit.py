@@ -19,18 +19,22 @@ def covers(deployment: Deployment | None, node: str) -> bool:
     return deployment is not None and deployment.state is State.OPEN and node in deployment.nodes
 
 
-def evidence_missing(events: Iterable[Event], node: str, attempt: int, required: Sequence[Step] = ()) -> list[Step]:
+def evidence_missing(
+    events: Iterable[Event], node: str, attempt: int, required: Sequence[Step] = (), *, by_hand: bool = False
+) -> list[Step]:
     """The steps whose good result is missing before the node may join; empty: it may.
 
     `events` are the deployment's own, oldest first. Release, health and `required` must each have ended well,
     in this attempt, after the last thing that changed the node, and that must have been a Puppet run that ended well.
+    A move `by_hand` runs no Puppet: whatever happened to the node since it left, the proof comes after the leave.
     """
     seen = _of_node(events, node)
     changes = [index for index, event in enumerate(seen) if _deploys(event)]
-    if not changes or seen[changes[-1]].step is not Step.PUPPET or not seen[changes[-1]].outcome.good:
+    if not by_hand and (not changes or seen[changes[-1]].step is not Step.PUPPET or not seen[changes[-1]].outcome.good):
         return [Step.PUPPET, *_wanted(required)]
     # A node that was online in between has served since it was tested: it is verified anew.
-    start = max(changes[-1], *(index for index, event in enumerate(seen) if _leaves(event)), -1)
+    leaves = [index for index, event in enumerate(seen) if _leaves(event)]
+    start = max([-1, *changes, *leaves])
     latest = {event.step: event.outcome for event in seen[start + 1 :] if event.attempt == attempt}
     return [step for step in _wanted(required) if not _good(latest.get(step))]
 

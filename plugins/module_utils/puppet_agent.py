@@ -16,7 +16,7 @@ _LOCK_LIMIT = 64 * 1024
 _NO_PUPPET = 41
 _ASK_TIMEOUT = 60
 
-# $1 confdir or "", $2 the cache of the answer or "", $3 the most bytes of a lock file.
+# $1 confdir or "", $2 the cache of the answer or "", $3 the most bytes of a lock file, $4 "" writes no cache.
 # puppet config print costs most of a second: its answer is kept for a day, or until puppet.conf changes.
 _LOOK = rf"""
 PATH=$PATH:/opt/puppetlabs/bin
@@ -31,7 +31,7 @@ if ! fresh; then
   made=$(mktemp) || exit; trap 'rm -f "$made"' EXIT
   "$program" config print --section agent ${{1:+--confdir "$1"}} {_ASKED} >"$made" || exit
   settings=$made
-  [ -z "$2" ] || {{ mkdir -p "$(dirname "$2")" && cp "$made" "$2.$$" && mv -f "$2.$$" "$2"; }} || exit
+  [ -z "$2" ] || [ -z "$4" ] || {{ mkdir -p "$(dirname "$2")" && cp "$made" "$2.$$" && mv -f "$2.$$" "$2"; }} || exit
 fi
 echo "program = $program"; cat "$settings"
 pid=$(cat "$(kept agent_catalog_run_lockfile)" 2>/dev/null)
@@ -62,12 +62,13 @@ class Agent:
     running: int | None = None
 
 
-def look(node: Node, confdir: str = "", *, settings_cache: str = "") -> Agent:
-    """Ask the agent, in one remote call. `settings_cache`: a file on the node that keeps where its files are.
+def look(node: Node, confdir: str = "", *, settings_cache: str = "", keep: bool = True) -> Agent:
+    """Ask the agent, in one remote call. `settings_cache`: a file on the node that keeps where its files are;
+    without `keep` it is read if it is there and never written.
 
     Raises BadInput when Puppet is not installed there or its settings can't be read.
     """
-    done = node.sh(_LOOK, confdir, settings_cache, str(_LOCK_LIMIT), timeout=_ASK_TIMEOUT)
+    done = node.sh(_LOOK, confdir, settings_cache, str(_LOCK_LIMIT), "keep" if keep else "", timeout=_ASK_TIMEOUT)
     if done.rc == _NO_PUPPET:
         raise BadInput(
             "there is no puppet on the PATH or in /opt/puppetlabs/bin",

@@ -65,9 +65,9 @@ def freeze_of(agent: Agent) -> Freeze | None:
     return None if agent.disabled is None else Freeze(agent.disabled)
 
 
-def frozen_by_stranger(node: Node, confdir: str = "", *, settings_cache: str = "") -> str:
-    """The reason of a freeze that isn't ours; empty when there is none. Changes no freeze."""
-    freeze = freeze_of(look(node, confdir, settings_cache=settings_cache))
+def frozen_by_stranger(node: Node, confdir: str = "", *, settings_cache: str = "", keep: bool = True) -> str:
+    """The reason of a freeze that isn't ours; empty when there is none. Without `keep` nothing is written at all."""
+    freeze = freeze_of(look(node, confdir, settings_cache=settings_cache, keep=keep))
     return str(freeze) if freeze and not freeze.ours else ""
 
 

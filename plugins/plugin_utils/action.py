@@ -44,6 +44,10 @@ class DomainAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         """The step under which this call is recorded."""
         return self.STEP
 
+    def in_wave(self, call: Call) -> bool:  # noqa: ARG002
+        """Whether this call belongs to a wave."""
+        return self.IN_WAVE
+
     def deadline(self, call: Call) -> float:  # noqa: ARG002
         """The most seconds that this call may take."""
         return self.DEADLINE
@@ -63,8 +67,10 @@ class DomainAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
 
     def _permitted(self, call: Call) -> dict[str, Any]:
         if self.EFFECT and not call.check:
-            call.require_permit(self.deadline(call), self.step(call), in_wave=self.IN_WAVE)
+            call.require_permit(self.deadline(call), self.step(call), in_wave=self.in_wave(call))
             call.record(self.step(call), "started")
+        elif call.deployment_id and not call.check:
+            call.ledger.renew(self.deadline(call), self.step(call))
         outcome = dict(plain(self.act(call)))
         # Some record their end themselves, in one transaction with what they change.
         if not outcome.pop("recorded", False):

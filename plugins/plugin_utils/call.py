@@ -142,7 +142,8 @@ class Call:
 
 def _ended(result: Mapping[str, Any], effect: bool) -> str:
     if result.get("failed"):
-        return "refused" if result.get("reason") in ("refused", "locked") else "failed"
+        reasons = {"refused": "refused", "locked": "refused", "unreachable": "unreachable"}
+        return reasons.get(str(result.get("reason")), "failed")
     if not effect:
         return "ok"
     return "changed" if result.get("changed") else "unchanged"

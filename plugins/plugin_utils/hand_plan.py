@@ -8,10 +8,17 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.events import Step
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind
 from ansible_collections.tidegate.delivery.plugins.module_utils.lock import this_user
 from ansible_collections.tidegate.delivery.plugins.module_utils.opening import Opening
-from ansible_collections.tidegate.delivery.plugins.module_utils.plan import NodeView, Plan, PlannedWave, Standing
+from ansible_collections.tidegate.delivery.plugins.module_utils.plan import (
+    NodeView,
+    Plan,
+    PlannedWave,
+    Served,
+    Standing,
+)
 from ansible_collections.tidegate.delivery.plugins.module_utils.waves import no_room
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.plan_facts import (
@@ -70,6 +77,9 @@ def _leave(
     scene: Scene, name: str, seen: Seen, opening: Opening, open_move: Deployment | None, id_: str
 ) -> dict[str, Any]:
     view = _view(seen, name)
+    if open_move is not None and _has_left(scene, open_move):
+        scene.unlock(id_)
+        return _answer(scene, f"{name} is out already: {view.taken_by}", False, None)
     if view.standing is Standing.OUT and open_move is None:
         raise Refused(
             f"{name} is out already, taken by {view.taken_by or 'somebody else'}",
@@ -79,18 +89,33 @@ def _leave(
     _require_room(seen, name)
     if scene.call.check:
         return _answer(scene, f"{name} would leave {scene.service.name}'s online pool", True, None)
+    served = _release(seen, view)
     deployment = open_move or Deployment(
         id=id_,
         kind=Kind.HAND,
         service=scene.service.name,
         environment=scene.environment,
-        version=view.served.version,
-        digest=view.served.digest,
+        version=served.version,
+        digest=served.digest,
         nodes=(name,),
         services=(scene.service.name, *scene.service.moves_with),
         opened_by=this_user(),
     )
     return _open(scene, name, seen, opening, deployment)
+
+
+def _has_left(scene: Scene, move: Deployment) -> bool:
+    """Whether the move's last step was the one that records where the node is."""
+    entries = scene.record.ledger.entries(scene.environment, deployment=move.id)
+    last = [entry.event for entry in entries][-1]
+    return last.step is Step.POOL and last.outcome.good
+
+
+def _release(seen: Seen, view: NodeView) -> Served:
+    """What the node shall serve when it comes back: what it tells, else what it joined with, else what most serve."""
+    if view.served.version:
+        return view.served
+    return view.joined or Served(seen.common_version())
 
 
 def _require_room(seen: Seen, name: str) -> None:
@@ -104,6 +129,12 @@ def _nothing_of_ours(scene: Scene, name: str) -> dict[str, Any]:
     view = _view(scene.look(), name)
     if view.standing is Standing.ONLINE:
         return _answer(scene, f"{name} is online already", False, None)
+    if view.standing is Standing.UNUSABLE:
+        raise Refused(
+            f"{name} is in the online pool, but a load balancer can't use it",
+            where=name,
+            remedy="Look at the service there; it comes back by itself when its checks pass",
+        )
     if view.ours:
         remedy = f"Run playbooks/deploy.yml or rollback.yml -e service={scene.service.name}: they go on with it"
     else:
@@ -130,7 +161,7 @@ def _open(scene: Scene, name: str, seen: Seen, opening: Opening, deployment: Dep
         "digest": deployment.digest,
         "nodes": {name: {"checks": _checks(scene, name, seen, deployment)}} if intent == "join" else {},
     }
-    opened = scene.open(opening, deployment, facts)
+    opened = scene.open(opening, deployment, facts, [msg])
     return _answer(scene, msg, True, {**facts, "attempt": opened.attempt})
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.artifact import Artifact, find_artifact
-from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.placement import Placement, hosts_of
 from ansible_collections.tidegate.delivery.plugins.module_utils.plan import Fate, Plan, PlannedWave, Served
 from ansible_collections.tidegate.delivery.plugins.module_utils.service import NUnit, Service, fill
@@ -69,23 +69,35 @@ def _wave(number: int, wave: PlannedWave, placement: Placement) -> dict[str, Any
     }
 
 
-def puppet_facts(call: Call, service: Service, target: Target, plan: Plan, looks: Mapping[str, Look]) -> dict[str, Any]:
-    """Pins: what the wave's nodes get, what nodes that are left out keep, what goes at the end."""
+def puppet_facts(
+    call: Call, service: Service, target: Target, plan: Plan, known: Mapping[str, Served]
+) -> dict[str, Any]:
+    """Pins: what the wave's nodes get, what nodes that are left out keep, what goes at the end.
+
+    `known` is each node's release. Raises Refused for a node that is left out and whose release nobody knows: it
+    would take the new one by itself.
+    """
     puppet = service.deploy.puppet
-    skipped = plan.of(Fate.SKIP)
     return {
         "servers": list(hosts_of(puppet.servers, call.vars["groups"], f"{service.name}: deploy.puppet.servers")),
         "timeout": format_duration(puppet.timeout),
         "pin": _pin(service, target.served),
-        "keep": {
-            name: _pin(service, looks[name].served[service.name]) for name in skipped if _known(looks, name, service)
-        },
+        "keep": {name: _kept(call, service, name, known) for name in plan.of(Fate.SKIP)},
         "unpin": [node.name for node in plan.nodes if node.fate is not Fate.SKIP],
     }
 
 
-def _known(looks: Mapping[str, Look], name: str, service: Service) -> bool:
-    return bool(looks[name].served[service.name].version)
+def _kept(call: Call, service: Service, name: str, known: Mapping[str, Served]) -> dict[str, str]:
+    served = known.get(name, Served())
+    if not served.version:
+        raise Refused(
+            f"{name} is left out, and nobody knows which release it has: it can't be pinned to it",
+            where=f"{service.name}: {name}",
+            remedy="Bring it back until it tells its version, or take it out of the inventory",
+        )
+    if service.deploy.puppet.digest_key and not served.digest:
+        served = Served(served.version, artifact_of(call, service, served.version).sha256)
+    return _pin(service, served)
 
 
 def _pin(service: Service, served: Served) -> dict[str, str]:
@@ -131,7 +143,16 @@ class Checks:
         }
 
     def _expected(self, service: Service, host: str) -> Served:
-        return self._target.served if service is self._service else self._looks[host].served[service.name]
+        if service is self._service:
+            return self._target.served
+        look = self._looks[host]
+        if not look.served[service.name].version:
+            raise Refused(
+                f"{service.name} on {host} doesn't tell its release: {look.problems.get(service.name, 'no answer')}",
+                where=f"{service.name} on {host}",
+                remedy=f"It moves with {self._service.name}: mend it first, or leave {host} out",
+            )
+        return look.served[service.name]
 
     def _release(self, service: Service, host: str, expected: Served) -> dict[str, Any]:
         url, version, digest = release_question(self._call, service, host)

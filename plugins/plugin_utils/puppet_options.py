@@ -8,19 +8,10 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused
-from ansible_collections.tidegate.delivery.plugins.module_utils.values import parse_duration
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Refused
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 
 _STATE_DIR = "/var/lib/tidegate"
-
-
-def seconds(call: Call, option: str) -> float:
-    """A duration option in seconds. Raises BadInput."""
-    try:
-        return parse_duration(call.args[option])
-    except ValueError as error:
-        raise BadInput(str(error), where=option, remedy="Write it like 500ms, 5s or 2m") from None
 
 
 def confdir(call: Call, host: str = "") -> str:

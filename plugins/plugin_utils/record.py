@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -13,14 +15,18 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
-from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, State
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind, State, service_of
 from ansible_collections.tidegate.delivery.plugins.module_utils.lock import (
     Holder,
     Lease,
+    Liveness,
+    liveness,
     node_lock,
+    service_lock,
     this_process,
     this_user,
 )
+from ansible_collections.tidegate.delivery.plugins.module_utils.ownership import moved_by_us
 from ansible_collections.tidegate.delivery.plugins.module_utils.permit import (
     covers,
     evidence_missing,
@@ -95,9 +101,18 @@ class Record:
 
     @cached_property
     def plan(self) -> dict[str, Any]:
-        """The deployment's plan, as it was recorded."""
+        """The deployment's plan. Refused when it isn't the one that the chain has the digest of."""
+        plans = [event for event in self.events if event.step is Step.PLAN and event.outcome.good]
+        recorded = plans[-1].details.get("plan_sha256") if plans else None
+        if recorded != plan_digest(self.deployment.plan):
+            raise Refused(
+                f"the plan of deployment {self._id} is not the one that was recorded",
+                where="ledger: deployments.plan",
+                remedy="Somebody changed it there. Find out who, then run the playbook again: it plans anew",
+            )
         return dict(json.loads(self.deployment.plan))
 
+    @property
     def events(self) -> list[Event]:
         """The deployment's own events, oldest first."""
         return [entry.event for entry in self.ledger.entries(self.environment, deployment=self._id)]
@@ -132,11 +147,28 @@ class Record:
             )
         if doing in _AFTER_ALL_WAVES:
             self.require_joined(self.wave_numbers())
+        if doing == Step.PUPPET:
+            self._require_left(nodes)
         lease = self.lease()
         if in_wave:
             self._require_node_locks(lease, nodes)
         self.locks.check(lease.names, lease.fence, self._id)
         self.locks.renew(lease, doing, deadline_s + LEASE_GRACE)
+
+    def renew(self, deadline_s: float, doing: str) -> None:
+        """Keep our locks through a step that only reads; nothing when this controller holds none."""
+        lease = self.locks.lease_of(self.holder())
+        if lease is not None:
+            self.locks.renew(lease, doing, deadline_s + LEASE_GRACE)
+
+    def _require_left(self, nodes: Sequence[str]) -> None:
+        online = sorted(set(nodes) - moved_by_us(self.events))
+        if online:
+            raise Refused(
+                f"{', '.join(online)} has not left the online pool in this deployment",
+                where=self._id,
+                remedy="Run the playbook from its beginning: customers' requests drain first",
+            )
 
     def _require_node_locks(self, lease: Lease, nodes: Sequence[str]) -> None:
         missing = [node for node in nodes if node_lock(self.environment, node) not in lease.names]
@@ -153,7 +185,7 @@ class Record:
 
     def require_joined(self, numbers: Iterable[int]) -> None:
         """Refused unless these waves were confirmed to be online in this attempt."""
-        missing = waves_missing(self.events(), self.deployment.attempt, numbers)
+        missing = waves_missing(self.events, self.deployment.attempt, numbers)
         if missing:
             raise Refused(
                 f"wave {missing[0]} has not joined in this attempt",
@@ -172,6 +204,41 @@ class Record:
             )
         return lease
 
+    def acquire(self, names: Iterable[str], deployment: str, doing: str, lease_s: float) -> Lease:
+        """Take these locks, all or none, and record what was taken over from whom. Raises Locked."""
+        lease = self.locks.acquire(sorted(names), self.holder(deployment, doing), lease_s)
+        for takeover in lease.taken_over:
+            self.ledger.append(
+                Event(
+                    service=service_of(deployment),
+                    environment=self.environment,
+                    deployment=deployment,
+                    attempt=0,
+                    step=Step.LOCK,
+                    outcome=Outcome.CHANGED,
+                    by=this_user(),
+                    details={"msg": str(takeover)},
+                )
+            )
+        return lease
+
+    def require_not_taken_over(self) -> None:
+        """Refused when another process that may still run has the service's lock: its state is not ours to set."""
+        name = service_lock(self.environment, self.deployment.service)
+        ours, here = this_process(controller_pid()), this_process()
+        for held in self.locks.held():
+            theirs = held.name == name and held.holder.process != ours
+            if (
+                theirs
+                and liveness(held.holder.process, here) is not Liveness.GONE
+                and held.until_ms > time.time() * 1000
+            ):
+                raise Refused(
+                    f"{name} is now held by {held.holder.who} for deployment {held.holder.deployment}",
+                    where=name,
+                    remedy="Leave the deployment to that run; see playbooks/status.yml",
+                )
+
     def unlock(self, names: Sequence[str]) -> None:
         """Give some of our locks back before the deployment ends."""
         lease = self.lease()
@@ -183,11 +250,15 @@ class Record:
 
     # Evidence
 
-    def require_evidence(self, nodes: Sequence[str]) -> None:
-        """Refused unless each node was proved in this attempt, or nothing was deployed to it since it left."""
-        events = self.events()
+    def require_evidence(self, nodes: Sequence[str], *, undo: bool = True) -> None:
+        """Refused unless each node was proved in this attempt or, with `undo`, nothing was deployed since it left.
+
+        A move by hand always needs the proof: nobody knows what was done to the node meanwhile.
+        """
+        events = self.events
+        by_hand = self.deployment.kind is Kind.HAND
         for node in nodes:
-            if not undo_refused(events, node):
+            if undo and not by_hand and not undo_refused(events, node):
                 continue
             for service, check in self.plan["nodes"][node]["checks"].items():
                 self._require_proof(events, node, service, check)
@@ -195,7 +266,8 @@ class Record:
     def _require_proof(self, events: Iterable[Event], node: str, service: str, check: Mapping[str, Any]) -> None:
         concerning = [event for event in events if event.step not in PROOFS or event.service == service]
         required = [Step(step) for step in ("nunit", "warmup") if check.get(step)]
-        missing = evidence_missing(concerning, node, self.deployment.attempt, required)
+        by_hand = self.deployment.kind is Kind.HAND
+        missing = evidence_missing(concerning, node, self.deployment.attempt, required, by_hand=by_hand)
         if missing:
             raise Refused(
                 f"{node} may not join: the ledger has no good {', '.join(missing)} of {service} in this attempt",
@@ -238,6 +310,11 @@ class Record:
     def _wave_of(self, nodes: Sequence[str]) -> dict[str, Any]:
         waves = [wave for wave in self.plan.get("waves", []) if set(nodes) & set(wave["nodes"])]
         return dict(waves[0]) if len(waves) == 1 else {}
+
+
+def plan_digest(plan: str) -> str:
+    """What the chain keeps of a plan, whose text stands beside it."""
+    return hashlib.sha256(plan.encode()).hexdigest()
 
 
 def _chosen(details: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,16 +20,17 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.history import H
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind, new_deployment_id
 from ansible_collections.tidegate.delivery.plugins.module_utils.lock import service_lock, this_user
 from ansible_collections.tidegate.delivery.plugins.module_utils.opening import Opening
-from ansible_collections.tidegate.delivery.plugins.module_utils.placement import Placement, place
+from ansible_collections.tidegate.delivery.plugins.module_utils.placement import Placement, hosts_of, place
 from ansible_collections.tidegate.delivery.plugins.module_utils.plan import SiteView
 from ansible_collections.tidegate.delivery.plugins.module_utils.service import Service
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.plan_facts import first_error
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import REMEMBERED
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import REMEMBERED, plan_digest
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.survey import (
     Look,
     read_load_balancers,
     read_nodes,
+    require_fit,
     site_view,
 )
 
@@ -100,10 +101,34 @@ class Scene:
             error = first_error(states, placement.load_balancers)
             if error is not None:
                 raise error
-            looks |= read_nodes(self.call, placement)
             answered = {host: state for host, state in states.items() if not isinstance(state, DomainError)}
+            require_fit(placement, answered)
+            looks |= read_nodes(self.call, placement)
             sites.append(site_view(placement, answered, looks, self.history))
         return Seen(tuple(sites), looks)
+
+    def require_ready(self) -> None:
+        """Refused unless the compile servers and the test boxes answer and have what the steps need there."""
+        puppet = self.service.deploy.puppet
+        groups = self.call.vars["groups"]
+        servers = hosts_of(puppet.servers, groups, f"{self.service.name}: deploy.puppet.servers")
+        folders = {host: str(self.call.hostvar(host, "tidegate_rollout_dir")) for host in servers}
+        here = {each.name: each for placement in self.placements for on in placement.services.values() for each in on}
+        for service in here.values():
+            if service.verify.nunit:
+                box = hosts_of(service.verify.nunit.box, groups, f"{service.name}: verify.nunit.box")[0]
+                folders[box] = str(self.call.hostvar(box, "tidegate_test_dir"))
+        self.call.nodes(folders)
+        answers = self.call.in_parallel(lambda host: self._require_folder(host, folders[host]), list(folders))
+        error = first_error(answers, list(folders))
+        if error is not None:
+            raise error
+
+    def _require_folder(self, host: str, folder: str) -> None:
+        # It may have to be made: then the nearest folder above it must be writable.
+        script = 'at=$1; while [ ! -e "$at" ]; do at=$(dirname "$at"); done; [ -d "$at" ] && [ -w "$at" ]'
+        if self.call.nodes([host])[host].sh(script, folder).rc != 0:
+            raise Refused(f"{folder} can't be written", where=host, remedy="Check the path and its permissions")
 
     # Locks and the ledger
 
@@ -115,11 +140,8 @@ class Scene:
     @contextmanager
     def locked(self, deployment: str) -> Iterator[None]:
         """Hold the locks; they stay held when the block ends well, for the waves that follow, and go when it fails."""
-        holder = self.record.holder(deployment, "planning")
-        lease = self.record.locks.acquire(self.lock_names(), holder, PLANNING_LEASE)
+        lease = self.record.acquire(self.lock_names(), deployment, "planning", PLANNING_LEASE)
         try:
-            for takeover in lease.taken_over:
-                self.tell(Step.LOCK, Outcome.CHANGED, deployment, {"msg": str(takeover)})
             yield
         except BaseException:
             self.record.locks.release(lease)
@@ -128,10 +150,6 @@ class Scene:
     def unlock(self, deployment: str) -> None:
         """Give the locks back: there is nothing to do."""
         self.record.locks.release_all(deployment)
-
-    def tell(self, step: Step, outcome: Outcome, deployment: str, details: Mapping[str, Any]) -> None:
-        """Record what was decided outside of an open deployment."""
-        self.record.ledger.append(self.event(step, outcome, deployment, details))
 
     def event(
         self, step: Step, outcome: Outcome, deployment: str, details: Mapping[str, Any], nodes: Sequence[str] = ()
@@ -149,12 +167,15 @@ class Scene:
             details=details,
         )
 
-    def open(self, opening: Opening, deployment: Deployment, plan: Mapping[str, Any]) -> Deployment:
-        """Open the deployment or its next attempt, with the plan in the ledger."""
+    def open(
+        self, opening: Opening, deployment: Deployment, plan: Mapping[str, Any], table: Sequence[str]
+    ) -> Deployment:
+        """Open the deployment or its next attempt: the plan beside the chain, its digest and every decision in it."""
         ledger = self.record.ledger
-        told = {"msg": str(plan["msg"]), "version": deployment.version, "digest": deployment.digest}
-        event = self.event(Step.PLAN, Outcome.OK, deployment.id, told, deployment.nodes)
         text = json.dumps(plan, sort_keys=True)
+        told: dict[str, Any] = {"msg": str(plan["msg"]), "version": deployment.version, "digest": deployment.digest}
+        told |= {"plan_sha256": plan_digest(text), "decisions": list(table)}
+        event = self.event(Step.PLAN, Outcome.OK, deployment.id, told, deployment.nodes)
         if opening.resumes:
             return ledger.new_attempt(deployment.id, text, deployment.nodes, event)
         supersedes = None
@@ -178,7 +199,9 @@ class Scene:
             )
 
 
-def hand_deployment(scene: Scene, node: str, kind: Kind = Kind.HAND) -> Deployment | None:
+def hand_deployment(scene: Scene, node: str) -> Deployment | None:
     """The open move by hand of a node, if there is one."""
     moves = scene.record.ledger.deployments(scene.service.name, scene.environment, REMEMBERED)
-    return next((each for each in moves if each.kind is kind and not each.state.final and node in each.nodes), None)
+    return next(
+        (each for each in moves if each.kind is Kind.HAND and not each.state.final and node in each.nodes), None
+    )

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.capacity import usable
-from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DomainError
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DomainError, Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.expectation import bare_digest
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState, ServerRow
 from ansible_collections.tidegate.delivery.plugins.module_utils.health import NotRead, read_release
@@ -17,6 +17,8 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.history import H
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Kind
 from ansible_collections.tidegate.delivery.plugins.module_utils.placement import Placement, PoolMove
 from ansible_collections.tidegate.delivery.plugins.module_utils.plan import NodeView, Served, SiteView, Standing
+from ansible_collections.tidegate.delivery.plugins.module_utils.pool_checks import problems
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Pool
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze import frozen_by_stranger
 from ansible_collections.tidegate.delivery.plugins.module_utils.service import Service, fill
 from ansible_collections.tidegate.delivery.plugins.module_utils.waves import PoolView
@@ -37,10 +39,21 @@ class Look:
 
 def read_load_balancers(call: Call, placement: Placement) -> dict[str, LoadBalancerState | DomainError]:
     """Every load balancer of the site, all at once; one that doesn't answer is an error in its place."""
-    moves = placement.moves(placement.nodes)
-    backends = [name for move in moves for name in (move.pool.online, move.pool.maintenance)]
     call.nodes(placement.load_balancers)
-    return call.in_parallel(load_balancer_reader(call, backends), placement.load_balancers)
+    return call.in_parallel(load_balancer_reader(call, []), placement.load_balancers)
+
+
+def require_fit(placement: Placement, states: Mapping[str, LoadBalancerState]) -> None:
+    """Refused, naming the first problem, when a load balancer isn't fit for moving the site's nodes."""
+    pools = [Pool(move.pool.online, move.pool.maintenance, move.min_online, move.nodes) for move in _moves(placement)]
+    found = problems(states, pools)
+    if found:
+        more = f" (and {len(found) - 1} more like it)" if len(found) > 1 else ""
+        raise Refused(f"{found[0].reason}{more}", where=f"site {placement.site.name}", remedy=found[0].remedy)
+
+
+def _moves(placement: Placement) -> list[PoolMove]:
+    return placement.moves(placement.nodes)
 
 
 def read_nodes(call: Call, placement: Placement) -> dict[str, Look]:
@@ -71,7 +84,7 @@ def _look(call: Call, placement: Placement, host: str) -> Look:
             served[service.name] = Served(str(release.version), bare_digest(release.digest or ""))
     try:
         node, cache = call.nodes([host])[host], settings_cache(call, host)
-        freeze = frozen_by_stranger(node, confdir(call, host), settings_cache=cache)
+        freeze = frozen_by_stranger(node, confdir(call, host), settings_cache=cache, keep=False)
     except DomainError as error:
         return Look(served, problems, unreachable=error.message)
     return Look(served, problems, foreign_freeze=freeze)
@@ -94,7 +107,7 @@ def site_view(
     placement: Placement, states: Mapping[str, LoadBalancerState], looks: Mapping[str, Look], history: History
 ) -> SiteView:
     """The site for the plan. Raises BadInput for a backend or a node that a load balancer doesn't have."""
-    moves = placement.moves(placement.nodes)
+    moves = _moves(placement)
     rows = {name: _rows(name, moves, states) for name in placement.nodes}
     nodes = tuple(_node_view(name, placement, rows[name], looks[name], history) for name in placement.nodes)
     pools = tuple(_pool_view(move, host, state) for move in moves for host, state in states.items())

@@ -197,7 +197,11 @@ def _require_room(connection: Connection, opened: Deployment) -> None:
 
 def _move(connection: Connection, old: Deployment, state: State, event: Event) -> Deployment:
     require_change(old, state)
-    return _save(connection, replace(old, state=state, closed_at=_now() if state.final else ""), event)
+    return _save(
+        connection,
+        replace(old, state=state, closed_at=_now() if state.final else ""),
+        replace(event, attempt=old.attempt),
+    )
 
 
 def _save(connection: Connection, new: Deployment, event: Event) -> Deployment:

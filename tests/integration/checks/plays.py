@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import plan_digest
 from tidegate.ledger import SqlLedger
 from tidegate.store import Store
 
@@ -55,8 +56,9 @@ class Place:
             services=("probe",), plan=json.dumps(plan),
         )  # fmt: skip
         opened = Event(
-            service="probe", environment="test", deployment="d1", attempt=1, step=Step.PLAN, outcome=Outcome.OK
-        )
+            service="probe", environment="test", deployment="d1", attempt=1, step=Step.PLAN, outcome=Outcome.OK,
+            details={"plan_sha256": plan_digest(deployment.plan)},
+        )  # fmt: skip
         self.ledger.open(deployment, opened)
         variables = {
             "ansible_connection": "local",

@@ -10,7 +10,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind
 from ansible_collections.tidegate.delivery.plugins.module_utils.lock import node_lock, service_lock
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import Record
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import Record, plan_digest
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -21,10 +21,16 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         name, nodes = args["deployment"], tuple(args["nodes"].split(","))
         record = Record(args["ledger"], "lab", name)
         if record.ledger.deployment(name) is None:
-            event = Event(
-                service="shop", environment="lab", deployment=name, attempt=1, step=Step.PLAN, outcome=Outcome.OK
-            )
             plan = json.dumps({"nodes": {node: {"checks": {}} for node in nodes}, "waves": []})
+            event = Event(
+                service="shop",
+                environment="lab",
+                deployment=name,
+                attempt=1,
+                step=Step.PLAN,
+                outcome=Outcome.OK,
+                details={"plan_sha256": plan_digest(plan)},
+            )
             opened = Deployment(
                 id=name, kind=Kind.DEPLOY, service="shop", environment="lab", nodes=nodes, services=("shop",), plan=plan
             )
