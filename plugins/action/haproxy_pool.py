@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import Runtime
@@ -14,12 +14,10 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.move_report impo
 from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Limits, Move, Surroundings
 from ansible_collections.tidegate.delivery.plugins.module_utils.ownership import but_this_step, moved_by_us
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Cell, Intent, Pool, Spot
-from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share, parse_duration
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.load_balancers import accesses, checked_name, distinct
-
-Parsed = TypeVar("Parsed")
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.options import seconds, share
 
 
 class ActionModule(DomainAction):
@@ -27,7 +25,7 @@ class ActionModule(DomainAction):
 
     EFFECT = True
     IN_WAVE = True
-    RECORDED = ("msg", "reason", "cells", "drained_seconds", "sessions_cut")
+    RECORDED = ("msg", "reason", "places", "drained_seconds", "sessions_cut")
 
     def step(self, call: Call) -> str:
         return _intent(call).value
@@ -35,7 +33,7 @@ class ActionModule(DomainAction):
     def deadline(self, call: Call) -> float:
         limits = _limits(call.args)
         # A move and its undoing, each with its steps.
-        return 2 * (limits.hard + 2 * limits.join + 4 * (limits.silent + _lock_timeout(call.args)))
+        return 2 * (limits.hard + 2 * limits.join + 4 * (limits.silent + seconds(call.args, "lock_timeout")))
 
     def act(self, call: Call) -> dict[str, Any]:
         intent = _intent(call)
@@ -55,7 +53,7 @@ def _intent(call: Call) -> Intent:
 def _move(call: Call) -> Move:
     names = distinct(call.args["load_balancers"], "load_balancers")
     nodes, where = call.nodes(names), accesses(call, names)
-    lock = _lock_timeout(call.args)
+    lock = seconds(call.args, "lock_timeout")
     admins = {name: Runtime(nodes[name], where[name], lock=lock) for name in names}
     return Move(admins, _pools(call.args), _limits(call.args), Surroundings(call.in_parallel, call.progress))
 
@@ -63,11 +61,11 @@ def _move(call: Call) -> Move:
 def _limits(args: Mapping[str, Any]) -> Limits:
     drain = args["drain"]
     limits = Limits(
-        soft=_read(parse_duration, drain["soft"], "drain.soft"),
-        hard=_read(parse_duration, drain["hard"], "drain.hard"),
+        soft=seconds(args, "drain.soft"),
+        hard=seconds(args, "drain.hard"),
         cut=drain["at_hard"] == "cut",
-        join=_read(parse_duration, args["join_timeout"], "join_timeout"),
-        silent=_read(parse_duration, args["answer_timeout"], "answer_timeout"),
+        join=seconds(args, "join_timeout"),
+        silent=seconds(args, "answer_timeout"),
     )
     if limits.hard < limits.soft:
         raise BadInput(
@@ -76,10 +74,6 @@ def _limits(args: Mapping[str, Any]) -> Limits:
             remedy="Both are counted from the beginning: make hard the longer one",
         )
     return limits
-
-
-def _lock_timeout(args: Mapping[str, Any]) -> float:
-    return _read(parse_duration, args["lock_timeout"], "lock_timeout")
 
 
 def _pools(args: Mapping[str, Any]) -> list[Pool]:
@@ -104,16 +98,9 @@ def _pool(entry: Mapping[str, Any], nodes: list[str]) -> Pool:
     return Pool(
         online=checked_name(entry["online"]),
         maintenance=checked_name(entry["maintenance"]),
-        floor=_read(Share.parse, entry["min_online"], "pools.min_online"),
+        floor=share(entry, "min_online", where="pools.min_online"),
         nodes=tuple(concerned),
     )
-
-
-def _read(parse: Callable[[Any], Parsed], value: Any, option: str) -> Parsed:  # noqa: ANN401
-    try:
-        return parse(value)
-    except ValueError as error:
-        raise BadInput(str(error), where=option) from None
 
 
 def _ours(call: Call) -> set[str]:
@@ -134,6 +121,8 @@ def _result(call: Call, report: MoveReport, intent: Intent, changes: bool) -> di
         "changed": changes,
         "msg": _sentence(call, report, changes),
         "cells": [_cell(spot, cell, after[spot]) for spot, cell in report.before.items()],
+        # The same for the ledger, whose lists are of short texts.
+        "places": [f"{spot}: {cell} -> {after[spot]}" for spot, cell in report.before.items()],
         "drained_seconds": report.drained_seconds,
         "sessions_cut": report.sessions_cut,
         "commands": report.commands,

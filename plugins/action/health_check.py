@@ -25,7 +25,6 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.health import (
     explain,
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.http_answer import target
-from ansible_collections.tidegate.delivery.plugins.module_utils.values import parse_duration
 from ansible_collections.tidegate.delivery.plugins.module_utils.warmup import (
     Round,
     WarmupPlan,
@@ -34,7 +33,9 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.warmup import (
     warm_up,
 )
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.arguments import defaults_of
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.options import seconds
 
 _REMEDIES = {
     HealthOutcome.WRONG_RELEASE: (
@@ -59,7 +60,7 @@ class ActionModule(DomainAction):
 
     def deadline(self, call: Call) -> float:
         warmup = call.args.get("warmup")
-        return _seconds(call.args, "timeout") + (_seconds(warmup, "timeout") if warmup else 0.0)
+        return seconds(call.args, "timeout") + (seconds(call.args, "warmup.timeout") if warmup else 0.0)
 
     def act(self, call: Call) -> dict[str, Any]:
         _require_what_the_step_proves(call)
@@ -106,8 +107,7 @@ def _require_planned(call: Call) -> None:
         return
     step, args = call.args["step"], call.args
     service = args.get("service") or call.ledger.deployment.service
-    asked = args["warmup"] | {"url": args["url"]} if step == "warmup" else args
-    require_planned(call.ledger.plan, call.covered[0], service, step, asked)
+    require_planned(call.ledger.plan, call.covered[0], service, step, args, defaults_of("health_check"))
 
 
 def _target(call: Call, url: str) -> Any:  # noqa: ANN401
@@ -116,18 +116,11 @@ def _target(call: Call, url: str) -> Any:  # noqa: ANN401
     return target(url, headers, ca_file=args.get("ca_file"), validate_certs=args["validate_certs"])
 
 
-def _seconds(options: dict[str, Any], key: str) -> float:
-    try:
-        return parse_duration(options[key])
-    except ValueError as error:
-        raise BadInput(str(error), where=key, remedy="Write it like 500ms, 5s or 2m") from None
-
-
 def _pace(args: dict[str, Any]) -> Pace:
     if not 1 <= args["in_a_row"] <= 1000:
         raise BadInput(f"in_a_row is {args['in_a_row']}", where="in_a_row", remedy="Give a number from 1 to 1000")
-    seconds = {key: _seconds(args, key) for key in ("interval", "timeout", "request_timeout")}
-    return Pace(in_a_row=args["in_a_row"], **seconds)
+    durations = {key: seconds(args, key) for key in ("interval", "timeout", "request_timeout")}
+    return Pace(in_a_row=args["in_a_row"], **durations)
 
 
 def _expectation(args: dict[str, Any]) -> Expectation:
@@ -160,11 +153,11 @@ def _warmup(call: Call) -> WarmupPlan | None:
         return None
     return WarmupPlan(
         targets=tuple(_target(call, urljoin(call.args["url"], url)) for url in option["urls"]),
-        until={measure: _seconds(option["until"], measure) for measure in option["until"]},
+        until={measure: seconds(call.args, f"warmup.until.{measure}") for measure in option["until"]},
         batch=option["batch"],
         concurrency=option["concurrency"],
-        timeout=_seconds(option, "timeout"),
-        request_timeout=max(10.0, _seconds(call.args, "request_timeout")),
+        timeout=seconds(call.args, "warmup.timeout"),
+        request_timeout=max(10.0, seconds(call.args, "request_timeout")),
     )
 
 

@@ -15,10 +15,11 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Ba
 from ansible_collections.tidegate.delivery.plugins.module_utils.evidence import require_planned
 from ansible_collections.tidegate.delivery.plugins.module_utils.expectation import Expectation, Expected
 from ansible_collections.tidegate.delivery.plugins.module_utils.http_answer import target
-from ansible_collections.tidegate.delivery.plugins.module_utils.values import parse_duration
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.arguments import defaults_of
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.needs import pipeline
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.options import seconds
 
 with pipeline():
     from ansible_collections.tidegate.delivery.plugins.module_utils.nunit import (
@@ -76,7 +77,7 @@ class ActionModule(DomainAction):
 
 def _require_planned(call: Call) -> None:
     service = call.args.get("service") or call.ledger.deployment.service
-    require_planned(call.ledger.plan, call.covered[0], service, "nunit", call.args)
+    require_planned(call.ledger.plan, call.covered[0], service, "nunit", call.args, defaults_of("nunit"))
 
 
 def _run(call: Call) -> BoxRun:
@@ -99,8 +100,8 @@ def _run(call: Call) -> BoxRun:
         aim_header=aim["header"],
         served_by=aim["served_by"],
         node=node,
-        timeout=_seconds(args, "timeout"),
-        queue_timeout=_seconds(args, "queue_timeout"),
+        timeout=seconds(args, "timeout"),
+        queue_timeout=seconds(args, "queue_timeout"),
         settings=ours,
         secrets=given,
     )
@@ -113,13 +114,6 @@ def _expectation(args: dict[str, Any]) -> Expectation:
         version=Expected(probe["version"], args["version"]),
         digest=Expected(digest, args["artifact"]["sha256"]) if digest else None,
     )
-
-
-def _seconds(args: dict[str, Any], key: str) -> float:
-    try:
-        return parse_duration(args[key])
-    except ValueError as error:
-        raise BadInput(str(error), where=key, remedy="Write it like 30s or 10m") from None
 
 
 def _would(call: Call, run: BoxRun) -> str:

@@ -20,10 +20,10 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze im
 )
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.options import seconds
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.puppet_options import (
     confdir,
     diff,
-    seconds,
     service,
     settings_cache,
 )
@@ -41,10 +41,10 @@ class ActionModule(DomainAction):
         return "freeze" if call.args["state"] == "frozen" else "thaw"
 
     def deadline(self, call: Call) -> float:
-        return seconds(call, "wait") + _OVERHEAD
+        return seconds(call.args, "wait") + _OVERHEAD
 
     def act(self, call: Call) -> dict[str, Any]:
-        wait_s = seconds(call, "wait")
+        wait_s = seconds(call.args, "wait")
         change = _frozen(call) if call.args["state"] == "frozen" else _thawed(call)
         waited = _waited(call, wait_s) if call.args["state"] == "frozen" and not call.check else 0.0
         return _result(call, change, waited)

@@ -14,9 +14,9 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze im
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_run import Request, Result, run
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.options import seconds
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.puppet_options import (
     confdir,
-    seconds,
     settings_cache,
     state_dir,
 )
@@ -45,7 +45,7 @@ class ActionModule(DomainAction):
     )
 
     def deadline(self, call: Call) -> float:
-        return seconds(call, "timeout") + seconds(call, "wait_for_lock") + _OVERHEAD
+        return seconds(call.args, "timeout") + seconds(call.args, "wait_for_lock") + _OVERHEAD
 
     def act(self, call: Call) -> dict[str, Any]:
         if call.check:
@@ -59,9 +59,9 @@ def _request(call: Call) -> Request:
         folder=f"{state_dir(call)}/jobs",
         run_id=job_id(own.id, call.host, own.attempt, call.args.get("job") or ""),
         family=job_id(own.id, call.host) + ".",
-        timeout=seconds(call, "timeout"),
-        wait_for_lock=seconds(call, "wait_for_lock"),
-        interval=seconds(call, "interval"),
+        timeout=seconds(call.args, "timeout"),
+        wait_for_lock=seconds(call.args, "wait_for_lock"),
+        interval=seconds(call.args, "interval"),
         confdir=confdir(call),
         environment=call.args.get("environment") or "",
         settings_cache=settings_cache(call),

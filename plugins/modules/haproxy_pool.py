@@ -156,6 +156,12 @@ cells:
   type: list
   elements: dict
   sample: [{"node": "n1", "load_balancer": "lb1", "pool": "tradeapi_online", "before": "ON", "after": "TEST"}]
+places:
+  description: The same as C(cells), one line for each; this is what the ledger keeps.
+  returned: success
+  type: list
+  elements: str
+  sample: ["n1 in tradeapi_online on lb1: ON -> TEST"]
 drained_seconds:
   description: Per node that left, the seconds until its last customer's request had ended.
   returned: success

@@ -1,0 +1,31 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options as an action's user writes them: durations and shares of nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
+from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share, parse_duration
+
+
+def seconds(args: Mapping[str, Any], option: str) -> float:
+    """A duration option in seconds; `drain.soft` is a suboption. Raises BadInput, which names the option."""
+    value: Any = args
+    for key in option.split("."):
+        value = value[key]
+    try:
+        return parse_duration(value)
+    except ValueError as error:
+        raise BadInput(str(error), where=option, remedy="Write it like 500ms, 5s or 2m") from None
+
+
+def share(args: Mapping[str, Any], key: str, *, where: str) -> Share:
+    """An option that is a count of nodes or a share of them. Raises BadInput, which names `where`."""
+    try:
+        return Share.parse(args[key])
+    except ValueError as error:
+        raise BadInput(str(error), where=where, remedy="Write it like 60% or 4") from None

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from ansible_collections.tidegate.delivery.plugins.action import haproxy_pool
+from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.move_report import MoveReport
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Cell, Intent, Pool, Spot
+from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
+
+NODES = tuple(f"node-{number}.trade.example.com" for number in range(30))
+POOL = Pool("tradeapi_online", "tradeapi_maintenance", Share.parse("60%"), NODES)
+
+
+def result(nodes: tuple[str, ...]) -> dict[str, Any]:
+    spots = [Spot(load_balancer, POOL, node) for node in nodes for load_balancer in ("lb1", "lb2")]
+    report = MoveReport(before=dict.fromkeys(spots, Cell.ON), after=dict.fromkeys(spots, Cell.TEST))
+    args = {"state": "maintenance", "load_balancers": ["lb1", "lb2"]}
+    call: Any = SimpleNamespace(check=False, diff=False, covered=list(nodes), args=args)
+    return haproxy_pool._result(call, report, Intent.LEAVE, changes=True)
+
+
+def test_places_say_in_one_line_each_where_a_node_was_and_is() -> None:
+    assert result(("n1",))["places"] == [
+        "n1 in tradeapi_online on lb1: ON -> TEST",
+        "n1 in tradeapi_online on lb2: ON -> TEST",
+    ]
+
+
+def test_what_the_ledger_keeps_of_a_large_wave_is_whole() -> None:
+    recorded = {key: value for key, value in result(NODES).items() if key in haproxy_pool.ActionModule.RECORDED}
+    assert not {"cells"} & recorded.keys()
+    details = {"places": recorded["places"]}
+    event = Event(
+        service="tradeapi",
+        environment="lab",
+        deployment="d1",
+        attempt=1,
+        step=Step.LEAVE,
+        outcome=Outcome.CHANGED,
+        by="ann",
+        details=details,
+    )
+    assert event.details["places"] == recorded["places"]
+    assert len(recorded["places"]) == 60
