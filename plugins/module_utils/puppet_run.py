@@ -10,7 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ansible_collections.tidegate.delivery.plugins.module_utils import jobs
-from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Unreachable
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import (
+    DeadlineExceeded,
+    DomainError,
+    Unreachable,
+)
 from ansible_collections.tidegate.delivery.plugins.module_utils.jobs import JobState, Limits, Phase
 from ansible_collections.tidegate.delivery.plugins.module_utils.node import Node
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet import (
@@ -34,6 +38,8 @@ PATIENCE = 60.0
 _RETRY = 2.0
 # The node itself ends a run at its limit; beyond that its watch is gone too, and we end it.
 _OVERDUE = 60.0
+# A process in the kernel (a dead disk or NFS server) outlives even KILL: so long after that we wait no more.
+_STUCK = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +95,8 @@ def run(node: Node, request: Request, tell: Callable[[str], None]) -> Result:
     """Run Puppet on the node, or adopt the run of this deployment that is there, and judge it.
 
     A freeze of ours is passed, anyone else's is respected (outcome `disabled`). Raises Unreachable when the node
-    can't be reached for a minute: the run goes on there and is adopted by the next call.
+    can't be reached for a minute: the run goes on there and is adopted by the next call. Raises DeadlineExceeded
+    when a run beyond its time can't be ended.
     """
     agent = look(node, request.confdir, settings_cache=request.settings_cache)
     started = start_or_adopt(node, agent, request)
@@ -151,8 +158,26 @@ def _await_end(node: Node, request: Request, id: str, tell: Callable[[str], None
             return state
         elapsed = time.monotonic() - began
         tell(f"Puppet runs (process {state.pid}, {elapsed:.0f} s)")
+        if elapsed > request.limit + _OVERDUE + _STUCK:
+            raise _unending(node, id, state, elapsed)
         if elapsed > request.limit + _OVERDUE:
-            jobs.stop(node, request.folder, id)
+            _stop(node, request, id)
+
+
+def _stop(node: Node, request: Request, id: str) -> None:
+    try:
+        jobs.stop(node, request.folder, id)
+    except Unreachable:
+        return  # The next poll tells, and knows since when the node is out of reach.
+
+
+def _unending(node: Node, id: str, state: JobState, elapsed_s: float) -> DeadlineExceeded:
+    return DeadlineExceeded(
+        f"the Puppet run {id} (process {state.pid}) still runs after {elapsed_s:.0f} s and can't be ended",
+        where=node.name,
+        remedy="Look at what that process waits for (a disk, a network file system). When it is gone, run the same "
+        "deployment again",
+    )
 
 
 def _bear(error: Unreachable, silent_s: float) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.tidegate.delivery.plugins.module_utils import jobs
-from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Unreachable
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DeadlineExceeded, Unreachable
 from ansible_collections.tidegate.delivery.plugins.module_utils.jobs import Phase
 from ansible_collections.tidegate.delivery.plugins.module_utils.node import Completed, PosixNode
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet import NO_LOCK_FILE, PuppetOutcome
@@ -133,6 +133,28 @@ def test_a_run_beyond_its_time_is_ended(puppet: PuppetDouble, request_: Request)
     puppet.will("changed", 2, before="exec sleep 60")
     result = once(puppet, replace(request_, timeout=1))
     assert result.outcome is PuppetOutcome.TIMED_OUT
+
+
+def test_a_run_that_no_signal_ends_is_not_waited_for_for_ever(
+    puppet: PuppetDouble, request_: Request, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = "ansible_collections.tidegate.delivery.plugins.module_utils.puppet_run"
+    monkeypatch.setattr(f"{module}._OVERDUE", 0.0)
+    monkeypatch.setattr(f"{module}._STUCK", 1.0)
+    stopped: list[str] = []
+    stop = jobs.stop
+    # What a process in the kernel makes of it: nothing.
+    monkeypatch.setattr(jobs, "stop", lambda _node, _folder, id: stopped.append(id))
+    puppet.will("changed", 2, before="exec sleep 60")
+    start_or_adopt(puppet.node, look(puppet.node), request_)
+    try:
+        with pytest.raises(
+            DeadlineExceeded, match=r"d1\.n1\.1 \(process \d+\) still runs after . s and can't be ended"
+        ):
+            once(puppet, replace(request_, timeout=0.1))
+        assert stopped and set(stopped) == {"d1.n1.1"}
+    finally:
+        stop(puppet.node, request_.folder, "d1.n1.1")
 
 
 def test_a_run_that_vanished_without_a_report_is_lost(puppet: PuppetDouble, request_: Request) -> None:
