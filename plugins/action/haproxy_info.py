@@ -9,10 +9,11 @@ from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState
-from ansible_collections.tidegate.delivery.plugins.module_utils.pool_survey import described, survey
+from ansible_collections.tidegate.delivery.plugins.module_utils.pool_survey import described
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.load_balancers import accesses, checked_name, distinct
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.load_balancers import checked_name, distinct
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.proof import load_balancer_reader
 
 
 class ActionModule(DomainAction):
@@ -21,7 +22,9 @@ class ActionModule(DomainAction):
     def act(self, call: Call) -> dict[str, Any]:
         names = distinct(call.args["load_balancers"], "load_balancers")
         pools = [(checked_name(pair["online"]), checked_name(pair["maintenance"])) for pair in call.args["pools"]]
-        found = survey(call.nodes(names), accesses(call, names), call.in_parallel, pools)
+        call.nodes(names)
+        backends = [backend for pair in pools for backend in pair]
+        found = call.in_parallel(load_balancer_reader(call, backends), names)
         return {
             "changed": False,
             "load_balancers": {

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import AdminAccess
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools import (
+    TAKES_CUSTOMERS,
     Action,
     Cell,
     Change,
@@ -19,8 +20,6 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.pools import (
     Seen,
     Spot,
 )
-
-_TAKES_CUSTOMERS = (Cell.ON, Cell.RISING)
 
 
 class Undone(DomainError):
@@ -56,7 +55,7 @@ class MoveReport:
         for node in {spot.node for spot in seen} - self.drained_seconds.keys():
             here = [what for spot, what in seen.items() if spot.node == node]
             was_out = all(cell is Cell.TEST for spot, cell in self.before.items() if spot.node == node)
-            if not was_out and all(not what.serving and what.cell not in _TAKES_CUSTOMERS for what in here):
+            if not was_out and all(not what.serving and what.cell not in TAKES_CUSTOMERS for what in here):
                 self.drained_seconds[node] = round(elapsed, 1)
 
     def sent(self, load_balancer: str, commands: Sequence[str]) -> None:
@@ -80,7 +79,7 @@ class Trace:
         """Whether the spot is where a failed `intent` leaves it."""
         if self.silent:
             return not self.actions
-        return (self.last.cell in _TAKES_CUSTOMERS) == (intent is Intent.LEAVE)
+        return (self.last.cell in TAKES_CUSTOMERS) == (intent is Intent.LEAVE)
 
     def repair(self, intent: Intent) -> tuple[Action, ...]:
         """What a person has to send to put the spot there."""

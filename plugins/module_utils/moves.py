@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol, TypeVar
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import (
     BadInput,
@@ -23,7 +24,6 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import A
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState, ServerRow
 from ansible_collections.tidegate.delivery.plugins.module_utils.move_report import MoveReport, Trace, failed, refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.pool_checks import problems
-from ansible_collections.tidegate.delivery.plugins.module_utils.pool_survey import Parallel
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools import (
     Action,
     Cell,
@@ -44,6 +44,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.pools import (
 )
 
 States = dict[str, LoadBalancerState]
+Answer = TypeVar("Answer")
 _POLL = 0.25
 _PROGRESS = 2.0
 # What a cut leaves behind is gone at once, unless an old worker holds it.
@@ -59,6 +60,13 @@ class Limits:
     cut: bool = False
     join: float = 60.0
     silent: float = 20.0
+
+
+class Parallel(Protocol):
+    """Runs `work(name)` for all names at once; a DomainError is that name's answer."""
+
+    def __call__(self, work: Callable[[str], Answer], names: Sequence[str], /) -> Mapping[str, Answer | DomainError]:
+        """The answer of each name."""
 
 
 @dataclass(slots=True)

@@ -1,42 +1,16 @@
 # Copyright: the Tidegate contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every load balancer shows, side by side, for plans and for people."""
+"""What a load balancer shows, as plain values for people and playbooks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.capacity import usable
-from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import AdminAccess, Runtime
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState, ServerRow
-from ansible_collections.tidegate.delivery.plugins.module_utils.node import Node
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools import classify
-
-Answer = TypeVar("Answer")
-
-
-class Parallel(Protocol):
-    """Runs `work(name)` for all names at once; a DomainError is that name's answer."""
-
-    def __call__(self, work: Callable[[str], Answer], names: Sequence[str], /) -> Mapping[str, Answer | DomainError]:
-        """The answer of each name."""
-
-
-def survey(
-    nodes: Mapping[str, Node],
-    accesses: Mapping[str, AdminAccess],
-    parallel: Parallel,
-    pools: Sequence[tuple[str, str]] = (),
-) -> Mapping[str, LoadBalancerState | DomainError]:
-    """What each load balancer shows of these (online, maintenance) backends; of all, when none are named.
-
-    One that can't be read is a DomainError in the result, never an exception. Takes no lock, changes nothing.
-    """
-    backends = [name for pair in pools for name in pair]
-    return parallel(lambda name: Runtime(nodes[name], accesses[name]).read(backends), sorted(nodes))
 
 
 def described(state: LoadBalancerState, pools: Sequence[tuple[str, str]] = ()) -> dict[str, Any]:

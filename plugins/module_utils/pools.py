@@ -33,7 +33,8 @@ class Cell(StrEnum):
 
 
 _NOT_OURS = Admin.TRACKED_MAINT | Admin.TRACKED_DRAIN | Admin.RESOLUTION_MAINT
-_TAKES_CUSTOMERS = (Cell.ON, Cell.RISING)
+# The cells that HAProxy gives new customers, now or as soon as its checks pass.
+TAKES_CUSTOMERS = (Cell.ON, Cell.RISING)
 _TAKES_TESTS = (Cell.TEST, Cell.BOTH)
 
 
@@ -240,7 +241,7 @@ def unexplained(seen: Mapping[Spot, Seen], ours: Collection[str]) -> Refuse | No
     for of_node in _by_node(seen):
         node = next(iter(of_node)).node
         cells = {spot.cell for spot in of_node.values()}
-        at_rest = cells <= set(_TAKES_CUSTOMERS)
+        at_rest = cells <= set(TAKES_CUSTOMERS)
         if Cell.ODD not in cells and (at_rest or node in ours):
             continue
         return Refuse(_foreign(of_node), f"If nobody needs {node} out, bring it back there; then run again")
@@ -273,7 +274,7 @@ def _decide_node(seen: Mapping[Spot, Seen], intent: Intent, clock: Clock) -> Ste
 
 
 def _leave(seen: Mapping[Spot, Seen], clock: Clock) -> Step:
-    online = _spots(seen, *_TAKES_CUSTOMERS)
+    online = _spots(seen, *TAKES_CUSTOMERS)
     # In one pool at most, on all load balancers together: testers wait while customers may still come.
     testing = _spots(seen, Cell.BOTH, *([Cell.TEST] if online or _spots(seen, Cell.DRAIN) else []))
     if online or testing:
@@ -303,7 +304,7 @@ def _empty(seen: Mapping[Spot, Seen], clock: Clock) -> Step:
 def _join(seen: Mapping[Spot, Seen], clock: Clock) -> Step:
     out = _spots(seen, Cell.OUT)
     testing = _spots(seen, *_TAKES_TESTS)
-    begun = bool(_spots(seen, Cell.DRAIN, Cell.BOTH, *_TAKES_CUSTOMERS)) or next(iter(seen)).node in clock.proved
+    begun = bool(_spots(seen, Cell.DRAIN, Cell.BOTH, *TAKES_CUSTOMERS)) or next(iter(seen)).node in clock.proved
     if out and not begun:
         return Send(Phase.OPEN, _do(Action.OPEN, out))
     if testing:

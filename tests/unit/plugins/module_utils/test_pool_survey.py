@@ -1,19 +1,9 @@
 from __future__ import annotations
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Unreachable
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState, OldWorker
-from ansible_collections.tidegate.delivery.plugins.module_utils.pool_survey import described, survey
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import OldWorker
+from ansible_collections.tidegate.delivery.plugins.module_utils.pool_survey import described
 from tests.unit.plugins.module_utils import haproxy_rows as shown
 from tests.unit.plugins.module_utils.haproxy_rows import MAINTENANCE, ONLINE, state
-from tests.unit.plugins.module_utils.simulated_haproxy import one_after_the_other
-from tests.unit.plugins.module_utils.test_haproxy import ACCESS, FakeNode, whole
-
-
-def test_a_dead_load_balancer_is_a_value_beside_the_living() -> None:
-    nodes = {"lb1": FakeNode(whole), "lb2": FakeNode(lambda frame: "")}
-    found = survey(nodes, {"lb1": ACCESS, "lb2": ACCESS}, one_after_the_other)  # type: ignore[arg-type]
-    assert isinstance(found["lb1"], LoadBalancerState)
-    assert isinstance(found["lb2"], Unreachable)
 
 
 def test_servers_are_described_with_cells_where_a_pair_is_known() -> None:
