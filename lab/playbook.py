@@ -76,7 +76,7 @@ def _start(layout: Layout, argv: Sequence[str]) -> subprocess.Popen[str]:
             start_new_session=True,
         )
     except FileNotFoundError:
-        remedy = "Install the project into this environment: make venv, or pip install -e '.[dev]'."
+        remedy = "Install the project into this environment: make setup, or pip install -e '.[dev]'."
         raise BadInput(f"{argv[0]} is not installed", where=sys.prefix, remedy=remedy) from None
 
 

@@ -195,7 +195,7 @@ def locked(held: Held, asking: Holder) -> Locked:
         f"{held.name} is locked by {holder.who} for deployment {holder.deployment}{same} since {when(held.since_ms)}"
         f"{doing}; its lease ends at {when(held.until_ms)} unless it is renewed",
         where=held.name,
-        remedy="See how it stands with `ansible-playbook playbooks/status.yml` and run again when it has ended. "
+        remedy="See how it stands with `playbooks/status.yml` and run again when it has ended. "
         f"If it is stuck, end process {holder.process.pid} on {holder.process.host} and run again: "
         "the lock of a process that is gone is taken over on its own host at once, elsewhere when its lease ends.",
     )

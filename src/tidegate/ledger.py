@@ -178,7 +178,7 @@ def _required(connection: Connection, id: str) -> Deployment:
         raise BadInput(
             f"there is no deployment {id!r} in the ledger",
             where="deployment",
-            remedy="`ansible-playbook playbooks/status.yml` lists them.",
+            remedy="`playbooks/status.yml` lists them.",
         )
     return found
 
