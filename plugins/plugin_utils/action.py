@@ -63,6 +63,10 @@ class DomainAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         except DomainError as error:
             outcome = _failure(error)
             self._record_end(call, outcome)
+        except Exception as error:
+            # A fault of ours: the ledger says that the step ended badly, and Ansible says the rest.
+            self._record_end(call, {"failed": True, "msg": f"internal error: {type(error).__name__}: {error}"})
+            raise
         return {**result, **outcome}
 
     def _permitted(self, call: Call) -> dict[str, Any]:
