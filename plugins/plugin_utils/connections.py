@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from typing import Any
 
@@ -22,6 +23,9 @@ _SUPPORTED = {
     "local": "local",
     "ansible.builtin.local": "local",
 }
+# A dead way to a host is noticed after 15 s; by ssh's own default never, and a step would wait for ever.
+_KEEP_ALIVE = {"ServerAliveInterval": 5, "ServerAliveCountMax": 3}
+_ARGUMENTS = ("ssh_args", "ssh_common_args", "ssh_extra_args")
 _CONNECT_RETRIES_MESSAGE = "Check that the host is up and that `ansible -m ansible.builtin.raw -a true` reaches it"
 
 
@@ -70,9 +74,22 @@ def connect(host: str, hostvars: Any, play_context: Any, become: bool) -> PosixN
     if kind == "ssh":
         # A tty merges stderr into stdout, turns newlines into CRLF and ends the command with the controller.
         connection.set_option("use_tty", False)
+        _keep_alive(connection)
     if _truth(variables.get("ansible_become", become)):
         connection.set_become_plugin(_become(variables))
     return PosixNode(host, AnsibleExecute(host, connection))
+
+
+def _keep_alive(connection: Any) -> None:  # noqa: ANN401
+    """See that a dead way ends the connection, unless the user's ssh arguments say how that is noticed."""
+    given = " ".join(str(connection.get_option(name) or "") for name in _ARGUMENTS)
+    ours = [f"-o {name}={value}" for name, value in _KEEP_ALIVE.items() if name.lower() not in given.lower()]
+    connection.set_option("ssh_extra_args", " ".join([connection.get_option("ssh_extra_args") or "", *ours]).strip())
+    if not connection.get_option("control_path"):
+        # Not the shared connection of Ansible's other tasks: it may have been opened without these options.
+        who = [str(connection.get_option(name)) for name in ("host", "port", "remote_user", *_ARGUMENTS)]
+        name = hashlib.sha256("\0".join(who).encode()).hexdigest()[:10]
+        connection.set_option("control_path", f"%(directory)s/t{name}")
 
 
 def _become(variables: Any) -> Any:  # noqa: ANN401
