@@ -40,6 +40,10 @@ class ActionModule(DomainAction):
     def step(self, call: Call) -> str:
         return "freeze" if call.args["state"] == "frozen" else "thaw"
 
+    def in_wave(self, call: Call) -> bool:
+        """A freeze is a wave's; the thaw is also made for nodes whose wave has ended."""
+        return bool(call.args["state"] == "frozen")
+
     def deadline(self, call: Call) -> float:
         return seconds(call.args, "wait") + _OVERHEAD
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from typing import Any
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Locked
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DomainError, Locked
 from ansible_collections.tidegate.delivery.plugins.module_utils.hiera import (
     Scalar,
     checked_values,
@@ -22,14 +22,20 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.hiera import (
     with_pins,
     without_pins,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_pins import Edit, FileChange, change, planned
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_pins import (
+    LONGEST,
+    Edit,
+    FileChange,
+    change,
+    planned,
+)
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.puppet_options import diff
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import LEASE_GRACE
 
-# A raise takes seconds: so long it waits for another one's, and so long its lock outlives a dead controller.
+# A raise takes seconds: so long it waits for another one's. Its lock outlasts the slowest one.
 _COMMON_WAIT = 60.0
-_COMMON_LEASE = 300.0
 _COMMON_RETRY = 0.5
 _STEPS = {"pinned": "pin", "absent": "settle", "raised": "raise"}
 _SAID = {"pinned": "pinned", "absent": "no longer pinned", "raised": "the common value"}
@@ -40,6 +46,7 @@ class ActionModule(DomainAction):
 
     EFFECT = True
     RECORDED = ("outcome", "msg", "values", "files", "kept")
+    DEADLINE = _COMMON_WAIT + LONGEST
 
     def step(self, call: Call) -> str:
         return _STEPS[call.args["state"]]
@@ -62,7 +69,7 @@ def _common_lock(call: Call) -> Iterator[None]:
     name = f"common:{record.environment}"
     while True:
         try:
-            record.locks.acquire([name], record.holder(doing="raising common values"), _COMMON_LEASE)
+            record.locks.acquire([name], record.holder(doing="raising common values"), LONGEST + LEASE_GRACE)
             break
         except Locked:
             if time.monotonic() - began >= _COMMON_WAIT:
@@ -70,8 +77,12 @@ def _common_lock(call: Call) -> Iterator[None]:
             time.sleep(_COMMON_RETRY)
     try:
         yield
-    finally:
-        record.unlock([name])
+    except BaseException:
+        # What went wrong is told, not that its lock is lost as well.
+        with suppress(DomainError):
+            record.unlock([name])
+        raise
+    record.unlock([name])
 
 
 def _given(call: Call, option: str) -> list[str]:

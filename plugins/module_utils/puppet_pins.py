@@ -30,6 +30,8 @@ _MOST_THREADS = 16
 _TIMEOUT = 60
 _CONFLICT = 42
 _ROUNDS = 5
+# The most seconds that `change` takes: reading, writing and taking back in each round, each with the way there.
+LONGEST = _ROUNDS * 3 * (_TIMEOUT + 30.0)
 LOCK_FILE = ".tidegate.lock"
 
 # $1 the most bytes of a file, then the files: for each a line, its bytes in Base64 (- if it isn't there). One reading

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Locked
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Locked, Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind, State
 from ansible_collections.tidegate.delivery.plugins.module_utils.node import LocalShell, PosixNode
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
@@ -35,6 +35,8 @@ class PuppetCall:
         self.told: list[str] = []
         self.locking: list[str] = []
         self.locked_by_others = 0
+        self.leases: list[float] = []
+        self.lock_lost = False
 
     @property
     def deployment_id(self) -> str:
@@ -49,14 +51,20 @@ class PuppetCall:
             ledger=SimpleNamespace(deployment=known.get),
             locks=SimpleNamespace(acquire=self._acquire),
             holder=lambda doing: doing,
-            unlock=lambda names: self.locking.append(f"unlock {names}"),
+            unlock=self._unlock,
         )
 
-    def _acquire(self, names: list[str], _holder: str, _lease_s: float) -> None:
+    def _acquire(self, names: list[str], _holder: str, lease_s: float) -> None:
         if self.locked_by_others > 0:
             self.locked_by_others -= 1
             raise Locked(f"{names[0]} is locked")
         self.locking.append(f"lock {names}")
+        self.leases.append(lease_s)
+
+    def _unlock(self, names: list[str]) -> None:
+        if self.lock_lost:
+            raise Refused("this ansible-playbook holds no lock")
+        self.locking.append(f"unlock {names}")
 
     def hostvar(self, host: str, name: str, default: Any = None) -> Any:
         return self._hostvars.get(host, {}).get(name, default)

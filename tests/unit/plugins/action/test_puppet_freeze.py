@@ -99,6 +99,12 @@ def test_a_wait_without_unit_is_refused_before_anything_is_done(call: PuppetCall
     assert puppet.calls() == []
 
 
+@pytest.mark.parametrize(("state", "in_wave"), [("frozen", True), ("thawed", False)])
+def test_only_a_freeze_needs_the_waves_locks(call: PuppetCall, state: str, in_wave: bool) -> None:
+    call.args["state"] = state
+    assert ActionModule.in_wave(object.__new__(ActionModule), call) is in_wave  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(("state", "step"), [("frozen", "freeze"), ("thawed", "thaw")])
 def test_the_step_in_the_ledger(call: PuppetCall, state: str, step: str) -> None:
     call.args["state"] = state

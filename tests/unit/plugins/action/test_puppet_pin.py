@@ -96,6 +96,23 @@ def test_the_common_lock_is_given_back_after_a_failure(call: PuppetCall, tmp_pat
     assert call.locking[-1] == "unlock ['common:lab']"
 
 
+def test_a_lost_common_lock_does_not_hide_what_went_wrong(call: PuppetCall, tmp_path: Path) -> None:
+    call.args |= {"state": "raised", "nodes": None}
+    call.lock_lost = True
+    (tmp_path / "ps2").write_text("a file where a folder should be")
+    with pytest.raises(DomainError, match="rollout layer"):
+        act(ActionModule, call)
+
+
+def test_leases_outlast_the_slowest_change(call: PuppetCall) -> None:
+    call.args |= {"state": "raised", "nodes": None}
+    act(ActionModule, call)
+    # Five rounds of reading, writing and taking back, a minute each at most.
+    slowest = 5 * 3 * 60
+    assert call.leases[0] > slowest
+    assert ActionModule.deadline(object.__new__(ActionModule), call) > slowest  # type: ignore[arg-type]
+
+
 def test_the_ledger_says_whether_an_owner_still_needs_its_pin(call: PuppetCall, tmp_path: Path) -> None:
     act(ActionModule, call)
     call.args |= {"deployment": "d2", "values": {"tradeapi::version": "3"}}
