@@ -30,6 +30,21 @@ def argument_spec(module: str) -> dict[str, Any]:
     return _options(shared | documented.get("options", {}))
 
 
+@cache
+def defaults_of(module: str) -> dict[str, Any]:
+    """The default of every option of `module`; those with suboptions have a mapping of theirs."""
+    return _defaults(argument_spec(module))
+
+
+def _defaults(options: dict[str, Any]) -> dict[str, Any]:
+    # A list of mappings has a default of its own: its elements' suboptions say nothing about it.
+    nested = {name for name, option in options.items() if "options" in option and option.get("type") == "dict"}
+    return {
+        name: _defaults(option["options"]) if name in nested else option.get("default")
+        for name, option in options.items()
+    }
+
+
 def _fragment_options(fragment: str) -> dict[str, Any]:
     """The options of one of our documentation fragments; Ansible's own have none that we use."""
     if not fragment.startswith(_COLLECTION):

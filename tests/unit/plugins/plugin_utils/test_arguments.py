@@ -6,7 +6,7 @@ import pkgutil
 import pytest
 
 from ansible_collections.tidegate.delivery.plugins import modules
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.arguments import argument_spec
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.arguments import argument_spec, defaults_of
 
 MODULES = sorted(module.name for module in pkgutil.iter_modules(modules.__path__))
 
@@ -35,6 +35,14 @@ def test_suboptions_are_validated_too() -> None:
     pools = argument_spec("haproxy_pool")["pools"]
     assert pools["elements"] == "dict"
     assert pools["options"]["min_online"]["required"]
+
+
+def test_defaults_are_those_of_the_documentation_suboptions_included() -> None:
+    health, nunit = defaults_of("health_check"), defaults_of("nunit")
+    assert (health["status"], health["validate_certs"], health["expect"], health["ca_file"]) == ([200], True, [], None)
+    assert health["warmup"]["batch"] == 20
+    assert nunit["aim"] == {"by": "header", "header": "X-Tidegate-Node", "served_by": "X-Served-By"}
+    assert (nunit["runner"], nunit["environment"]) == (["nunit-console"], {})
 
 
 @pytest.mark.parametrize("module", MODULES)
