@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Step
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind
-from ansible_collections.tidegate.delivery.plugins.module_utils.ownership import moved_by_us
+from ansible_collections.tidegate.delivery.plugins.module_utils.ownership import taken_by
 from ansible_collections.tidegate.delivery.plugins.module_utils.plan import Served
 
 
@@ -39,9 +39,7 @@ class History:
 
 def read_history(service: str, deployments: Mapping[str, Deployment], events: Sequence[Event]) -> History:
     """The history of `service`'s nodes. `events` are those of `deployments`, oldest first."""
-    leaves = [event for event in events if event.step is Step.LEAVE]
-    last = {node: event for event in leaves for node in event.nodes}
-    absent = {node: _absence(last[node], deployments) for node in moved_by_us(events) if node in last}
+    absent = {node: _absence(event, deployments) for node, event in taken_by(events).items()}
     confirmed = [event for event in events if _confirms(event, service)]
     return History(absent, {node: _served(event) for event in confirmed for node in event.nodes})
 

@@ -6,40 +6,93 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
 
+_MOVES = (Step.LEAVE, Step.JOIN)
 _NOTHING_DONE = (Outcome.REFUSED, Outcome.SKIPPED)
 UNDONE = "undone"
 
 
 def moved_by_us(events: Iterable[Event]) -> set[str]:
-    """The nodes that these events, oldest first, leave out of the online pool or in the middle of a move.
+    """The nodes that these events, oldest first, leave out of the online pool or in the middle of a move."""
+    return set(taken_by(events))
 
-    A step counts from its start, since nobody knows how far a killed one came; one that was refused or undone
-    counts for nothing.
+
+def taken_by(events: Iterable[Event]) -> dict[str, Event]:
+    """By node that is out: the event of the move that took it there, from events that are the oldest first.
+
+    A move counts from its start, since nobody knows how far a killed one came. Its own refusal or undoing takes
+    that back. A refusal or failure without a start of its own tells of a call that touched nothing.
     """
-    out: set[str] = set()
-    before: set[str] = set()
+    moves = _Moves()
     for event in events:
-        if event.step not in (Step.LEAVE, Step.JOIN):
-            continue
-        nodes = set(event.nodes)
+        if event.step in _MOVES:
+            for node in event.nodes:
+                moves.follow(node, event)
+    return moves.out
+
+
+@dataclass(slots=True)
+class _Moves:
+    """By node: the event that took it out, and the start that has no end yet with what stood in `out` before it."""
+
+    out: dict[str, Event] = field(default_factory=dict)
+    pending: dict[str, tuple[Event, Event | None]] = field(default_factory=dict)
+
+    def follow(self, node: str, event: Event) -> None:
         if event.outcome is Outcome.STARTED:
-            before = (before - nodes) | (out & nodes)
-            out |= nodes
-        elif event.outcome in _NOTHING_DONE or (event.step is Step.LEAVE and event.details.get("reason") == UNDONE):
-            out = (out - nodes) | (before & nodes)
-        elif event.step is Step.JOIN and event.outcome.good:
-            out -= nodes
+            self.pending[node] = (event, self.out.get(node))
+            self._take(node, event)
+        elif event.outcome.good:
+            self.pending.pop(node, None)
+            if event.step is Step.JOIN:
+                self.out.pop(node, None)
+            else:
+                self._take(node, event)
+        elif node in self.pending and _ends(self.pending[node][0], event):
+            _start, before = self.pending.pop(node)
+            if _took_nothing(event):
+                self._restore(node, before)
+
+    def _take(self, node: str, event: Event) -> None:
+        if event.step is Step.LEAVE or node not in self.out:
+            self.out[node] = event
+
+    def _restore(self, node: str, before: Event | None) -> None:
+        if before is None:
+            self.out.pop(node, None)
         else:
-            out |= nodes
-    return out
+            self.out[node] = before
+
+
+def _ends(start: Event, event: Event) -> bool:
+    """Whether the event is the end of what that start began, and not of another call's move."""
+    return _call(start) == _call(event)
+
+
+def _call(event: Event) -> tuple[str, int, Step, tuple[str, ...]]:
+    return event.deployment, event.attempt, event.step, event.nodes
+
+
+def _took_nothing(event: Event) -> bool:
+    undone = event.step is Step.LEAVE and event.details.get("reason") == UNDONE
+    return undone or event.outcome in _NOTHING_DONE
 
 
 def but_this_step(events: Sequence[Event], deployment: str) -> list[Event]:
-    """The events without the start of the deployment's step that is under way: the one that asks."""
-    last = max((index for index, event in enumerate(events) if event.deployment == deployment), default=None)
-    if last is None or events[last].outcome is not Outcome.STARTED:
+    """The events without the start of the deployment's move that is under way: the one that asks."""
+    starts = [index for index, event in enumerate(events) if _starts(event, deployment)]
+    if not starts or any(_done(events[starts[-1]], event) for event in events[starts[-1] + 1 :]):
         return list(events)
-    return [*events[:last], *events[last + 1 :]]
+    return [*events[: starts[-1]], *events[starts[-1] + 1 :]]
+
+
+def _starts(event: Event, deployment: str) -> bool:
+    return event.deployment == deployment and event.step in _MOVES and event.outcome is Outcome.STARTED
+
+
+def _done(start: Event, event: Event) -> bool:
+    # Another call of the same step may be refused while this one is under way.
+    return _ends(start, event) and event.outcome is not Outcome.REFUSED

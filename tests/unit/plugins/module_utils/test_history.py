@@ -52,6 +52,13 @@ def test_a_refused_leave_took_nobody_out() -> None:
     assert not read(event(Step.LEAVE, Outcome.REFUSED, "n1")).absent
 
 
+def test_a_refused_or_failed_leave_of_somebody_else_is_not_who_took_the_node() -> None:
+    left = [event(Step.LEAVE, outcome, "n1", deployment="h1") for outcome in (Outcome.STARTED, Outcome.CHANGED)]
+    refused = event(Step.LEAVE, Outcome.REFUSED, "n1")
+    failed = event(Step.LEAVE, Outcome.FAILED, "n1", reason="bad_input")
+    assert read(*left, refused, failed).absent["n1"].deployment == "h1"
+
+
 def test_a_leave_that_was_undone_took_nobody_out() -> None:
     undone = event(Step.LEAVE, Outcome.FAILED, "n1", reason="undone")
     assert not read(event(Step.LEAVE, Outcome.STARTED, "n1"), undone).absent
