@@ -33,6 +33,7 @@ def decide_deploy(version: str, under_way: Deployment | None) -> Opening:
 def decide_rollback(service: str, under_way: Deployment | None, last_done: Deployment | None) -> Opening:
     """Back to what was served before the open deployment, or else before the one that was done last.
 
+    An open deployment that doesn't tell gives way to the release of the one that was done last.
     Going back twice stays where the first time went: it never leads forward again. Raises BadInput when the
     ledger knows nothing to go back to.
     """
@@ -40,11 +41,23 @@ def decide_rollback(service: str, under_way: Deployment | None, last_done: Deplo
         return Opening(Kind.ROLLBACK, under_way.version, resumes=under_way.id)
     if under_way is not None and under_way.previous_version:
         return Opening(Kind.ROLLBACK, under_way.previous_version, supersedes=under_way.id)
-    if last_done is not None and last_done.kind is Kind.ROLLBACK:
+    if under_way is not None and last_done is not None and last_done.version:
+        return Opening(Kind.ROLLBACK, last_done.version, supersedes=under_way.id)
+    if under_way is None and last_done is not None:
+        return _before(service, last_done)
+    raise _no_way_back(service)
+
+
+def _before(service: str, last_done: Deployment) -> Opening:
+    if last_done.kind is Kind.ROLLBACK:
         return Opening(Kind.ROLLBACK, last_done.version)
-    if last_done is not None and last_done.previous_version:
+    if last_done.previous_version:
         return Opening(Kind.ROLLBACK, last_done.previous_version)
-    raise BadInput(
+    raise _no_way_back(service)
+
+
+def _no_way_back(service: str) -> BadInput:
+    return BadInput(
         f"the ledger knows no release of {service} to go back to",
         where=service,
         remedy=f"Name one: playbooks/deploy.yml -e service={service} -e version=…",

@@ -32,6 +32,15 @@ def test_a_rollback_that_was_stopped_goes_on() -> None:
     assert decide_rollback("s", under_way, None) == Opening(Kind.ROLLBACK, "1.1.0", resumes="d1")
 
 
+def test_an_open_deployment_that_tells_no_release_gives_way_to_the_one_done_last() -> None:
+    done = Deployment(
+        id="d0", kind=Kind.DEPLOY, service="s", environment="lab", version="1.0.0", previous_version="0.9"
+    )
+    assert decide_rollback("s", deployment(previous=""), done) == Opening(Kind.ROLLBACK, "1.0.0", supersedes="d1")
+    with pytest.raises(BadInput, match="no release of s to go back to"):
+        decide_rollback("s", deployment(previous=""), None)
+
+
 def test_rolling_back_twice_never_leads_forward() -> None:
     done = deployment(Kind.ROLLBACK, "1.1.0", "1.2.0")
     assert decide_rollback("s", None, done) == Opening(Kind.ROLLBACK, "1.1.0")
