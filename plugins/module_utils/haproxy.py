@@ -139,14 +139,14 @@ class Runtime:
         self._lock = max(1, math.ceil(lock))
 
     def read(self, backends: Sequence[str] = ()) -> LoadBalancerState:
-        question = _question(backends)
+        question = _question(self._host, backends)
         frames = self._exchange([f"read {';'.join(question)}"])
         return self._state(frames, question, backends)
 
     def apply(self, batch: Batch, backends: Sequence[str]) -> Applied:
-        question = _question(backends)
+        question = _question(self._host, backends)
         lines = joined(batch.commands)
-        frames = self._exchange([*_guarded(batch, lines), f"read {';'.join(question)}"], steps=len(lines))
+        frames = self._exchange([*_guarded(self._host, batch, lines), f"read {';'.join(question)}"], steps=len(lines))
         read_back = self._state(frames, question, backends)
         changed = next((words.removeprefix("changed ") for words, _ in frames if words.startswith("changed")), None)
         if changed is not None:
@@ -290,7 +290,8 @@ def joined(commands: Iterable[str]) -> list[str]:
     return lines
 
 
-def _question(backends: Sequence[str]) -> list[str]:
+def _question(host: str, backends: Sequence[str]) -> list[str]:
+    _require_names(host, backends)
     # "6" is backends and servers, "-1" every server of them.
     if 0 < len(backends) <= _MOST_NAMED:
         asked = [question for name in backends for question in (f"show stat {name} 6 -1", f"show servers state {name}")]
@@ -299,7 +300,28 @@ def _question(backends: Sequence[str]) -> list[str]:
     return ["show info", *asked]
 
 
-def _guarded(batch: Batch, lines: Sequence[str]) -> list[str]:
+def _require_names(host: str, names: Iterable[str]) -> None:
+    """The last guard before the script: what HAProxy would read as a command of its own is no name."""
+    for name in names:
+        if not state.NAME.fullmatch(name):
+            raise BadInput(
+                f"{name[:120]!r} is no name of a backend or server",
+                where=f"load balancer {host}",
+                remedy="Use letters, digits and . _ : - only, at most 100, as HAProxy does",
+            )
+
+
+def _require_single(host: str, commands: Iterable[str]) -> None:
+    for command in commands:
+        if not command.isprintable() or ";" in command:
+            raise BadInput(
+                f"{command[:120]!r} is more than one command", where=f"load balancer {host}", remedy="Report this"
+            )
+
+
+def _guarded(host: str, batch: Batch, lines: Sequence[str]) -> list[str]:
+    _require_names(host, [*(name for row in batch.expects for name in row.key), *batch.save])
+    _require_single(host, batch.commands)
     backends = list(dict.fromkeys(row.backend for row in batch.expects))
     asked = [f"show servers state {name}" for name in backends[:_MOST_NAMED]]
     guard = ["show info", *(asked if len(backends) <= _MOST_NAMED else ["show servers state"])]

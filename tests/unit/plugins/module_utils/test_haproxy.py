@@ -132,6 +132,31 @@ def test_only_a_fitting_answer_tells_what_became_of_each_command(
     assert (applied.complete, applied.rejected) == (complete, rejected)
 
 
+@pytest.mark.parametrize("name", ["a;shutdown frontend x", "a\nsend shutdown frontend x", "a b", "", "a/b", "x" * 101])
+def test_what_is_no_name_never_reaches_the_script(name: str) -> None:
+    sender, node = runtime(whole)
+    bad = row("n1", backend=name), row(name)
+    asks: list[Callable[[], object]] = [
+        lambda: sender.read([name]),
+        lambda: sender.read([name] * 30),
+        lambda: sender.apply(Batch(("set a",), 7), [name]),
+        lambda: sender.apply(Batch(("set a",), 7, save=(name,)), ["b_on"]),
+        *(lambda each=each: sender.apply(Batch(("set a",), 7, (each,)), ["b_on"]) for each in bad),
+    ]
+    for ask in asks:
+        with pytest.raises(BadInput, match="is no name of a backend or server"):
+            ask()
+    assert node.request == ""
+
+
+@pytest.mark.parametrize("command", ["set a;shutdown frontend x", "set a\nsend shutdown frontend x"])
+def test_a_command_that_is_two_is_not_sent(command: str) -> None:
+    sender, node = runtime(whole)
+    with pytest.raises(BadInput, match="is more than one command"):
+        sender.apply(Batch((command,), 7), ["b_on"])
+    assert node.request == ""
+
+
 def test_what_changed_and_what_was_not_saved_is_told() -> None:
     sender, _ = runtime(
         lambda frame: frame("changed server b_on/n1 2 0") + reading(frame) + frame("unsaved b_on") + frame("finished")
