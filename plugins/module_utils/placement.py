@@ -47,10 +47,25 @@ class Placement:
 
 
 def place(service: Service, catalog: Catalog, groups: Groups) -> list[Placement]:
-    """The service's sites as hosts. Raises BadInput for an unknown or empty group, Refused for a service on one
-    of its nodes that doesn't move with it.
+    """The service's sites as hosts. Raises BadInput for an unknown or empty group and for a node in two sites,
+    Refused for a service on one of its nodes that doesn't move with it.
     """
-    return [_place(service, site, catalog, groups) for site in service.sites]
+    placements = [_place(service, site, catalog, groups) for site in service.sites]
+    _require_disjoint(service, placements)
+    return placements
+
+
+def _require_disjoint(service: Service, placements: Sequence[Placement]) -> None:
+    homes: dict[str, str] = {}
+    for placement in placements:
+        for node in placement.nodes:
+            if node in homes:
+                raise BadInput(
+                    f"{node} is in two sites of {service.name}, {homes[node]} and {placement.site.name}",
+                    where=f"{service.name}: sites.{placement.site.name}.nodes",
+                    remedy="A node stands behind one site's load balancers: correct the groups, or merge the sites",
+                )
+            homes[node] = placement.site.name
 
 
 def hosts_of(group: str, groups: Groups, key: str) -> tuple[str, ...]:

@@ -10,7 +10,12 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Ba
 from ansible_collections.tidegate.delivery.plugins.module_utils.placement import Placement, place
 
 CATALOG = load_catalog(str(Path(__file__).resolve().parents[4] / "services"), "lab")
-GROUPS: dict[str, list[str]] = {"tradeapi": ["n1", "n6"], "pricefeed": ["n6", "p1"], "edge": ["lb1", "lb2"]}
+GROUPS: dict[str, list[str]] = {
+    "tradeapi": ["n1", "n6"],
+    "pricefeed": ["n6", "p1"],
+    "edge": ["lb1", "lb2"],
+    "all": ["n6"],
+}
 
 
 def placed(name: str = "tradeapi", **changes: Any) -> Placement:
@@ -47,6 +52,14 @@ def test_an_unknown_group_names_the_key(group: str) -> None:
         placed(sites=[site])
     assert "inventory group 'nowhere' is unknown or empty" in str(error.value)
     assert error.value.where == f"tradeapi: sites.lab.{group}"
+
+
+def test_a_node_in_two_sites_is_refused() -> None:
+    site = CATALOG["tradeapi"].sites[0]
+    with pytest.raises(BadInput) as error:
+        placed(sites=[site, site.model_copy(update={"name": "other", "nodes": "n6"})])
+    assert "n6 is in two sites of tradeapi, lab and other" in str(error.value)
+    assert error.value.where == "tradeapi: sites.other.nodes"
 
 
 def test_services_on_one_node_need_the_same_load_balancers() -> None:
