@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,13 @@ def find_service(catalog: Catalog, name: str, folder: str) -> Service:
 
 def load_service(path: Path, environment: str) -> Service:
     """One descriptor as `environment` sees it. Raises BadInput."""
+    try:
+        return _load(path, environment)
+    except RecursionError as error:
+        raise _bad(path, "the whole file", "is nested too deeply") from error
+
+
+def _load(path: Path, environment: str) -> Service:
     described = _read(path)
     overrides = described.pop(_OVERRIDES, {}) or {}
     if not isinstance(overrides, dict):
@@ -91,7 +99,8 @@ def _read(path: Path) -> dict[str, Any]:
         raise BadInput(f"the descriptor is larger than {_LARGEST} bytes", where=str(path), remedy="Check the file")
     try:
         described = yaml.load(raw, Loader=_StrictLoader)  # noqa: S506 (a SafeLoader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:
+        # ValueError: no UTF-8, no such date, a number of thousands of digits.
         raise BadInput(f"not valid YAML: {_one_line(error)}", where=str(path), remedy="Correct the file") from error
     if not isinstance(described, dict):
         raise BadInput("a descriptor must be a mapping", where=str(path), remedy="See docs/descriptor.md")
@@ -114,7 +123,7 @@ def _validated(path: Path, described: dict[str, Any], prefix: str) -> Service:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"]) or "the whole file"
-        found = "" if first["type"] == "missing" else f"; found {str(first['input'])[:120]!r}"
+        found = "" if first["type"] == "missing" else f"; found {_shown(first['input'])!r}"
         more = error.error_count() - 1
         also = f" ({more} more problem{'s' if more > 1 else ''} in this file)" if more else ""
         raise _bad(path, prefix + key, f"{first['msg'].removeprefix('Value error, ')}{found}{also}") from error
@@ -124,6 +133,11 @@ def _bad(path: Path, key: str, problem: str) -> BadInput:
     return BadInput(
         f"{key}: {problem}", where=str(path), remedy="Correct the descriptor; docs/descriptor.md lists every key"
     )
+
+
+def _shown(value: object) -> str:
+    # Aliases can make a small file's value exponentially long: reprlib stops early.
+    return (value if isinstance(value, str) else reprlib.repr(value))[:120]
 
 
 def _one_line(error: Exception) -> str:

@@ -20,7 +20,7 @@ FILE_LIMIT = 256 * 1024
 _HEADER = "# written by tidegate; deployment "
 _OWNED = re.compile(r"# tidegate: (\S+) is pinned by deployment (\S+)")
 _CERTNAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,250}")
-_KEY = re.compile(r"[a-z][a-z0-9_]*(::[a-z0-9_]+)*")
+KEY = re.compile(r"[a-z][a-z0-9_]*(::[a-z0-9_]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def common_file(rollout_dir: str) -> str:
 def checked_values(values: Mapping[str, Any]) -> dict[str, Scalar]:
     """The values to set. Raises BadInput for a key that Puppet has no place for, or a value that is no scalar."""
     for key, value in values.items():
-        if not _KEY.fullmatch(key) or not isinstance(value, str | int | float | bool):
+        if not KEY.fullmatch(key) or not isinstance(value, str | int | float | bool):
             raise BadInput(
                 f"{key}: {value!r} is nothing to pin",
                 where="values",

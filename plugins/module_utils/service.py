@@ -5,35 +5,47 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
+from ansible_collections.tidegate.delivery.plugins.module_utils import haproxy_state, hiera
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
+from ansible_collections.tidegate.delivery.plugins.module_utils.json_path import parse_json_path
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share, format_duration, parse_duration
 
 _NAME = r"^[a-z][a-z0-9_-]{0,62}$"
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+# As the test box takes them, so that a slip shows before a wave has left.
+_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+_HEADER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,199}")
 Parsed = TypeVar("Parsed")
 
 
-def _once(parse: Callable[[Any], Parsed], kind: type[Parsed]) -> Callable[[Any], Parsed]:
-    return lambda value: value if isinstance(value, kind) else parse(value)
+def _scalar(parse: Callable[[Any], Parsed]) -> Callable[[Any], Parsed]:
+    """`parse`, but for lists and mappings: their text could be endless."""
+
+    def read(value: Any) -> Parsed:  # noqa: ANN401
+        if not isinstance(value, str | int | float):
+            raise ValueError("must be a single value, not a list or mapping")
+        return parse(value)
+
+    return read
 
 
-Seconds = Annotated[
-    float, BeforeValidator(_once(parse_duration, float)), PlainSerializer(format_duration, return_type=str)
-]
+Seconds = Annotated[float, BeforeValidator(_scalar(parse_duration)), PlainSerializer(format_duration, return_type=str)]
 NodeShare = Annotated[
-    Share, BeforeValidator(_once(Share.parse, Share)), PlainSerializer(lambda share: str(share), return_type=str)
+    Share, BeforeValidator(_scalar(Share.parse)), PlainSerializer(lambda share: str(share), return_type=str)
 ]
 Name = Annotated[str, Field(pattern=_NAME)]
 
 
 def _known_placeholders(*known: str) -> Callable[[str], str]:
     def check(text: str) -> str:
-        unknown = sorted(set(_PLACEHOLDER.findall(str(text))) - set(known))
+        unknown = sorted(set(_PLACEHOLDER.findall(text)) - set(known))
         if unknown:
             allowed = ", ".join(f"{{{name}}}" for name in known)
             raise ValueError(f"unknown placeholder {{{unknown[0]}}}; allowed are {allowed}")
@@ -43,14 +55,44 @@ def _known_placeholders(*known: str) -> Callable[[str], str]:
 
 
 def _url(text: str) -> str:
-    if not re.match(r"https?://[^\s/]+", str(text)):
+    if not re.match(r"https?://[^\s/]+", text):
         raise ValueError(f"{text!r} is not an http or https URL")
     return text
 
 
-NodeUrl = Annotated[str, BeforeValidator(_url), BeforeValidator(_known_placeholders("node", "service", "environment"))]
+def _like(pattern: re.Pattern[str], what: str) -> AfterValidator:
+    def check(text: str) -> str:
+        if not pattern.fullmatch(text):
+            raise ValueError(f"{text[:120]!r} is not {what}")
+        return text
+
+    return AfterValidator(check)
+
+
+def _json_path(text: str) -> str:
+    try:
+        steps = parse_json_path(text)
+    except BadInput as error:
+        raise ValueError(error.message) from None
+    if not steps:
+        raise ValueError(f"{text!r} is the whole document; name one place in it, such as $.status")
+    return text
+
+
+def _finite(value: str | int | float | bool) -> str | int | float | bool:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value!r} is no value that JSON has")
+    return value
+
+
+NodeUrl = Annotated[str, AfterValidator(_url), AfterValidator(_known_placeholders("node", "service", "environment"))]
 Path = Annotated[str, Field(pattern=r"^/\S*$")]
-JsonPath = Annotated[str, Field(pattern=r"^\$[.\[]")]
+JsonPath = Annotated[str, AfterValidator(_json_path)]
+Scalar = Annotated[str | int | float | bool, AfterValidator(_finite)]
+Backend = Annotated[str, _like(haproxy_state.NAME, "a backend's name: letters, digits and . _ : -, at most 100")]
+FileName = Annotated[str, _like(_FILE, "a plain file name: letters, digits and . _ -, without folders")]
+HeaderName = Annotated[str, _like(_HEADER, "a header's name: letters, digits, _ and -")]
+HieraKey = Annotated[str, _like(hiera.KEY, "a Hiera key such as tradeapi::version")]
 
 
 class Part(BaseModel):
@@ -70,8 +112,8 @@ class Site(Part):
 class Pool(Part):
     """Two backends that both list every node."""
 
-    online: str
-    maintenance: str
+    online: Backend
+    maintenance: Backend
 
 
 class Drain(Part):
@@ -86,7 +128,7 @@ class Artifact(Part):
     """Where a release's artifact is; its SHA-256 stands beside it under the same name plus `.sha256`."""
 
     url: Annotated[
-        str, BeforeValidator(_known_placeholders("artifacts", "service", "version", "environment")), Field(min_length=8)
+        str, AfterValidator(_known_placeholders("artifacts", "service", "version", "environment")), Field(min_length=8)
     ]
 
 
@@ -94,8 +136,8 @@ class Puppet(Part):
     """How a node learns its version, and how long a Puppet run may take."""
 
     pin: Literal["hiera"] = "hiera"
-    key: str
-    digest_key: str | None = None
+    key: HieraKey
+    digest_key: HieraKey | None = None
     servers: str = "puppetservers"
     timeout: Seconds = 900.0
 
@@ -112,7 +154,6 @@ class Release(Part):
     url: NodeUrl
     version: JsonPath = "$.version"
     digest: JsonPath | None = None
-    started: JsonPath | None = None
     timeout: Seconds = 60.0
 
 
@@ -123,15 +164,15 @@ class Health(Part):
     in_a_row: Annotated[int, Field(ge=1, le=1000)] = 3
     interval: Seconds = 0.5
     timeout: Seconds = 120.0
-    expect: dict[JsonPath, str | int | float | bool] = {}
+    expect: dict[JsonPath, Scalar] = {}
 
 
 class Aim(Part):
     """How a test reaches one node of the maintenance pool."""
 
     by: Literal["header"] = "header"
-    header: str = "X-Tidegate-Node"
-    served_by: str = "X-Served-By"
+    header: HeaderName = "X-Tidegate-Node"
+    served_by: HeaderName = "X-Served-By"
 
 
 class NUnit(Part):
@@ -139,9 +180,9 @@ class NUnit(Part):
 
     box: str
     url: Annotated[
-        str, BeforeValidator(_url), BeforeValidator(_known_placeholders("load_balancer", "service", "environment"))
+        str, AfterValidator(_url), AfterValidator(_known_placeholders("load_balancer", "service", "environment"))
     ]
-    assemblies: Annotated[list[str], Field(min_length=1)]
+    assemblies: Annotated[list[FileName], Field(min_length=1)]
     min_tests: Annotated[int, Field(ge=1)] = 1
     allowed_failures: Annotated[int, Field(ge=0)] = 0
     aim: Aim = Aim()

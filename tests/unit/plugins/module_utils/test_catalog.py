@@ -43,6 +43,41 @@ def test_the_labs_descriptors_are_valid() -> None:
         (lambda d: d.update(environments={"prod": 3}), "environments.prod.environments"),
         (lambda d: d.update(environments=[1]), "environments: must be a mapping"),
         (lambda d: d["sites"].append(d["sites"][0]), "each site needs a name of its own"),
+        (lambda d: d["verify"]["health"].update(timeout=1.5), "verify.health.timeout: 1.5 is not a duration"),
+        (lambda d: d["verify"]["health"].update(timeout=-5.0), "verify.health.timeout: -5.0 is not a duration"),
+        (lambda d: d["verify"]["health"].update(timeout=float("inf")), "verify.health.timeout: inf is not a duration"),
+        (lambda d: d["verify"]["health"].update(timeout=float("nan")), "verify.health.timeout: nan is not a duration"),
+        (lambda d: d["verify"]["health"].update(timeout=30), "verify.health.timeout: 30 is not a duration"),
+        (lambda d: d["drain"].update(soft=["1s"]), "drain.soft: must be a single value, not a list or mapping"),
+        (lambda d: d.update(min_online={"a": 1}), "min_online: must be a single value, not a list or mapping"),
+        (
+            lambda d: d["verify"]["health"].update(expect={"$.a..b": "ok"}),
+            "'$.a..b' is not a path to one place in JSON",
+        ),
+        (lambda d: d["verify"]["health"].update(expect={"$": "ok"}), "'$' is the whole document"),
+        (
+            lambda d: d["verify"]["health"].update(expect={"$.a": float("nan")}),
+            "verify.health.expect.$.a: nan is no value",
+        ),
+        (lambda d: d["verify"]["release"].update(version="$.*"), "verify.release.version: '$.*' is not a path"),
+        (lambda d: d["verify"]["release"].update(started="$.a"), "verify.release.started: Extra inputs"),
+        (lambda d: d["verify"]["nunit"].update(assemblies=["tests/x.dll"]), "'tests/x.dll' is not a plain file name"),
+        (lambda d: d["verify"]["nunit"].update(assemblies=["..", "x.dll"]), "'..' is not a plain file name"),
+        (
+            lambda d: d["verify"]["nunit"].update(aim={"header": "X Node"}),
+            "nunit.aim.header: 'X Node' is not a header's",
+        ),
+        (lambda d: d["verify"]["nunit"].update(aim={"served_by": "X:"}), "nunit.aim.served_by: 'X:' is not a header's"),
+        (lambda d: d["deploy"]["puppet"].update(key="Trade API"), "deploy.puppet.key: 'Trade API' is not a Hiera key"),
+        (
+            lambda d: d["deploy"]["puppet"].update(digest_key="a::"),
+            "deploy.puppet.digest_key: 'a::' is not a Hiera key",
+        ),
+        (
+            lambda d: d["pools"][0].update(online="a;shutdown frontend x"),
+            "pools.0.online: 'a;shutdown frontend x' is not",
+        ),
+        (lambda d: d["pools"][0].update(maintenance="a\n"), "pools.0.maintenance: 'a\\n' is not a backend's name"),
     ],
 )
 def test_a_malformed_descriptor_names_file_key_and_what_is_allowed(tmp_path: Path, edit: Edit, said: str) -> None:
@@ -64,6 +99,10 @@ def test_a_malformed_descriptor_names_file_key_and_what_is_allowed(tmp_path: Pat
         ("", "must be a mapping"),
         ("a: !!python/object/apply:os.system [id]", "could not determine a constructor"),
         ("a: " + "x" * 300_000, "larger than"),
+        ("a: " + "[" * 5_000 + "]" * 5_000, "the whole file: is nested too deeply"),
+        ("a: &a {b: *a}\nenvironments: {prod: {a: &c {b: *c}}}", "the whole file: is nested too deeply"),
+        ("a: " + "9" * 5_000, "not valid YAML"),
+        ("a: 2026-13-45", "not valid YAML"),
     ],
 )
 def test_what_is_no_descriptor_is_an_error(tmp_path: Path, text: str, said: str) -> None:
@@ -72,6 +111,14 @@ def test_what_is_no_descriptor_is_an_error(tmp_path: Path, text: str, said: str)
     with pytest.raises(BadInput) as error:
         load_service(path, "lab")
     assert said in str(error.value)
+
+
+def test_a_value_that_aliases_make_endless_is_not_written_out(tmp_path: Path) -> None:
+    path = tmp_path / "tradeapi.yml"
+    path.write_text("a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 30)))
+    with pytest.raises(BadInput) as error:
+        load_service(path, "lab")
+    assert len(str(error.value)) < 500
 
 
 def test_one_malformed_file_is_an_error_for_the_whole_catalog(tmp_path: Path) -> None:
