@@ -80,6 +80,12 @@ class Plays:
         output, _ = process.communicate(timeout=90)
         return process.returncode, _results(output), output
 
+    def details(self, step: str, outcome: str) -> Any:
+        """What the ledger holds of the first such event."""
+        entries = SqlLedger(Store(self.ledger)).entries("lab", deployment="d1")
+        events = [entry.event for entry in entries]
+        return next(event.details for event in events if (event.step, event.outcome) == (step, outcome))
+
     def recorded(self) -> list[tuple[str, str]]:
         entries = SqlLedger(Store(self.ledger)).entries("lab", deployment="d1")
         return [(entry.event.step.value, entry.event.outcome.value) for entry in entries][1:]
@@ -130,6 +136,7 @@ def test_leave_and_join_are_recorded_and_change_nothing_the_second_time(site: Si
     assert [result["changed"] for result in results] == [True, False, True, False]
     assert results[0]["drained_seconds"].keys() == {"n1", "n2"}
     assert {(cell["before"], cell["after"]) for cell in results[2]["cells"]} == {("TEST", "ON")}
+    assert "n2 in shop_online on lb2: ON -> TEST" in plays.details("leave", "changed")["places"]
     assert plays.recorded() == [
         *[("leave", "started"), ("leave", "changed"), ("leave", "started"), ("leave", "unchanged")],
         *[("join", "started"), ("join", "changed"), ("join", "started"), ("join", "unchanged")],
