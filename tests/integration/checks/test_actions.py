@@ -38,17 +38,14 @@ def release(url: str, version: str = "1.1.0") -> dict[str, Any]:
 
 
 def health_check(**options: Any) -> dict[str, Any]:
-    return {
-        "tidegate.delivery.health_check": {"interval": "20ms", "timeout": "1s", "request_timeout": "500ms"} | options
-    }
+    return {"tidegate.delivery.health_check": {"timeout": "1s"} | options}
 
 
 def test_release_health_and_warmth_become_evidence(tmp_path: Path, node: Node) -> None:
     warmup = {"urls": ["/quotes"], "until": {"p95": "5s"}}
-    place = Place(
-        tmp_path, {"release": release(node.url), "health": {"url": node.url, "in_a_row": 3}, "warmup": warmup}
-    )
-    asked = release(node.url) | {"step": "release", "in_a_row": 1, "headers": {"Authorization": CANARY}}
+    healthy = {"url": node.url, "interval": "20ms", "expect": [{"path": "$.status", "value": "ok"}]}
+    place = Place(tmp_path, {"release": release(node.url), "health": healthy, "warmup": warmup})
+    asked = release(node.url) | {"step": "release", "in_a_row": 1}
     done = place.play(health_check(deployment="d1", **asked))
     assert done.rc == 0, done.output
     told = {key: done.result[key] for key in ("outcome", "version", "started", "pid", "answers", "changed")}
@@ -60,17 +57,33 @@ def test_release_health_and_warmth_become_evidence(tmp_path: Path, node: Node) -
         "answers": 1,
         "changed": False,
     }
-    health = health_check(deployment="d1", url=node.url, expect=[{"path": "$.status", "value": "ok"}])
-    assert place.play(health).rc == 0
-    assert place.play(health_check(deployment="d1", url=node.url, step="warmup", warmup=warmup)).rc == 0
+    assert place.play(health_check(deployment="d1", **healthy)).rc == 0
+    assert place.play(health_check(deployment="d1", url=node.url, step="warmup", in_a_row=1, warmup=warmup)).rc == 0
     [event] = place.events(Step.RELEASE)
     assert (event.outcome, event.nodes, event.service) == (Outcome.OK, ("n1",), "probe")
     assert (event.details["version"], event.details["pid"]) == ("1.1.0", "7")
     assert [event.outcome for event in place.events(Step.HEALTH)] == [Outcome.OK]
     assert [event.details["warmup_requests"] for event in place.events(Step.WARMUP)] == [20]
     assert b"GET /quotes HTTP/1.1" in node.requests[-1]
-    assert CANARY.encode() in node.requests[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"headers": {"Authorization": CANARY}}, "headers of this release check"),
+        ({"status": [200, 500], "validate_certs": False}, "status, validate_certs of this release check"),
+    ],
+)
+def test_an_option_that_is_not_planned_leaves_no_evidence(
+    tmp_path: Path, node: Node, options: dict[str, Any], told: str
+) -> None:
+    place = Place(tmp_path, {"release": release(node.url)})
+    done = place.play(health_check(deployment="d1", step="release", **release(node.url), **options))
+    assert done.result["reason"] == "refused"
+    assert told in done.result["msg"]
+    assert [event.outcome for event in place.events(Step.RELEASE)] == [Outcome.REFUSED]
     assert CANARY not in repr(place.events(Step.RELEASE))
+    assert node.connections == 0
 
 
 def test_a_node_that_serves_another_release_fails_with_its_name(tmp_path: Path, node: Node) -> None:
@@ -89,7 +102,7 @@ def test_an_easier_check_leaves_no_evidence(tmp_path: Path, node: Node) -> None:
     place = Place(tmp_path, {"release": release("http://127.0.0.1:1/health", "1.2.0")})
     done = place.play(health_check(deployment="d1", step="release", **release(node.url)))
     assert done.result["reason"] == "refused"
-    assert "url, version of this release check" in done.result["msg"]
+    assert "url, version.value of this release check" in done.result["msg"]
     assert [event.outcome for event in place.events(Step.RELEASE)] == [Outcome.REFUSED]
     assert node.connections == 0
 
@@ -119,7 +132,7 @@ def test_bad_options_are_told_and_nothing_is_asked(
 
 def test_check_mode_checks_for_real_and_records_nothing(tmp_path: Path, node: Node) -> None:
     place = Place(tmp_path, {"release": release(node.url)})
-    done = place.play(health_check(deployment="d1", step="release", **release(node.url)), check=True)
+    done = place.play(health_check(deployment="d1", step="release", interval="20ms", **release(node.url)), check=True)
     assert (done.rc, done.result["outcome"], node.connections) == (0, "healthy", 3)
     assert place.events(Step.RELEASE) == []
 
@@ -168,17 +181,18 @@ def test_failed_tests_are_named_in_message_and_ledger(tmp_path: Path, site: Site
     assert any("Probe.Mixed.Throws" in line for line in event.details["failing"])  # type: ignore[union-attr]
 
 
-def test_a_secret_of_the_tests_is_in_no_result_log_ledger_or_file(tmp_path: Path, site: Site) -> None:
-    checks, task = planned_tests(
-        site, "LEAKING", environment={"TRADE_PASSWORD": CANARY}, save_to=str(tmp_path / "n1.xml")
-    )
-    place = Place(tmp_path, checks)
-    done = place.play(task)
-    assert "logged in as trader with ********" in done.result["msg"]
-    (tmp_path / "play.yml").unlink()
-    assert [path for path in tmp_path.rglob("*") if path.is_file() and CANARY.encode() in path.read_bytes()] == []
-    assert b"********" in (tmp_path / "n1.xml").read_bytes()
-    assert CANARY not in done.output
+@pytest.mark.parametrize(
+    ("option", "value"), [("environment", {"TRADE_PASSWORD": CANARY}), ("runner", ["/bin/cp", CANARY, "{results}"])]
+)
+def test_a_runner_or_environment_that_is_not_planned_is_refused_and_shown_nowhere(
+    tmp_path: Path, site: Site, option: str, value: object
+) -> None:
+    checks, task = planned_tests(site, "PASSING", **{option: value})
+    done = Place(tmp_path, checks).play(task)
+    assert done.result["reason"] == "refused"
+    assert f"{option} of this nunit check" in done.result["msg"]
+    assert site.asked == []
+    assert CANARY.encode() not in (tmp_path / "ledger.sqlite").read_bytes()
 
 
 def test_tests_need_a_deployment_whose_lock_is_ours(tmp_path: Path, site: Site) -> None:
