@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
-from lab import agents, control
+from lab import agents, control, processes
 from tests.integration.flow.lab_site import NODES, Site, finished, kill
 
 pytestmark = pytest.mark.lab
@@ -128,13 +128,15 @@ def test_a_killed_controller_makes_no_further_effect_and_the_next_run_completes(
     new = site.other_version("n1")
     process = site.start_deploy(new, nodes=["n1"])
     site.await_event(has(step, Outcome.STARTED, "n1"), process)
+    family = _family(process)
+    assert len(family) > 1, "the playbook has a worker at this moment"
     kill(process)
     # What had been sent when the kill came may still arrive; from then on nothing moves.
     time.sleep(2)
     events, servers, pins = len(site.events()), site.servers(), site.pins()
     time.sleep(6)
     assert (len(site.events()), site.servers(), site.pins()) == (events, servers, pins)
-    assert not _survivors(process.pid)
+    assert not _survivors(family)
 
     again = site.deploy(new, nodes=["n1"])
     assert again.rc == 0, again.output
@@ -162,10 +164,16 @@ def test_a_dropped_controller_does_not_end_the_nodes_puppet_run(site: Site) -> N
     assert len(runs) == 1
 
 
-def _survivors(group: int) -> list[str]:
-    """Processes of the killed playbook: its workers call setsid, so they are found by what they run."""
-    listed = subprocess.run(["ps", "-eo", "pid,pgid,args"], capture_output=True, text=True, check=True).stdout
-    return [line for line in listed.splitlines() if f" {group} " in line and "ansible-playbook" in line]
+def _family(playbook: subprocess.Popen[str]) -> list[processes.Process]:
+    """The playbook and all below it. Its workers call setsid: the kill of its group doesn't reach them."""
+    table = processes.snapshot()
+    return [table[pid] for pid in processes.with_descendants(table, [playbook.pid]) if pid in table]
+
+
+def _survivors(family: list[processes.Process]) -> list[str]:
+    """Those of the family that still live, but ssh: a shared connection stays (ControlPersist) and makes no effect."""
+    now = [(each, processes.read(each.pid)) for each in family if each.name != "ssh"]
+    return [each.title for each, there in now if there and there.started == each.started and there.state not in "ZX"]
 
 
 def _await(seen: Callable[[], bool], limit_s: float) -> None:

@@ -108,10 +108,31 @@ def test_a_lock_that_somebody_else_holds(site: Site) -> None:
         site.locks.release(lease)
 
 
-def test_an_effect_without_a_permit(site: Site) -> None:
-    done = site.ledger.deployments("tradeapi", ENVIRONMENT)
-    ids = ["tradeapi-made-up", *(deployment.id for deployment in done[:1])]
+def test_limit_which_drops_nodes_silently(site: Site) -> None:
     with untouched(site):
-        for id_ in ids:
-            played = site.play("../tests/integration/flow/effect_by_hand", deployment=id_)
-            assert_refused(played, "deployment")
+        played = site.deploy("1.3.0", "--limit", "n1")
+    assert_refused(played, "--limit drops nodes silently", "exclude")
+    assert "Decide what happens to each node" not in played.output
+
+
+def test_an_effect_of_a_deployment_that_is_not_there(site: Site) -> None:
+    with untouched(site):
+        played = site.play("../tests/integration/flow/effect_by_hand", deployment="tradeapi-made-up")
+        assert_refused(played, "there is no deployment 'tradeapi-made-up' in environment lab", "playbooks/deploy.yml")
+
+
+def test_an_effect_of_a_deployment_that_is_over(site: Site) -> None:
+    done = _done(site)
+    with untouched(site):
+        played = site.play("../tests/integration/flow/effect_by_hand", deployment=done)
+        assert_refused(played, f"deployment {done} is done", "Run the playbook again")
+
+
+def _done(site: Site) -> str:
+    """The id of a deployment that is done; a lab in which nobody has deployed yet gets one."""
+    found = site.ledger.last_done("tradeapi", ENVIRONMENT)
+    if found is None:
+        played = site.deploy(site.other_version("n1"), nodes=["n1"])
+        assert played.rc == 0, played.output
+        found = site.deployment()
+    return found.id
