@@ -147,6 +147,7 @@ def _start(node: Node, request: Request, argv: list[str], limits: Limits) -> boo
 
 def _await_end(node: Node, request: Request, id: str, tell: Callable[[str], None]) -> JobState:
     began = reached = time.monotonic()
+    stopped = 0.0
     while True:
         try:
             state = jobs.poll(node, request.folder, id, wait=request.interval)
@@ -158,10 +159,12 @@ def _await_end(node: Node, request: Request, id: str, tell: Callable[[str], None
             return state
         elapsed = time.monotonic() - began
         tell(f"Puppet runs (process {state.pid}, {elapsed:.0f} s)")
-        if elapsed > request.limit + _OVERDUE + _STUCK:
+        if elapsed <= request.limit + _OVERDUE:
+            continue
+        stopped = stopped or reached
+        if reached - stopped > _STUCK:
             raise _unending(node, id, state, elapsed)
-        if elapsed > request.limit + _OVERDUE:
-            _stop(node, request, id)
+        _stop(node, request, id)
 
 
 def _stop(node: Node, request: Request, id: str) -> None:
