@@ -26,21 +26,26 @@ class Cause:
 def why_held(events: Sequence[Event], attempt: int) -> Cause:
     """The first step of this attempt that went wrong, with the messages of all nodes on which it did."""
     bad = [
-        event for event in events if event.attempt == attempt and event.outcome in _BAD and event.step is not Step.THAW
+        event for event in events if event.attempt == attempt and event.outcome in _BAD and _step(event) != Step.THAW
     ]
     if not bad:
         return Cause("", "A task outside of Tidegate's own failed; its message is above.")
-    first = bad[0].step
-    told = [_sentence(event) for event in bad if event.step is first]
+    first = _step(bad[0])
+    told = [_sentence(event) for event in bad if _step(event) == first]
     more = f" (and {len(told) - _MOST_TOLD} more)" if len(told) > _MOST_TOLD else ""
-    return Cause(str(first), " ".join(dict.fromkeys(told[:_MOST_TOLD])) + more)
+    return Cause(first, " ".join(dict.fromkeys(told[:_MOST_TOLD])) + more)
 
 
 def _sentence(event: Event) -> str:
     message = str(event.details.get("msg") or event.outcome)
     # A message about one node may name it already; one about a wave names what it concerns itself.
     named = "" if len(event.nodes) != 1 or event.nodes[0] in message else f"{event.nodes[0]}: "
-    return f"{named}{event.step} {event.outcome}: {message}"
+    return f"{named}{_step(event)} {event.outcome}: {message}"
+
+
+def _step(event: Event) -> str:
+    """The step that went wrong; one that was refused before it began is recorded as a refusal of it."""
+    return str(event.details.get("of") or event.step)
 
 
 def next_commands(deployment: Deployment, nodes: Sequence[str], inventory: str) -> str:

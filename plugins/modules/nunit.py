@@ -108,6 +108,7 @@ options:
   environment:
     description:
       - More variables for the tests. They reach the box through standard input.
+      - With a deployment whose plan does not name it, this and O(runner) must have their defaults, or the run is no evidence and is refused.
       - Values of four and more characters are blotted out of messages and results, should a test print them; the box
         then keeps neither console output nor results.
     type: dict

@@ -60,6 +60,9 @@ class DomainAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
             end_with_controller()
             call = Call(self, task_vars or {}, self._validated())
             outcome = self._permitted(call)
+        except _NotPermitted as refusal:
+            outcome = _failure(refusal.error)
+            self._record_refusal(call, outcome)
         except DomainError as error:
             outcome = _failure(error)
             self._record_end(call, outcome)
@@ -71,7 +74,7 @@ class DomainAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
 
     def _permitted(self, call: Call) -> dict[str, Any]:
         if self.EFFECT and not call.check:
-            call.require_permit(self.deadline(call), self.step(call), in_wave=self.in_wave(call))
+            self._require_permit(call)
             call.record(self.step(call), "started")
         elif call.deployment_id and not call.check:
             call.ledger.renew(self.deadline(call), self.step(call))
@@ -80,6 +83,21 @@ class DomainAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         if not outcome.pop("recorded", False):
             self._record_end(call, outcome)
         return outcome
+
+    def _require_permit(self, call: Call) -> None:
+        try:
+            call.require_permit(self.deadline(call), self.step(call), in_wave=self.in_wave(call))
+        except DomainError as error:
+            raise _NotPermitted(error) from error
+
+    def _record_refusal(self, call: Call | None, outcome: dict[str, Any]) -> None:
+        """Under a step of its own: it must not pass for the end of the step that another call has begun."""
+        if call is None:
+            return
+        try:
+            call.record_refusal(self.step(call), outcome)
+        except DomainError as error:
+            outcome.update(_failure(error))
 
     def _record_end(self, call: Call | None, outcome: dict[str, Any]) -> None:
         if call is None or call.check or not call.deployment_id:
@@ -93,6 +111,14 @@ class DomainAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         module = self._task.action.rpartition(".")[2]
         _result, arguments = self.validate_argument_spec(argument_spec(module))
         return dict(plain(arguments))
+
+
+class _NotPermitted(Exception):
+    """The permit was refused: nothing has begun."""
+
+    def __init__(self, error: DomainError) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 def _failure(error: DomainError) -> dict[str, Any]:

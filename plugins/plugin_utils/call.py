@@ -134,6 +134,11 @@ class Call:
             step, _ended(result, effect and step not in PROOFS), self.covered, details, elapsed_ms, service=self._about
         )
 
+    def record_refusal(self, step: str, result: Mapping[str, Any]) -> None:
+        """Write that a step was refused before it began."""
+        details = {"msg": str(result["msg"]), "of": step}
+        self.ledger.record("refuse", "refused", self.covered, details, service=self._about)
+
     @property
     def _about(self) -> str:
         """The service that a check is about, when it isn't the deployment's own."""

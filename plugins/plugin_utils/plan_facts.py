@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.artifact import Artifact, find_artifact
+from ansible_collections.tidegate.delivery.plugins.module_utils.artifact import Artifact, checked_version, find_artifact
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.placement import Placement, hosts_of
 from ansible_collections.tidegate.delivery.plugins.module_utils.plan import Fate, Plan, PlannedWave, Served
@@ -102,6 +102,7 @@ def _kept(call: Call, service: Service, name: str, known: Mapping[str, Served]) 
 
 def _pin(service: Service, served: Served) -> dict[str, str]:
     puppet = service.deploy.puppet
+    checked_version(served.version)
     digest = {puppet.digest_key: served.digest} if puppet.digest_key and served.digest else {}
     return {puppet.key: served.version, **digest}
 

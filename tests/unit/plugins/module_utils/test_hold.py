@@ -52,3 +52,18 @@ def test_the_next_commands_fit_the_kind() -> None:
     assert "pool.yml -e service=s -e node=n1 -e state=online" in next_commands(
         deployment(Kind.HAND), ["n1"], "inventories/lab"
     )
+
+
+def test_a_step_that_was_refused_before_it_began_is_named() -> None:
+    refused = Event(
+        service="s",
+        environment="lab",
+        deployment="d1",
+        attempt=1,
+        step=Step.REFUSE,
+        outcome=Outcome.REFUSED,
+        nodes=("n1",),
+        details={"msg": "n1 may not", "of": "join"},
+    )
+    assert why_held([refused], 1).step == "join"
+    assert why_held([refused], 1).message == "join refused: n1 may not"
