@@ -35,7 +35,11 @@ class ActionModule(DomainAction):
     def act(self, call: Call) -> dict[str, Any]:
         if call.check:
             return {"changed": False, "msg": "nothing is recorded in check mode", "outcome": call.args["state"]}
-        return _STATES[call.args["state"]](call)
+        result = _STATES[call.args["state"]](call)
+        if call.args["state"] != "held":
+            # A held one is told by the task that fails with it.
+            call.progress(result["msg"])
+        return result
 
 
 def _begin(call: Call) -> dict[str, Any]:

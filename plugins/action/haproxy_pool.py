@@ -13,6 +13,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import R
 from ansible_collections.tidegate.delivery.plugins.module_utils.move_report import MoveReport
 from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Limits, Move, Surroundings
 from ansible_collections.tidegate.delivery.plugins.module_utils.ownership import but_this_step, moved_by_us
+from ansible_collections.tidegate.delivery.plugins.module_utils.planned import require_planned_move
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Cell, Intent, Pool, Spot
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
@@ -34,6 +35,10 @@ class ActionModule(DomainAction):
         limits = _limits(call.args)
         # A move and its undoing, each with its steps.
         return 2 * (limits.hard + 2 * limits.join + 4 * (limits.silent + seconds(call.args, "lock_timeout")))
+
+    def require_planned(self, call: Call) -> None:
+        args = call.args
+        require_planned_move(call.ledger.plan, args["nodes"], args["load_balancers"], args["pools"], args["drain"])
 
     def act(self, call: Call) -> dict[str, Any]:
         intent = _intent(call)

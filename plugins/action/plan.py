@@ -77,8 +77,15 @@ def _plan_rollback(call: Call) -> dict[str, Any]:
     return _plan_release(call, lambda scene: decide_rollback(scene.service.name, scene.under_way, scene.last_done))
 
 
+def _named(call: Call) -> str:
+    name = str(call.args["service"])
+    if not name:
+        raise BadInput("no service was named", where="service", remedy="Name the service: -e service=tradeapi")
+    return name
+
+
 def _plan_release(call: Call, decide: Callable[[Scene], Opening]) -> dict[str, Any]:
-    scene = Scene(call, call.args["service"])
+    scene = Scene(call, _named(call))
     before = scene.under_way
     opening = decide(scene)
     target = _target(scene, opening.version)
@@ -153,7 +160,9 @@ def _deployment(
 def _previous(opening: Opening, seen: Seen, target: Target, before: Deployment | None) -> str:
     """What a rollback goes back to: what was served before, never the release that a held deployment left behind."""
     if before is not None and opening.kind is Kind.DEPLOY:
-        return before.previous_version if before.kind is Kind.DEPLOY else before.version
+        inherited = before.previous_version if before.kind is Kind.DEPLOY else before.version
+        if inherited:
+            return inherited
     return seen.common_version(but=target.version)
 
 

@@ -22,6 +22,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.hiera import (
     with_pins,
     without_pins,
 )
+from ansible_collections.tidegate.delivery.plugins.module_utils.planned import require_planned_pin
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_pins import (
     LONGEST,
     Edit,
@@ -50,6 +51,10 @@ class ActionModule(DomainAction):
 
     def step(self, call: Call) -> str:
         return _STEPS[call.args["state"]]
+
+    def require_planned(self, call: Call) -> None:
+        args = call.args
+        require_planned_pin(call.ledger.plan, args["state"], args["servers"], args["nodes"] or [], args["values"])
 
     def act(self, call: Call) -> dict[str, Any]:
         values = checked_values(call.args["values"])
@@ -93,7 +98,7 @@ def _given(call: Call, option: str) -> list[str]:
 
 
 def _folder(call: Call, server: str) -> str:
-    folder = str(call.args.get("rollout_dir") or call.hostvar(server, "tidegate_rollout_dir"))
+    folder = str(call.hostvar(server, "tidegate_rollout_dir"))
     if not folder.startswith("/") or ".." in folder.split("/"):
         raise BadInput(
             f"{folder!r} is no absolute path", where=f"{server}: tidegate_rollout_dir", remedy="Give an absolute path"

@@ -33,7 +33,9 @@ class ActionModule(DomainAction):
         names = [call.args["service"]] if call.args.get("service") else _all(call)
         services = {name: _told(call, name) for name in names}
         locks = [_lock(held) for held in call.ledger.locks.held()]
-        return {"changed": False, "services": services, "locks": locks, "table": _table(services, locks)}
+        chain = call.ledger.ledger.verify(str(call.hostvar(call.host, "tidegate_environment")))
+        table = [*_table(services, locks), f"ledger: {chain}"]
+        return {"changed": False, "services": services, "locks": locks, "ledger": str(chain), "table": table}
 
 
 def _all(call: Call) -> list[str]:
@@ -83,7 +85,7 @@ def _node(
         "problem": look.unreachable or look.problems.get(name, ""),
         "pools": place,
         "taken_by": str(absence) if absence and out else "",
-        "frozen_by": look.foreign_freeze,
+        "frozen_by": str(look.freeze or ""),
         "beside": [each.name for each in placement.services[node] if each.name != name],
     }
 
@@ -96,8 +98,11 @@ def _place(state: LoadBalancerState | DomainError, pool: tuple[str, str], node: 
         return "missing"
     if usable(online):
         return "online"
-    testable = "maintenance" if not maintenance.admin.effective else "out"
-    return f"{testable} ({online.status})" if online.admin.effective else f"online, but {online.status}"
+    if not online.admin.effective:
+        return f"online, but {online.status}"
+    if maintenance.admin.effective:
+        return f"out ({online.status})"
+    return "maintenance" if online.status == "MAINT" else f"maintenance ({online.status})"
 
 
 def _deployment(deployment: Deployment | None) -> dict[str, Any]:

@@ -52,6 +52,8 @@ class NodeView:
     served: Served = Served()
     unreachable: str = ""
     foreign_freeze: str = ""
+    # The deployment of ours that left Puppet disabled there.
+    our_freeze: str = ""
     # Who took it out, when it is out: the deployment that is being planned or continued, or somebody else.
     ours: bool = False
     taken_by: str = ""
@@ -163,6 +165,8 @@ def _fate(node: NodeView, target: Served, excluded: Mapping[str, str]) -> tuple[
 def _online_fate(node: NodeView, target: Served) -> tuple[Fate, str]:
     if not node.served.same_as(target):
         return Fate.MOVE, ""
+    if node.our_freeze:
+        return Fate.MOVE, f"deployment {node.our_freeze} left Puppet disabled there"
     if node.joined is not None and node.joined.same_as(target):
         return Fate.DONE, "serves it already, and joined with it"
     return Fate.MOVE, f"serves {target.version} without our evidence: it is verified like any other"

@@ -65,12 +65,6 @@ def freeze_of(agent: Agent) -> Freeze | None:
     return None if agent.disabled is None else Freeze(agent.disabled)
 
 
-def frozen_by_stranger(node: Node, confdir: str = "", *, settings_cache: str = "", keep: bool = True) -> str:
-    """The reason of a freeze that isn't ours; empty when there is none. Without `keep` nothing is written at all."""
-    freeze = freeze_of(look(node, confdir, settings_cache=settings_cache, keep=keep))
-    return str(freeze) if freeze and not freeze.ours else ""
-
-
 def would_freeze(agent: Agent, reason: str, where: str) -> Change:
     """The change that a freeze would be. Refused when someone else froze the node."""
     before, wanted = freeze_of(agent), Freeze(reason)

@@ -101,5 +101,6 @@ def no_room(pool: PoolView, node: str) -> Refused:
     return Refused(
         floor_message(pool, [node]),
         where=f"{pool.service}: min_online",
-        remedy=f"Bring servers back first, or set min_online of {pool.service} to {possible}% or less",
+        remedy=f'Bring servers back first, leave {node} out of a deployment (-e \'{{"exclude": ["{node}"]}}\'), '
+        f"or set min_online of {pool.service} to {possible}% or less",
     )

@@ -40,9 +40,6 @@ options:
     description: Puppet's keys and their values. With O(state=absent) only the keys count.
     type: dict
     required: true
-  rollout_dir:
-    description: The rollout folder. By default each server's variable C(tidegate_rollout_dir).
-    type: str
 extends_documentation_fragment:
   - action_common_attributes
   - tidegate.delivery.effect

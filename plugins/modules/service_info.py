@@ -65,6 +65,10 @@ locks:
   type: list
   elements: dict
   returned: success
+ledger:
+  description: Whether the environment's chain of entries is intact, and up to which one.
+  type: str
+  returned: success
 table:
   description: The same as people read it.
   type: list

@@ -48,6 +48,9 @@ class DomainAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         """Whether this call belongs to a wave."""
         return self.IN_WAVE
 
+    def require_planned(self, call: Call) -> None:
+        """Raise Refused when the options are not what the recorded plan says."""
+
     def deadline(self, call: Call) -> float:  # noqa: ARG002
         """The most seconds that this call may take."""
         return self.DEADLINE
@@ -87,6 +90,7 @@ class DomainAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
     def _require_permit(self, call: Call) -> None:
         try:
             call.require_permit(self.deadline(call), self.step(call), in_wave=self.in_wave(call))
+            self.require_planned(call)
         except DomainError as error:
             raise _NotPermitted(error) from error
 

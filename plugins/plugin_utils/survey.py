@@ -19,7 +19,8 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.placement import
 from ansible_collections.tidegate.delivery.plugins.module_utils.plan import NodeView, Served, SiteView, Standing
 from ansible_collections.tidegate.delivery.plugins.module_utils.pool_checks import problems
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Pool
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze import frozen_by_stranger
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_agent import look
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze import Freeze, freeze_of
 from ansible_collections.tidegate.delivery.plugins.module_utils.service import Service, fill
 from ansible_collections.tidegate.delivery.plugins.module_utils.waves import PoolView
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
@@ -34,7 +35,7 @@ class Look:
     served: Mapping[str, Served]
     problems: Mapping[str, str]
     unreachable: str = ""
-    foreign_freeze: str = ""
+    freeze: Freeze | None = None
 
 
 def read_load_balancers(call: Call, placement: Placement) -> dict[str, LoadBalancerState | DomainError]:
@@ -84,10 +85,10 @@ def _look(call: Call, placement: Placement, host: str) -> Look:
             served[service.name] = Served(str(release.version), bare_digest(release.digest or ""))
     try:
         node, cache = call.nodes([host])[host], settings_cache(call, host)
-        freeze = frozen_by_stranger(node, confdir(call, host), settings_cache=cache, keep=False)
+        freeze = freeze_of(look(node, confdir(call, host), settings_cache=cache, keep=False))
     except DomainError as error:
         return Look(served, problems, unreachable=error.message)
-    return Look(served, problems, foreign_freeze=freeze)
+    return Look(served, problems, freeze=freeze)
 
 
 def release_question(call: Call, service: Service, host: str) -> tuple[str, str, str | None]:
@@ -149,16 +150,17 @@ def _pool_view(move: PoolMove, host: str, state: LoadBalancerState) -> PoolView:
     return PoolView(move.service, move.pool.online, host, move.min_online, listed, available)
 
 
-def _node_view(name: str, placement: Placement, rows: list[ServerRow], look: Look, history: History) -> NodeView:
+def _node_view(name: str, placement: Placement, rows: list[ServerRow], seen: Look, history: History) -> NodeView:
     absence = history.absent.get(name)
     service = placement.service.name
     ours = absence is not None and absence.service == service and absence.kind is not Kind.HAND
     return NodeView(
         name=name,
         standing=_standing(rows),
-        served=look.served[service],
-        unreachable=look.unreachable,
-        foreign_freeze=look.foreign_freeze,
+        served=seen.served[service],
+        unreachable=seen.unreachable,
+        foreign_freeze=str(seen.freeze) if seen.freeze and not seen.freeze.ours else "",
+        our_freeze=seen.freeze.deployment if seen.freeze else "",
         ours=ours,
         taken_by="" if absence is None else str(absence),
         joined=history.joined.get(name),

@@ -51,7 +51,9 @@ class Plays:
         return {"tidegate.delivery.haproxy_pool": {**args, "pools": POOLS, **other}}
 
     def begin(self, *nodes: str) -> dict[str, Any]:
-        return {"begin_deployment": {"ledger": self.ledger, "deployment": "d1", "nodes": ",".join(nodes)}}
+        return {
+            "begin_deployment": {"ledger": self.ledger, "deployment": "d1", "nodes": ",".join(nodes), "pools": POOLS}
+        }
 
     def start(self, tasks: Sequence[dict[str, Any]], *options: str) -> subprocess.Popen[str]:
         play = {"hosts": "localhost", "gather_facts": False, "tasks": list(tasks)}

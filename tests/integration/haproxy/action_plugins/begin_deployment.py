@@ -14,14 +14,16 @@ from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import Re
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
-    """Arguments: ledger, deployment, nodes."""
+    """Arguments: ledger, deployment, nodes, pools."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        pools = json.loads(json.dumps(self._task.args["pools"]))
         args = {key: str(value) for key, value in self._task.args.items()}
         name, nodes = args["deployment"], tuple(args["nodes"].split(","))
         record = Record(args["ledger"], "lab", name)
         if record.ledger.deployment(name) is None:
-            plan = json.dumps({"nodes": {node: {"checks": {}} for node in nodes}, "waves": []})
+            wave = {"number": 1, "site": "main", "nodes": nodes, "load_balancers": ["lb1", "lb2"], "pools": pools}
+            plan = json.dumps({"nodes": {node: {"checks": {}} for node in nodes}, "waves": [wave]})
             event = Event(
                 service="shop",
                 environment="lab",

@@ -35,6 +35,7 @@ def fate(node: NodeView, **excluded: str) -> tuple[Fate, str]:
     [
         (NodeView("n1", ON, OLD), Fate.MOVE, ""),
         (NodeView("n1", ON, NEW, joined=NEW), Fate.DONE, "serves it already"),
+        (NodeView("n1", ON, NEW, joined=NEW, our_freeze="d0"), Fate.MOVE, "deployment d0 left Puppet disabled there"),
         (NodeView("n1", ON, NEW), Fate.MOVE, "without our evidence"),
         (NodeView("n1", ON, NEW, joined=OLD), Fate.MOVE, "without our evidence"),
         (NodeView("n1", ON, Served("1.1.0", "other"), joined=NEW), Fate.MOVE, ""),

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DeadlineExceeded, DomainError, Refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_agent import look
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze import (
     Freeze,
     freeze,
-    frozen_by_stranger,
+    freeze_of,
     reason_text,
     thaw,
     wait_for_run,
@@ -101,13 +102,17 @@ def test_puppets_own_words_are_in_the_error(puppet: PuppetDouble) -> None:
 
 
 def test_what_the_plan_asks(puppet: PuppetDouble) -> None:
-    assert frozen_by_stranger(puppet.node) == ""
+    def seen() -> tuple[str, bool]:
+        found = freeze_of(look(puppet.node, "", keep=False))
+        return (str(found), found.ours) if found else ("", False)
+
+    assert seen() == ("", False)
     puppet.freeze(OURS)
-    assert frozen_by_stranger(puppet.node) == ""
+    assert seen() == (OURS, True)
     puppet.freeze("Ann")
-    assert frozen_by_stranger(puppet.node) == "Ann"
+    assert seen() == ("Ann", False)
     puppet.lock.write_text("")
-    assert frozen_by_stranger(puppet.node) == "no reason given"
+    assert seen() == ("no reason given", False)
 
 
 def test_a_run_in_progress_is_waited_for(puppet: PuppetDouble) -> None:

@@ -47,6 +47,7 @@ def test_it_is_refused_when_not_even_one_node_may_leave() -> None:
         sizes(SIX, pool(SIX, "100%"))
     assert "keeps 5 of 6 usable servers without n1, and min_online 100% asks for 6" in str(refused.value)
     assert "set min_online of tradeapi to 83% or less" in str(refused.value)
+    assert """-e '{"exclude": ["n1"]}'""" in str(refused.value)
     assert refused.value.where == "tradeapi: min_online"
 
 

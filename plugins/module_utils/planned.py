@@ -1,0 +1,78 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An effect is what the deployment's recorded plan says, or it is refused: extra variables change nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Refused
+
+_LIMITS = ("soft", "hard", "at_hard")
+
+
+def require_planned_move(
+    plan: Mapping[str, Any],
+    nodes: Sequence[str],
+    load_balancers: Sequence[str],
+    pools: Sequence[Mapping[str, Any]],
+    drain: Mapping[str, Any],
+) -> None:
+    """Refused unless just these nodes are a planned wave that moves in these pools on these load balancers."""
+    wave = next((each for each in plan.get("waves", []) if set(each["nodes"]) == set(nodes)), None)
+    if wave is None:
+        raise _unlike(f"{', '.join(nodes)} is no wave of the plan")
+    if sorted(load_balancers) != sorted(wave["load_balancers"]):
+        raise _unlike(f"load_balancers is {', '.join(load_balancers)}, planned are {', '.join(wave['load_balancers'])}")
+    if _pools(pools, nodes) != _pools(wave["pools"], nodes):
+        raise _unlike("pools, their min_online or their nodes are others than those of the planned wave")
+    planned = plan.get("drain") or {}
+    if any(key in planned and drain.get(key) != planned[key] for key in _LIMITS):
+        raise _unlike("drain is another than planned")
+
+
+def require_planned_pin(
+    plan: Mapping[str, Any], state: str, servers: Sequence[str], nodes: Sequence[str], values: Mapping[str, Any]
+) -> None:
+    """Refused unless the plan pins, raises or removes just these values for these nodes on these servers."""
+    puppet = plan.get("puppet") or {}
+    if sorted(servers) != sorted(puppet.get("servers") or []):
+        raise _unlike(f"servers is {', '.join(servers)}, planned are {', '.join(puppet.get('servers') or [])}")
+    moving = {node for wave in plan.get("waves", []) for node in wave["nodes"]}
+    for node in nodes:
+        allowed = _values_of(puppet, state, node, moving)
+        if allowed is None:
+            raise _unlike(f"the plan has no pin to be {state} for {node}")
+        _require_values(values, allowed)
+    if state == "raised":
+        _require_values(values, puppet.get("pin") or {})
+
+
+def _values_of(puppet: Mapping[str, Any], state: str, node: str, moving: set[str]) -> Mapping[str, Any] | None:
+    pin: Mapping[str, Any] = puppet.get("pin") or {}
+    if state == "absent":
+        return pin if node in (puppet.get("unpin") or []) else None
+    kept: Mapping[str, Mapping[str, Any]] = puppet.get("keep") or {}
+    return kept.get(node, pin if node in moving else None)
+
+
+def _require_values(values: Mapping[str, Any], allowed: Mapping[str, Any]) -> None:
+    if dict(values) != dict(allowed):
+        raise _unlike(f"values are {dict(values)}, planned are {dict(allowed)}")
+
+
+def _pools(pools: Sequence[Mapping[str, Any]], nodes: Sequence[str]) -> set[tuple[str, str, str, tuple[str, ...]]]:
+    return {
+        (pool["online"], pool["maintenance"], str(pool["min_online"]), tuple(sorted(pool.get("nodes") or nodes)))
+        for pool in pools
+    }
+
+
+def _unlike(what: str) -> Refused:
+    return Refused(
+        f"not what the recorded plan says: {what}",
+        where="the deployment's plan",
+        remedy="Run the playbook without extra variables for its roles; change the descriptor and plan again",
+    )

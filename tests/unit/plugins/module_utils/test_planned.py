@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.planned import (
+    require_planned_move,
+    require_planned_pin,
+)
+
+POOL = {"online": "s_online", "maintenance": "s_maintenance", "min_online": "60%", "nodes": ["n1", "n2"]}
+PIN = {"s::version": "1.1.0"}
+PLAN: dict[str, Any] = {
+    "waves": [{"number": 1, "nodes": ["n1", "n2"], "load_balancers": ["lb1", "lb2"], "pools": [POOL]}],
+    "drain": {"soft": "30s", "hard": "2m", "at_hard": "fail"},
+    "puppet": {"servers": ["ps1"], "pin": PIN, "keep": {"n3": {"s::version": "1.0.0"}}, "unpin": ["n1", "n2"]},
+}
+MOVE: dict[str, Any] = {
+    "nodes": ["n2", "n1"],
+    "load_balancers": ["lb2", "lb1"],
+    "pools": [{**POOL, "nodes": None}],
+    "drain": {"soft": "30s", "hard": "2m", "at_hard": "fail"},
+}
+SET: dict[str, Any] = {"state": "pinned", "servers": ["ps1"], "nodes": ["n1", "n2"], "values": PIN}
+
+
+def test_the_planned_move_in_any_order() -> None:
+    require_planned_move(PLAN, **MOVE)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"nodes": ["n1"]}, "n1 is no wave of the plan"),
+        ({"nodes": ["n1", "n2", "n3"]}, "is no wave of the plan"),
+        ({"load_balancers": ["lb1"]}, "load_balancers is lb1, planned are lb1, lb2"),
+        ({"pools": [{**POOL, "min_online": "0"}]}, "min_online"),
+        ({"pools": [{**POOL, "online": "other"}]}, "pools"),
+        ({"pools": [{**POOL, "nodes": ["n1"]}]}, "pools"),
+        ({"pools": []}, "pools"),
+        ({"drain": {"soft": "30s", "hard": "2m", "at_hard": "cut"}}, "drain"),
+    ],
+)
+def test_any_other_move_is_refused(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(Refused, match=said):
+        require_planned_move(PLAN, **{**MOVE, **change})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"nodes": ["n3"], "values": {"s::version": "1.0.0"}},
+        {"state": "raised", "nodes": []},
+        {"state": "absent"},
+    ],
+)
+def test_the_planned_pins(change: dict[str, Any]) -> None:
+    require_planned_pin(PLAN, **{**SET, **change})
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"values": {**PIN, "profile::sudo": "ALL"}}, "profile::sudo"),
+        ({"values": {"s::version": "1.2.0"}}, "planned are"),
+        ({"values": {}}, "planned are"),
+        ({"nodes": ["n9"]}, "no pin to be pinned for n9"),
+        ({"nodes": ["n3"]}, "planned are"),
+        ({"servers": ["ps1", "ps2"]}, "servers is ps1, ps2"),
+        ({"state": "raised", "nodes": [], "values": {"s::version": "9"}}, "planned are"),
+        ({"state": "absent", "nodes": ["n3"]}, "no pin to be absent for n3"),
+    ],
+)
+def test_any_other_pin_is_refused(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(Refused, match=said):
+        require_planned_pin(PLAN, **{**SET, **change})
