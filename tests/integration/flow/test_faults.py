@@ -58,6 +58,30 @@ def test_a_release_that_fails_its_tests_is_held_and_no_later_wave_begins(even_si
     assert site.play("rollback", service="tradeapi").output.count("nothing to do") == 1
 
 
+def test_extra_variables_for_a_role_change_no_move(site: Site) -> None:
+    pools = [{"online": TRADEAPI.online, "maintenance": TRADEAPI.maintenance, "min_online": "0", "nodes": ["n1"]}]
+    wave = {"number": 1, "nodes": ["n1"], "load_balancers": ["lb1"], "pools": pools}
+    played = site.deploy(site.other_version("n1"), nodes=["n1"], leave_wave=wave)
+    assert played.rc != 0
+    assert "not what the recorded plan says: load_balancers is lb1" in played.output
+    facts = site.facts()
+    assert facts.outcome == "held"
+    assert all(set(online) == set(NODES) for online in facts.online.values())
+
+
+def test_a_freeze_that_a_killed_run_left_behind_ends_with_the_next_deployment(site: Site) -> None:
+    serving = site.facts().serving["n1"]
+    process = site.start_deploy(site.other_version("n1"), nodes=["n1"])
+    site.await_event(has(Step.FREEZE, Outcome.CHANGED, "n1"), process)
+    kill(process)
+    assert site.frozen() == ["n1"]
+    assert "Puppet disabled: tidegate: deployment" in site.play("status", service="tradeapi").output
+    back = site.deploy(serving, nodes=["n1"])
+    assert back.rc == 0, back.output
+    assert not site.frozen()
+    assert site.facts().serving["n1"] == serving
+
+
 def test_a_node_that_serves_the_old_version_although_puppet_reported_success(site: Site) -> None:
     old, new = site.facts().serving["n1"], site.other_version("n1")
     agents.set_node_data(site.layout, "n1", {"tradeapi::restart": False})
