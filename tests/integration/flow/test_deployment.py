@@ -110,6 +110,7 @@ def test_a_node_moves_by_hand_and_back_through_all_checks(site: Site) -> None:
     assert {Step.HEALTH, Step.NUNIT, Step.WARMUP, Step.RELEASE} <= proved
 
 
+@pytest.mark.slow
 def test_a_move_by_hand_respects_the_floor(site: Site) -> None:
     for node in ("n1", "n2"):
         assert site.play("pool", service="tradeapi", node=node, state="maintenance").rc == 0

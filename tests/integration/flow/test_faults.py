@@ -11,6 +11,7 @@ import pytest
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
 from lab import agents, control, processes
+from lab.layout import TRADEAPI
 from tests.integration.flow.lab_site import NODES, Site, finished, kill
 
 pytestmark = pytest.mark.lab
@@ -69,6 +70,7 @@ def test_extra_variables_for_a_role_change_no_move(site: Site) -> None:
     assert all(set(online) == set(NODES) for online in facts.online.values())
 
 
+@pytest.mark.slow
 def test_a_freeze_that_a_killed_run_left_behind_ends_with_the_next_deployment(site: Site) -> None:
     serving = site.facts().serving["n1"]
     process = site.start_deploy(site.other_version("n1"), nodes=["n1"])
@@ -147,7 +149,10 @@ def test_a_load_balancer_that_stops_answering_midway(site: Site) -> None:
     assert all(set(online) == set(NODES) for online in site.facts().online.values())
 
 
-@pytest.mark.parametrize("step", [Step.LEAVE, Step.PUPPET, Step.JOIN])
+@pytest.mark.parametrize(
+    "step",
+    [pytest.param(Step.LEAVE, marks=pytest.mark.slow), Step.PUPPET, pytest.param(Step.JOIN, marks=pytest.mark.slow)],
+)
 def test_a_killed_controller_makes_no_further_effect_and_the_next_run_completes(site: Site, step: Step) -> None:
     new = site.other_version("n1")
     process = site.start_deploy(new, nodes=["n1"])

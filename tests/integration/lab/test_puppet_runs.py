@@ -17,7 +17,7 @@ from lab.layout import MARKER_VARIABLE, Layout
 from lab.processes import of_lab
 from tests.integration.lab.service_process import Customer
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
 UNCHANGED, CHANGED, FAILED, CHANGED_AND_FAILED = 0, 2, 4, 6
 NODE = "n5"
