@@ -12,7 +12,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.puppet import Pu
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_agent import look
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze import (
     freeze,
-    frozen_by_stranger,
+    freeze_of,
     reason_text,
     thaw,
 )
@@ -55,7 +55,7 @@ def test_a_strangers_freeze_stands(agent: AgentHome) -> None:
     with pytest.raises(Refused, match=r'disabled by someone else: \{"by": "Ann"\}'):
         freeze(agent.node, agent.confdir, OURS)
     assert not thaw(agent.node, agent.confdir).changed
-    assert frozen_by_stranger(agent.node, agent.confdir) == '{"by": "Ann"}'
+    assert str(freeze_of(look(agent.node, agent.confdir))) == '{"by": "Ann"}'
     assert agent.run().outcome is PuppetOutcome.DISABLED
     assert not (agent.home / "jobs").exists()
 
