@@ -53,9 +53,15 @@ def test_a_request_that_makes_no_sense(site: Site, extra: dict[str, object], sai
     [
         (lambda d: d.update(min_online="100%"), ["min_online 100% asks for 6", "tradeapi: min_online", "83% or less"]),
         (lambda d: d.update(min_onlin="60%"), ["tradeapi.yml", "min_onlin: Extra inputs are not permitted"]),
-        (lambda d: d["sites"][0].update(nodes="nodes"), ["node p1 is missing in backend tradeapi", "load balancer lb"]),
+        (
+            lambda d: d["sites"][0].update(nodes="nodes"),
+            ["load balancer lb1: p1 is missing in tradeapi_online", "Add `server p1"],
+        ),
         (lambda d: d["sites"][0].update(nodes="nowhere"), ["'nowhere' is unknown or empty", "sites.lab.nodes"]),
-        (lambda d: d["pools"][0].update(online="traedapi"), ["there is no backend traedapi", "load balancer lb"]),
+        (
+            lambda d: d["pools"][0].update(online="traedapi"),
+            ["load balancer lb1 has no backend traedapi", "Correct the pools in the descriptor"],
+        ),
         (lambda d: d.update(moves_with=[]), ["n6 also hosts pricefeed", "moves_with: [pricefeed]"]),
     ],
     ids=["floor", "unknown key", "node missing in a pool", "unknown group", "unknown backend", "co-hosted service"],

@@ -123,7 +123,9 @@ def _reports(upstream: Upstream) -> int:
 
 
 PROGRAM = """
-import sys
+import signal, sys
+# A shell starts what it runs in the background with SIGINT ignored, and these tests may run there.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 import lab.demo as demo
 from lab.demands import Expected
 demo.up = demo.down = lambda *args, **more: None
