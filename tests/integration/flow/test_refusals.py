@@ -55,12 +55,12 @@ def test_a_request_that_makes_no_sense(site: Site, extra: dict[str, object], sai
         (lambda d: d.update(min_onlin="60%"), ["tradeapi.yml", "min_onlin: Extra inputs are not permitted"]),
         (
             lambda d: d["sites"][0].update(nodes="nodes"),
-            ["load balancer lb1: p1 is missing in tradeapi_online", "Add `server p1"],
+            ["p1 is missing in tradeapi_online", "Add `server p1"],
         ),
         (lambda d: d["sites"][0].update(nodes="nowhere"), ["'nowhere' is unknown or empty", "sites.lab.nodes"]),
         (
             lambda d: d["pools"][0].update(online="traedapi"),
-            ["load balancer lb1 has no backend traedapi", "Correct the pools in the descriptor"],
+            ["lb1 has no backend traedapi", "Correct the pools"],
         ),
         (lambda d: d.update(moves_with=[]), ["n6 also hosts pricefeed", "moves_with: [pricefeed]"]),
     ],
