@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind
 from ansible_collections.tidegate.delivery.plugins.module_utils.ownership import taken_by
+from ansible_collections.tidegate.delivery.plugins.module_utils.permit import confirms_wave
 from ansible_collections.tidegate.delivery.plugins.module_utils.plan import Served
 
 
@@ -40,13 +41,8 @@ class History:
 def read_history(service: str, deployments: Mapping[str, Deployment], events: Sequence[Event]) -> History:
     """The history of `service`'s nodes. `events` are those of `deployments`, oldest first."""
     absent = {node: _absence(event, deployments) for node, event in taken_by(events).items()}
-    confirmed = [event for event in events if _confirms(event, service)]
+    confirmed = [event for event in events if confirms_wave(event) and event.service == service]
     return History(absent, {node: _served(event) for event in confirmed for node in event.nodes})
-
-
-def _confirms(event: Event, service: str) -> bool:
-    joined = event.details.get("outcome") == "joined"
-    return event.step is Step.WAVE and event.outcome.good and joined and event.service == service
 
 
 def _absence(event: Event, deployments: Mapping[str, Deployment]) -> Absence:

@@ -71,11 +71,12 @@ def _ended(event: Event, later: Sequence[Event]) -> bool:
 
 def waves_missing(events: Iterable[Event], attempt: int, waves: Iterable[int]) -> list[int]:
     """The planned waves that were not confirmed to be online in this attempt."""
-    joined = {event.wave for event in events if event.attempt == attempt and _confirms(event)}
+    joined = {event.wave for event in events if event.attempt == attempt and confirms_wave(event)}
     return [number for number in waves if number not in joined]
 
 
-def _confirms(event: Event) -> bool:
+def confirms_wave(event: Event) -> bool:
+    """Whether the event says that its wave was read back as online on the release."""
     return event.step is Step.WAVE and event.outcome.good and event.details.get("outcome") == "joined"
 
 

@@ -17,7 +17,12 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.plan import Fate
 from ansible_collections.tidegate.delivery.plugins.module_utils.service import NUnit, Service, fill
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import format_duration
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.survey import Look, node_url, release_question
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.survey import (
+    Look,
+    address_of,
+    node_url,
+    release_question,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,11 +174,12 @@ class Checks:
         artifact = self._artifact(service, expected.version)
         box = hosts_of(nunit.box, self._call.vars["groups"], f"{service.name}: verify.nunit.box")[0]
         first = placement.load_balancers[0]
-        address = str(self._call.hostvar(first, "tidegate_address", self._call.hostvar(first, "ansible_host", first)))
         environment = str(self._call.hostvar(first, "tidegate_environment"))
         return {
             "box": box,
-            "url": fill(nunit.url, load_balancer=address, service=service.name, environment=environment),
+            "url": fill(
+                nunit.url, load_balancer=address_of(self._call, first), service=service.name, environment=environment
+            ),
             "aim": nunit.aim.model_dump(),
             "probe": _probe(service),
             "artifact": {"url": artifact.url, "sha256": artifact.sha256},

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.capacity import usable
-from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DomainError, Refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.expectation import bare_digest
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState, ServerRow
 from ansible_collections.tidegate.delivery.plugins.module_utils.health import NotRead, read_release
@@ -97,17 +97,21 @@ def release_question(call: Call, service: Service, host: str) -> tuple[str, str,
     return node_url(call, service, release.url, host), release.version, release.digest
 
 
+def address_of(call: Call, host: str) -> str:
+    """A host's address in URLs."""
+    return str(call.hostvar(host, "tidegate_address", call.hostvar(host, "ansible_host", host)))
+
+
 def node_url(call: Call, service: Service, url: str, host: str) -> str:
     """A descriptor's URL for one node."""
-    address = str(call.hostvar(host, "tidegate_address", call.hostvar(host, "ansible_host", host)))
     environment = str(call.hostvar(host, "tidegate_environment"))
-    return fill(url, node=address, service=service.name, environment=environment)
+    return fill(url, node=address_of(call, host), service=service.name, environment=environment)
 
 
 def site_view(
     placement: Placement, states: Mapping[str, LoadBalancerState], looks: Mapping[str, Look], history: History
 ) -> SiteView:
-    """The site for the plan. Raises BadInput for a backend or a node that a load balancer doesn't have."""
+    """The site for the plan; `require_fit` has seen that every load balancer has all of its pools and nodes."""
     moves = _moves(placement)
     rows = {name: _rows(name, moves, states) for name in placement.nodes}
     nodes = tuple(_node_view(name, placement, rows[name], looks[name], history) for name in placement.nodes)
@@ -116,31 +120,9 @@ def site_view(
 
 
 def _rows(name: str, moves: list[PoolMove], states: Mapping[str, LoadBalancerState]) -> list[ServerRow]:
-    return [
-        _row(state, backend, name)
-        for move in moves
-        if name in move.nodes
-        for state in states.values()
-        for backend in (move.pool.maintenance, move.pool.online)
-    ][1::2]
-
-
-def _row(state: LoadBalancerState, backend: str, name: str) -> ServerRow:
-    if backend in state.missing_backends:
-        raise BadInput(
-            f"there is no backend {backend}",
-            where=f"load balancer {state.host}",
-            remedy="Add it to HAProxy's configuration, or correct `pools` in the descriptor",
-        )
-    row = state.servers.get((backend, name))
-    if row is None:
-        listed = ", ".join(state.names(backend)) or "none"
-        raise BadInput(
-            f"node {name} is missing in backend {backend}; it lists {listed}",
-            where=f"load balancer {state.host}",
-            remedy="List every node under its inventory name in both backends of the pool",
-        )
-    return row
+    """The node's entry in every online pool that moves with it, on every load balancer."""
+    pools = [move.pool.online for move in moves if name in move.nodes]
+    return [state.servers[pool, name] for pool in pools for state in states.values()]
 
 
 def _pool_view(move: PoolMove, host: str, state: LoadBalancerState) -> PoolView:
