@@ -1,0 +1,97 @@
+"""How a run ended, judged by what Tidegate's own actions said; the exit codes and what they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from tidegate.playbook import Said
+
+
+class Exit(IntEnum):
+    """The command's exit codes, as docs/the-command.md promises them."""
+
+    DONE = 0
+    FAULT = 1
+    USAGE = 2
+    HELD = 3
+    REFUSED = 4
+    LOCKED = 5
+    INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Exit code, its name for `--json`, and the sentence for people."""
+
+    exit: Exit
+    outcome: str
+    message: str
+
+
+_BY_REASON = {"bad_input": Exit.USAGE, "locked": Exit.LOCKED, "stopped": Exit.INTERRUPTED}
+_NAMES = {Exit.USAGE: "bad_input", Exit.LOCKED: "locked", Exit.INTERRUPTED: "interrupted", Exit.REFUSED: "refused"}
+
+
+def judge(said: Sequence[Said], rc: int, *, interrupted: bool = False) -> Verdict:
+    """The verdict on a playbook that moves nodes: what the last word on its deployment was, then its plan's."""
+    ends = [each for each in said if each.kind == "end"]
+    for end in reversed(ends):
+        outcome = str(end.result.get("outcome", ""))
+        if end.action == "deployment" and end.ok and outcome in ("held", "closed", "left"):
+            return _closed(end.result) if outcome != "held" else _held(end.result)
+    plan = next((end for end in reversed(ends) if end.action == "plan"), None)
+    if plan is not None and plan.ok and rc == 0:
+        return Verdict(Exit.DONE, "planned" if _opened(plan.result) else "nothing_to_do", _message(plan.result))
+    if plan is not None and plan.ok and _opened(plan.result):
+        return _cut_off(plan.result, interrupted)
+    return judge_question(said, rc, interrupted=interrupted)
+
+
+def judge_question(said: Sequence[Said], rc: int, *, interrupted: bool = False) -> Verdict:
+    """The verdict on a playbook that only asks: status, pools, history, validate."""
+    if rc == 0:
+        return Verdict(Exit.DONE, "done", "")
+    for each in said:
+        if each.kind == "end" and not each.ok:
+            exit_code = _BY_REASON.get(str(each.result.get("reason")), Exit.REFUSED)
+            return Verdict(exit_code, _NAMES[exit_code], _message(each.result))
+    if interrupted:
+        return Verdict(Exit.INTERRUPTED, "interrupted", "Stopped before anything was done.")
+    failed = next((each.text for each in said if each.kind == "failed"), "")
+    if failed:
+        return Verdict(Exit.REFUSED, "refused", failed)
+    lines = [each.text for each in said if each.kind == "line" and each.text.strip()]
+    told = "\n".join(lines[-20:]) or "it said nothing"
+    return Verdict(Exit.FAULT, "fault", f"ansible-playbook ended with exit code {rc}:\n{told}")
+
+
+def _opened(plan: Mapping[str, Any]) -> str:
+    facts = plan.get("ansible_facts", {}).get("tidegate_plan", {})
+    return str(facts.get("deployment", ""))
+
+
+def _closed(result: Mapping[str, Any]) -> Verdict:
+    return Verdict(Exit.DONE, "done", _message(result))
+
+
+def _held(result: Mapping[str, Any]) -> Verdict:
+    if result.get("stopped"):
+        return Verdict(Exit.INTERRUPTED, "stopped", _message(result))
+    return Verdict(Exit.HELD, "held", _message(result))
+
+
+def _cut_off(plan: Mapping[str, Any], interrupted: bool) -> Verdict:
+    """The playbook ended without a last word: a second signal, or somebody killed it."""
+    service = plan.get("plan", {}).get("service") or "SERVICE"
+    told = (
+        f"Deployment {_opened(plan)} was cut off; its wave is where it was at that moment, and what runs on a node runs "
+        f"on. Go on with `tidegate resume {service}`, or go back with `tidegate rollback {service}`"
+    )
+    return Verdict(Exit.INTERRUPTED if interrupted else Exit.FAULT, "cut_off", told)
+
+
+def _message(result: Mapping[str, Any]) -> str:
+    return str(result.get("msg", ""))

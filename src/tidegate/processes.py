@@ -1,0 +1,64 @@
+"""The processes that a playbook leaves behind: ansible's workers call setsid, ssh's masters daemonize."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import signal
+
+import psutil
+
+_PR_SET_CHILD_SUBREAPER = 36
+# What was asked to end politely gets this long, in seconds.
+GRACE_S = 3.0
+_ROUNDS = 10
+
+
+class Brood:
+    """All processes below this one that were not there when it was made, those of dead parents included."""
+
+    def __init__(self) -> None:
+        self._others = set(psutil.Process().children(recursive=True))
+        # From now on orphans become our children instead of init's: prctl(2).
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+    def members(self) -> list[psutil.Process]:
+        """Every one of them right now."""
+        return [process for process in psutil.Process().children(recursive=True) if process not in self._others]
+
+    def first(self) -> psutil.Process | None:
+        """The one that all others come from, while it lives: our own oldest child."""
+        own = [process for process in psutil.Process().children() if process not in self._others]
+        return min(own, key=_started, default=None)
+
+    def ask(self) -> None:
+        """Ask the first to stop at the next safe point: SIGUSR1, which says no more when it comes twice."""
+        first = self.first()
+        if first is not None:
+            _signal([first], signal.SIGUSR1)
+
+    def end(self, *, at_once: bool = False) -> None:
+        """End all of them: politely, then by force. What they start meanwhile is ended too."""
+        if not at_once:
+            members = self.members()
+            _signal(members, signal.SIGTERM)
+            psutil.wait_procs(members, timeout=GRACE_S)
+        for _round in range(_ROUNDS):
+            left = self.members()
+            if not left:
+                return
+            _signal(left, signal.SIGKILL)
+            psutil.wait_procs(left, timeout=1.0)
+
+
+def _started(process: psutil.Process) -> float:
+    try:
+        return process.create_time()
+    except psutil.NoSuchProcess:
+        return float("inf")
+
+
+def _signal(processes: list[psutil.Process], number: signal.Signals) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(number)
