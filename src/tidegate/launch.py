@@ -23,7 +23,7 @@ def main() -> None:
     if os.getppid() != command:
         sys.exit("the command that started this is gone")
     environment = environment_of(command) | dict(os.environ)
-    os.execve(sys.executable, [sys.executable, "-m", "ansible", "playbook", *sys.argv[2:]], environment)
+    os.execve(sys.executable, [sys.executable, "-m", "ansible", "playbook", *sys.argv[2:]], environment)  # noqa: S606
 
 
 def environment_of(pid: int) -> dict[str, str]:

@@ -44,7 +44,8 @@ def judge(said: Sequence[Said], rc: int, *, interrupted: bool = False) -> Verdic
             return _closed(end.result) if outcome != "held" else _held(end.result)
     plan = next((end for end in reversed(ends) if end.action == "plan"), None)
     if plan is not None and plan.ok and rc == 0:
-        return Verdict(Exit.DONE, "planned" if _opened(plan.result) else "nothing_to_do", _message(plan.result))
+        waves = plan.result.get("plan", {}).get("waves")
+        return Verdict(Exit.DONE, "planned" if waves else "nothing_to_do", _message(plan.result))
     if plan is not None and plan.ok and _opened(plan.result):
         return _cut_off(plan.result, interrupted)
     return judge_question(said, rc, interrupted=interrupted)
@@ -87,8 +88,8 @@ def _cut_off(plan: Mapping[str, Any], interrupted: bool) -> Verdict:
     """The playbook ended without a last word: a second signal, or somebody killed it."""
     service = plan.get("plan", {}).get("service") or "SERVICE"
     told = (
-        f"Deployment {_opened(plan)} was cut off; its wave is where it was at that moment, and what runs on a node runs "
-        f"on. Go on with `tidegate resume {service}`, or go back with `tidegate rollback {service}`"
+        f"Deployment {_opened(plan)} was cut off; its wave is where it was at that moment, and what runs on a node "
+        f"runs on. Go on with `tidegate resume {service}`, or go back with `tidegate rollback {service}`"
     )
     return Verdict(Exit.INTERRUPTED if interrupted else Exit.FAULT, "cut_off", told)
 

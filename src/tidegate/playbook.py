@@ -85,7 +85,6 @@ def run_playbook(
     with tempfile.TemporaryDirectory(prefix="tidegate-") as folder:
         try:
             runner = Runner(_config(playbook, Path(folder)), event_handler=_handler(hear), cancel_callback=_never(tick))
-            brood.adopt()
             runner.run()
         finally:
             brood.end()

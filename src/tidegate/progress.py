@@ -96,7 +96,8 @@ class Progress:
         step = step_of(said)
         self.running[step, said.host] = now
         for node in self._concerned(said):
-            node.mark, node.step, node.since, node.note = Mark.RUNNING, step, now, ""
+            if node.mark is not Mark.FAILED:  # what follows in a held wave must not hide why it is held
+                node.mark, node.step, node.since, node.note = Mark.RUNNING, step, now, ""
 
     def _ended(self, said: Said, now: float) -> Ended:
         step = step_of(said)
@@ -158,13 +159,14 @@ def _planned_node(row: Mapping[str, Any]) -> Node:
 
 
 def _end_step(node: Node, step: str, said: Said) -> None:
+    if node.mark is Mark.FAILED:
+        return
     node.since = None
     node.note = "" if said.ok else str(said.result.get("msg", ""))
     if step in GATES:
         node.gates[step] = said.ok
     if not said.ok:
-        # What follows in a held wave must not hide why it is held.
-        node.mark = Mark.FAILED
+        node.mark, node.step = Mark.FAILED, step
     elif step in _LEADS_TO:
         node.pool = _LEADS_TO[step]
     elif step == "confirm":
