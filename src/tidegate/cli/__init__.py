@@ -1,0 +1,57 @@
+"""The `tidegate` command: what the playbooks do, with a plan first, progress, and exit codes that mean something."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+from rich.console import Console
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
+from tidegate.cli.asking import history, pools, status, validate
+from tidegate.cli.completion import completion
+from tidegate.cli.deploying import deploy, plan, resume, rollback
+from tidegate.outcome import Exit
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="tidegate")
+def tidegate() -> None:
+    """Replace a running service with no downtime: in waves, tested before customers come, back when it fails.
+
+    \b
+    Exit codes: 0 done, 1 a fault of Tidegate, 2 bad usage or input, 3 failed and held,
+    4 refused (nothing was moved), 5 locked by another run, 130 interrupted.
+    """
+
+
+for _command in (plan, deploy, rollback, resume, status, pools, history, validate, completion):
+    tidegate.add_command(_command)
+
+
+def main() -> None:
+    """The entry point."""
+    sys.exit(_run())
+
+
+def _run() -> int:
+    try:
+        code = tidegate.main(standalone_mode=False)
+        return int(code or 0)
+    except click.exceptions.Exit as ending:
+        return ending.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        _complain("Stopped. Nothing was moved.")
+        return Exit.INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return Exit.USAGE
+    except DomainError as error:
+        _complain(str(error))
+        return Exit.USAGE if error.reason == "bad_input" else Exit.REFUSED
+    except BrokenPipeError:
+        return Exit.FAULT
+
+
+def _complain(text: str) -> None:
+    Console(stderr=True, soft_wrap=True).print(f"tidegate: {text}", style="red", markup=False, highlight=False)

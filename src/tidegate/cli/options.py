@@ -1,0 +1,91 @@
+"""What every command takes: where the inventory is, how to answer, what goes to ansible-playbook."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from tidegate.cli.completion import services
+from tidegate.playbook import FORKS, Playbook
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """The options that all commands share."""
+
+    inventories: tuple[str, ...]
+    as_json: bool
+    quiet: bool
+    forks: int
+    arguments: tuple[str, ...]
+    variables: dict[str, Any] = field(default_factory=dict)
+
+    def playbook(self, name: str, *, check: bool = False, **variables: Any) -> Playbook:  # noqa: ANN401
+        """A playbook with these options; variables that are None or empty are left to the playbook's defaults."""
+        given = {key: value for key, value in variables.items() if value not in (None, "", ())}
+        return Playbook(name, self.inventories, given, check, self.forks, self.arguments)
+
+
+def common_options(command: F) -> F:
+    """`-i`, `--json`, `--quiet`, `--forks`, `-e` and what follows `--`; the command gets them as one `Common`."""
+
+    def collected(
+        inventory: tuple[str, ...],
+        as_json: bool,
+        quiet: bool,
+        forks: int,
+        extra_vars: tuple[str, ...],
+        ansible_args: tuple[str, ...],
+        **rest: Any,  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401
+        words = [word for each in extra_vars for word in ("-e", each)]
+        return command(Common(inventory, as_json, quiet, forks, (*words, *ansible_args)), **rest)
+
+    collected.__name__, collected.__doc__ = command.__name__, command.__doc__
+    collected.__click_params__ = list(getattr(command, "__click_params__", ()))  # type: ignore[attr-defined]
+    wrapped: Any = collected
+    for option in reversed(_OPTIONS):
+        wrapped = option(wrapped)
+    return wrapped  # type: ignore[no-any-return]
+
+
+def _existing(_context: click.Context, _parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    for source in value:
+        # A list of hosts is written with a comma, as Ansible has it.
+        if "," not in source and not Path(source).exists():
+            raise click.BadParameter(f"there is no inventory {source!r}")
+    return value
+
+
+_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    click.option(
+        *("-i", "--inventory"),
+        multiple=True,
+        envvar="TIDEGATE_INVENTORY",
+        callback=_existing,
+        type=click.Path(),
+        help="The environment's inventory, as Ansible takes it [default: ansible.cfg's].",
+    ),
+    click.option("--json", "as_json", is_flag=True, help="Answer with one JSON document on standard output."),
+    click.option("-q", "--quiet", is_flag=True, help="Show no progress, only how it ended."),
+    click.option(
+        "--forks",
+        type=click.IntRange(1, 1000),
+        default=FORKS,
+        show_default=True,
+        help="How many nodes at once; at least as many as the largest wave has.",
+    ),
+    click.option(
+        *("-e", "--extra-vars"), multiple=True, help="Variables for ansible-playbook (key=value, JSON or @file)."
+    ),
+    click.argument("ansible_args", nargs=-1, type=click.UNPROCESSED),
+)
+
+service_argument = click.argument("service", shell_complete=services)
+optional_service = click.argument("service", required=False, shell_complete=services)

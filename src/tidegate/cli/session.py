@@ -1,0 +1,67 @@
+"""One playbook, shown while it runs, stopped when somebody asks for it, judged at its end."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+from rich.console import Console
+
+from tidegate.cli.options import Common
+from tidegate.cli.show import make_display
+from tidegate.interrupt import Interruption, interruptible
+from tidegate.outcome import Exit, Verdict
+from tidegate.playbook import Playbook, Said, last, run_playbook
+from tidegate.processes import Brood
+
+Judge = Callable[..., Verdict]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A playbook that ended: what was said, and the verdict."""
+
+    said: Sequence[Said]
+    verdict: Verdict
+
+    def result(self, action: str) -> Mapping[str, Any]:
+        """The last result of an action; empty when it gave none."""
+        end = last(self.said, action)
+        return end.result if end else {}
+
+
+def carry_out(playbook: Playbook, common: Common, judge: Judge, beginning: str) -> Run:
+    """Run it. Progress goes to standard error, so that standard output has the answer alone."""
+    console = Console(stderr=True, highlight=False)
+    said: list[Said] = []
+    with make_display(console, beginning, quiet=common.quiet) as display:
+
+        def hear(each: Said) -> None:
+            said.append(each)
+            display.hear(each)
+
+        brood = Brood()
+        interruption = Interruption(brood, display.note)
+        with interruptible(interruption):
+            rc = run_playbook(playbook, hear, display.tick, brood)
+    return Run(said, judge(said, rc, interrupted=interruption.first is not None))
+
+
+def answer(common: Common, verdict: Verdict, document: Mapping[str, Any], lines: Sequence[str]) -> int:
+    """Say how it ended, as JSON or for people, and return the exit code."""
+    if common.as_json:
+        told = {"exit": int(verdict.exit), "outcome": verdict.outcome, "message": verdict.message, **document}
+        click.echo(json.dumps(told, indent=2, ensure_ascii=False))
+        return int(verdict.exit)
+    for line in lines:
+        click.echo(line)
+    if verdict.message and verdict.exit is Exit.DONE:
+        click.secho(verdict.message, fg="green")
+    elif verdict.message:
+        sys.stdout.flush()
+        click.secho(f"{verdict.outcome}: {verdict.message}", fg="red", err=True)
+    return int(verdict.exit)

@@ -1,0 +1,220 @@
+"""Showing a run while it runs: a table that renews itself on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from tidegate.playbook import Said
+from tidegate.progress import Ended, Mark, Node, Progress, gates_shown
+
+# Nothing that takes longer than this stays silent, in seconds.
+SILENT_S = 2.0
+AGAIN_S = 15.0
+
+
+class Display(Protocol):
+    """Whoever shows a run. A context: what it opened is closed however the run ends."""
+
+    def __enter__(self) -> Self:
+        """Begin to show."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the screen as it shall stay."""
+
+    def hear(self, said: Said) -> None:
+        """Something happened."""
+
+    def tick(self) -> None:
+        """Some time passed."""
+
+    def note(self, text: str) -> None:
+        """Something that must be read now."""
+
+
+class Quiet:
+    """Shows only what must be read."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def hear(self, said: Said) -> None:
+        pass
+
+    def tick(self) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        self.console.print(text, style="yellow", markup=False, highlight=False)
+
+
+class Lines(Quiet):
+    """A line for each step that ends, and one for each that takes long."""
+
+    def __init__(self, console: Console, beginning: str) -> None:
+        super().__init__(console)
+        self._progress = Progress()
+        self._beginning = beginning
+        self._told_at = time.monotonic()
+        self._told_of = ("", "")
+
+    def __enter__(self) -> Self:
+        self._line(self._beginning)
+        return self
+
+    def hear(self, said: Said) -> None:
+        ended = self._progress.hear(said, time.monotonic())
+        if ended is not None:
+            self._line(told(ended, self._progress), bad=not ended.ok)
+        elif said.kind in ("line", "failed") and said.text.strip():
+            self._line(said.text.strip(), bad=said.kind == "failed")
+
+    def tick(self) -> None:
+        now = time.monotonic()
+        longest = self._progress.longest(now)
+        if longest is None:
+            return
+        step, host, seconds = longest
+        patience = AGAIN_S if (step, host) == self._told_of else SILENT_S
+        if min(seconds, now - self._told_at) >= patience:
+            self._told_of = (step, host)
+            self._line(f"{host}: {step} goes on, {seconds:.0f} s so far")
+
+    def _line(self, text: str, *, bad: bool = False) -> None:
+        self._told_at = time.monotonic()
+        clock = datetime.now().astimezone().strftime("%H:%M:%S")
+        self.console.print(Text.assemble((f"{clock}  ", "dim"), (text, "red" if bad else "")), soft_wrap=True)
+
+
+class Screen(Quiet):
+    """One line a node, renewed in place."""
+
+    def __init__(self, console: Console, beginning: str) -> None:
+        super().__init__(console)
+        self._progress = Progress(note=beginning)
+        self._notes: list[str] = []
+        self._spinner = Spinner("dots", style="cyan")
+        self._live = Live(console=console, auto_refresh=False, transient=False)
+        self._began = time.monotonic()
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        self.tick()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.note = ""
+        self._refresh(over=True)
+        self._live.stop()
+
+    def hear(self, said: Said) -> None:
+        self._progress.hear(said, time.monotonic())
+        if said.kind == "failed" or (said.kind == "line" and said.text.strip() and not said.text.startswith("  ")):
+            self.note(said.text)
+        self._refresh()
+
+    def tick(self) -> None:
+        self._refresh()
+
+    def note(self, text: str) -> None:
+        self._live.console.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+    def _refresh(self, *, over: bool = False) -> None:
+        self._live.update(self._frame(time.monotonic(), over), refresh=True)
+
+    def _frame(self, now: float, over: bool) -> RenderableType:
+        progress = self._progress
+        parts: list[RenderableType] = []
+        if progress.headline:
+            parts.append(Text(progress.headline, style="bold"))
+        if progress.nodes:
+            parts.append(_table(progress, now))
+        if not over:
+            what = progress.note or _doing(progress, now)
+            self._spinner.update(text=Text(f"{what}  {now - self._began:.0f} s", style="dim"))
+            parts.append(self._spinner)
+        return Group(*parts)
+
+
+def make_display(console: Console, beginning: str, *, quiet: bool) -> Display:
+    """The display that fits: quiet, a screen on a terminal, else lines."""
+    if quiet:
+        return Quiet(console)
+    return Screen(console, beginning) if console.is_terminal else Lines(console, beginning)
+
+
+def told(ended: Ended, progress: Progress) -> str:
+    """One line for a step that ended: wave, nodes, step, how long, what it came to."""
+    wave = progress.nodes[ended.nodes[0]].wave if ended.nodes else None
+    where = [f"wave {wave}"] if wave else []
+    nodes = [", ".join(ended.nodes)] if ended.nodes else []
+    took = [f"{ended.seconds:.1f} s"] if ended.seconds is not None else []
+    how = [] if ended.ok else ["FAILED"]
+    return "  ".join([*where, *nodes, ended.step, *took, *how, ended.message])
+
+
+_STYLES = {
+    Mark.WAITING: "dim",
+    Mark.RUNNING: "cyan",
+    Mark.DONE: "green",
+    Mark.FAILED: "red",
+    Mark.LEFT_ALONE: "dim",
+}
+_POOLS = {"online": "green", "maintenance": "yellow"}
+
+
+def _table(progress: Progress, now: float) -> Table:
+    table = Table(box=None, pad_edge=False, show_edge=False, header_style="dim")
+    for name in ("wave", "node", "release", "pool", "step", "time", "gates"):
+        table.add_column(name, no_wrap=True, justify="right" if name == "time" else "left")
+    table.add_column("", no_wrap=True, overflow="ellipsis", ratio=1)
+    for node in progress.nodes.values():
+        table.add_row(*_row(node, now))
+    return table
+
+
+def _row(node: Node, now: float) -> tuple[RenderableType, ...]:
+    elapsed = "" if node.since is None else f"{now - node.since:.0f} s"
+    gates = Text(" ").join(_gate(name, verdict) for name, verdict in gates_shown(node))
+    return (
+        str(node.wave or ""),
+        Text(node.name, style="bold"),
+        node.way,
+        Text(node.pool, style=_POOLS.get(node.pool, "red")),
+        Text(node.step if node.mark in (Mark.RUNNING, Mark.FAILED) else node.mark, style=_STYLES[node.mark]),
+        elapsed,
+        gates if node.wave else "",
+        Text(node.note, style="red" if node.mark is Mark.FAILED else "dim"),
+    )
+
+
+def _gate(name: str, verdict: bool | None) -> Text:
+    if verdict is None:
+        return Text(name, style="dim")
+    return Text(f"{name} {'✓' if verdict else '✗'}", style="green" if verdict else "red")
+
+
+def _doing(progress: Progress, now: float) -> str:
+    longest = progress.longest(now)
+    wave = f"wave {progress.wave} of {len(progress.waves)}" if progress.wave else ""
+    return "  ".join(filter(None, [wave, longest[0] if longest else "working"]))
