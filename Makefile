@@ -45,6 +45,10 @@ integration: setup ## Only the tests against real servers, Molecule included
 molecule: setup ## Only the Molecule scenario, on a lab of its own
 	@tools/molecule.sh
 
+.PHONY: bench-waves
+bench-waves: setup ## Measure what Tidegate adds to a wave: build/bench/waves.json (ten minutes)
+	@python -m benchmarks.waves
+
 .PHONY: sanity
 sanity: setup ## Only ansible-test's sanity tests
 	@tools/sanity.sh
@@ -54,6 +58,7 @@ lint: setup ## Style, types, Ansible's rules, shell scripts
 	ruff check .
 	ruff format --check .
 	mypy -p ansible_collections.tidegate.delivery.plugins -p tidegate -p lab
+	mypy -p benchmarks
 	mypy tests
 	# A home of its own: a copy of this collection below ~/.ansible would be looked at instead.
 	ANSIBLE_HOME=$(CURDIR)/build/ansible ansible-lint --strict

@@ -1,0 +1,220 @@
+"""What Tidegate adds to a wave: `python -m benchmarks.waves` writes build/bench/waves.json (see README.md here)."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.measured import Failed, Run, measure
+from benchmarks.simulated import PLAYBOOK, PROJECT, Site, site
+from tidegate.ledger import SqlLedger
+from tidegate.store import Store
+
+OUTPUT = PROJECT / "build" / "bench" / "waves.json"
+# One task on one node each, in the order of playbooks/deploy.yml; benchmarks/stock.yml has the same.
+NODE_STEPS = ("freeze", "puppet", "release", "health", "nunit", "warmup", "release again", "thaw")
+WAVE_STEPS = ("begin", "leave", "pin", "join", "confirm")
+# How the descriptor of the lab's main service cuts waves, for the growth.
+_GROWTH_WAVES, _GROWTH_MIN_ONLINE = ("1", "25%", "100%"), "60%"
+_METHOD = """All node and load balancer operations are no-ops that end well; playbook, roles, actions, permit, locks and
+ledger are the real ones. wave_overhead_s = (wall of `waves` waves - wall of one wave) / (waves - 1), all waves of
+nodes_per_wave nodes. cpu_ms_per_node_step = (processor time of `waves` waves - of one wave) / ((waves - 1) x
+nodes_per_wave x node steps), user and system time of ansible-playbook and all its workers; the steps that are done
+once a wave and the planning of the further nodes are in it. stock_ansible_cpu_ms_per_node_step: the same for
+benchmarks/stock.yml. Medians over `runs` rounds, in each of which the four commands run one after the other.
+fixed_s = wall of one wave - wave_overhead_s: start, planning, settling. growth: s is the wall time of a whole
+deployment of so many nodes in waves of 1, 25%, 100% with min_online 60%."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How much is run: so many waves of so many nodes, so many times, and deployments of these sizes."""
+
+    waves: int = 4
+    nodes_per_wave: int = 5
+    runs: int = 5
+    growth: tuple[int, ...] = (5, 12, 50, 100, 200)
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One wave and several, ours and with shipped modules, measured right after each other."""
+
+    one: Run
+    several: Run
+    stock_one: Run
+    stock_several: Run
+
+
+def bench(shape: Shape, folder: Path) -> dict[str, Any]:
+    """Measure all of it. Raises Failed when a run doesn't end well."""
+    with _answering() as url:
+        rounds = [_round(shape, folder, number, url) for number in range(shape.runs)]
+    growth = [_grown(nodes, folder) for nodes in shape.growth]
+    return {**_figures(shape, rounds), "growth": growth, "about": _about(shape)}
+
+
+def _round(shape: Shape, folder: Path, number: int, url: str) -> Round:
+    size, several = shape.nodes_per_wave, shape.nodes_per_wave * shape.waves
+    done = Round(
+        one=_deployed(_equal_waves(folder / f"one-{number}", size, size)),
+        several=_deployed(_equal_waves(folder / f"several-{number}", several, size)),
+        stock_one=_stock(folder, size, size, url),
+        stock_several=_stock(folder, several, size, url),
+    )
+    _tell(f"round {number + 1}: one wave {done.one.wall_s:.1f} s, {shape.waves} waves {done.several.wall_s:.1f} s")
+    return done
+
+
+def _equal_waves(folder: Path, nodes: int, size: int) -> Site:
+    return site(folder, nodes, (str(size),), "0%")
+
+
+def _deployed(made: Site) -> Run:
+    return measure(made.deploy(), PROJECT, made.environment, made.folder / "output.log")
+
+
+def _stock(folder: Path, nodes: int, per_wave: int, url: str) -> Run:
+    inventory = folder / f"stock-{nodes}.json"
+    hosts: dict[str, dict[str, str]] = {f"node{number:03}": {} for number in range(1, nodes + 1)}
+    settings = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "ansible_pipelining": True}
+    inventory.write_text(json.dumps({"all": {"hosts": hosts, "vars": settings}}))
+    extra = json.dumps({"per_wave": per_wave, "url": url, "scratch": str(folder)})
+    argv = [str(PLAYBOOK), "-i", str(inventory), "benchmarks/stock.yml", "--forks", str(max(50, nodes)), "-e", extra]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+    environment |= {"ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+    return measure(argv, PROJECT, environment, folder / "stock.log")
+
+
+def _grown(nodes: int, folder: Path) -> dict[str, Any]:
+    made = site(folder / f"growth-{nodes}", nodes, _GROWTH_WAVES, _GROWTH_MIN_ONLINE)
+    run = _deployed(made)
+    waves = _waves_in(made)
+    _tell(f"{nodes} nodes in {waves} waves: {run.wall_s:.1f} s")
+    per_step = 1000 * run.cpu_s / (nodes * len(NODE_STEPS))
+    return {
+        "nodes": nodes,
+        "s": round(run.wall_s, 2),
+        "cpu_s": round(run.cpu_s, 2),
+        "waves": waves,
+        "cpu_ms_per_node_step": round(per_step, 1),
+    }
+
+
+def _waves_in(made: Site) -> int:
+    events = [entry.event for entry in SqlLedger(Store(f"sqlite:///{made.ledger}")).entries("bench")]
+    return len({event.wave for event in events if event.wave})
+
+
+def _figures(shape: Shape, rounds: Sequence[Round]) -> dict[str, Any]:
+    more = shape.waves - 1
+    steps = more * shape.nodes_per_wave * len(NODE_STEPS)
+    wave_s = median((each.several.wall_s - each.one.wall_s) / more for each in rounds)
+    ours = median(1000 * (each.several.cpu_s - each.one.cpu_s) / steps for each in rounds)
+    stock = median(1000 * (each.stock_several.cpu_s - each.stock_one.cpu_s) / steps for each in rounds)
+    stock_wave_s = median((each.stock_several.wall_s - each.stock_one.wall_s) / more for each in rounds)
+    return {
+        "wave_overhead_s": round(wave_s, 3),
+        "cpu_ms_per_node_step": round(ours, 1),
+        "stock_ansible_cpu_ms_per_node_step": round(stock, 1),
+        "share_of_stock": round(ours / stock, 3),
+        "stock_ansible_wave_s": round(stock_wave_s, 3),
+        "fixed_s": round(median(each.one.wall_s for each in rounds) - wave_s, 3),
+    }
+
+
+def _about(shape: Shape) -> dict[str, Any]:
+    return {
+        "method": " ".join(_METHOD.split()),
+        "nodes_per_wave": shape.nodes_per_wave,
+        "waves": shape.waves,
+        "runs": shape.runs,
+        "node_steps": list(NODE_STEPS),
+        "wave_steps": list(WAVE_STEPS),
+        "processors": os.cpu_count(),
+        "python": platform.python_version(),
+        "ansible_core": version("ansible-core"),
+    }
+
+
+class _Answer(BaseHTTPRequestHandler):
+    """Answers every GET at once."""
+
+    def do_GET(self) -> None:
+        body = b'{"status": "ok", "version": "2.0.0"}'
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_args: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def _answering() -> Iterator[str]:
+    """A server in this very process, whose processor time is in no run's figures."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Answer) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}/health"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def _tell(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.waves", description=__doc__)
+    usual = Shape()
+    parser.add_argument("--waves", type=int, default=usual.waves, help="waves in the longer run (default %(default)s)")
+    parser.add_argument("--nodes-per-wave", type=int, default=usual.nodes_per_wave, help="default %(default)s")
+    parser.add_argument("--runs", type=int, default=usual.runs, help="rounds, for the median (default %(default)s)")
+    parser.add_argument("--growth", type=int, nargs="*", default=list(usual.growth), help="nodes of whole deployments")
+    parser.add_argument("--output", type=Path, default=OUTPUT, help="default build/bench/waves.json")
+    given = parser.parse_args()
+    if given.waves < 2 or min(given.nodes_per_wave, given.runs, *given.growth, 1) < 1:
+        parser.error("at least 2 waves, and 1 of everything else")
+    return given
+
+
+def main() -> int:
+    """Measure, write the file, print it."""
+    given = _arguments()
+    shape = Shape(given.waves, given.nodes_per_wave, given.runs, tuple(given.growth))
+    given.output.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="waves-", dir=given.output.parent))
+    try:
+        measured = bench(shape, folder)
+    except Failed as error:
+        _tell(str(error))
+        return 1
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    text = json.dumps(measured, indent=2) + "\n"
+    given.output.write_text(text)
+    sys.stdout.write(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
