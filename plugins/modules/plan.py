@@ -38,6 +38,11 @@ options:
     type: list
     elements: str
     default: []
+  confirmed:
+    description:
+      - The RV(plan.decisions_sha256) of the plan that somebody was shown in check mode and said yes to.
+      - When what is decided now differs from it, the request is refused and nothing is touched. How many servers are usable is no decision.
+    type: str
 extends_documentation_fragment:
   - action_common_attributes
 attributes:
@@ -64,6 +69,13 @@ EXAMPLES = r"""
     service: tradeapi
     version: 1.1.0
   check_mode: true
+  register: shown
+
+- name: Plan and open a deployment only if it is what was shown
+  tidegate.delivery.plan:
+    service: tradeapi
+    version: 1.1.0
+    confirmed: "{{ shown.plan.decisions_sha256 }}"
 
 - name: Plan and open a deployment, leaving a broken node out
   tidegate.delivery.plan:
@@ -90,6 +102,60 @@ table:
   returned: success
   sample:
     - "n1  online  1.0.0 -> 1.1.0  wave 1"
+plan:
+  description: The plan as programs read it. Not returned by O(intent=leave) and O(intent=join).
+  type: dict
+  returned: success
+  contains:
+    service:
+      description: The service.
+      type: str
+    environment:
+      description: The environment.
+      type: str
+    version:
+      description: The release that nodes shall serve.
+      type: str
+    digest:
+      description: The SHA-256 of its artifact.
+      type: str
+    kind:
+      description: V(deploy) or V(rollback).
+      type: str
+    previous_version:
+      description: What a rollback would go back to.
+      type: str
+    resumes:
+      description: The id of the open deployment that goes on; empty when there is none.
+      type: str
+    supersedes:
+      description: The id of the open deployment that ends with this one; empty when there is none.
+      type: str
+    nodes:
+      description:
+        - Every node with C(name), C(site), C(standing) (V(online), V(unusable) or V(out)), C(from) and C(to), C(fate) (V(move), V(done) or V(skip)),
+          C(why), C(wave) (null unless it moves) and C(beside), the other services there.
+      type: list
+      elements: dict
+    waves:
+      description:
+        - Every wave with C(number), C(site), C(nodes), C(asked) (what the descriptor asks for), C(size), C(limited_by) (the floor that made it smaller)
+          and C(load_balancers).
+      type: list
+      elements: dict
+    capacity:
+      description: Every pool on every load balancer with C(load_balancer), C(pool), C(service), C(usable), C(configured), C(floor) and C(min_online).
+      type: list
+      elements: dict
+    co_hosted:
+      description: By service that moves with this one, the nodes that they share.
+      type: dict
+    skipped:
+      description: By node that stays as it is, why.
+      type: dict
+    decisions_sha256:
+      description: The digest of what is decided, for O(confirmed).
+      type: str
 ansible_facts:
   description: What the plays and roles take.
   type: dict

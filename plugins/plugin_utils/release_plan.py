@@ -1,0 +1,231 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Planning a release: what every node needs, what is opened for it, and what the plays and people are told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ansible import context
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind
+from ansible_collections.tidegate.delivery.plugins.module_utils.lock import this_user
+from ansible_collections.tidegate.delivery.plugins.module_utils.opening import Opening
+from ansible_collections.tidegate.delivery.plugins.module_utils.plan import Fate, Plan, Served, make_plan
+from ansible_collections.tidegate.delivery.plugins.module_utils.plan_answer import (
+    Decided,
+    plan_answer,
+    require_confirmed,
+)
+from ansible_collections.tidegate.delivery.plugins.module_utils.plan_table import plan_table, summary
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.plan_facts import (
+    Checks,
+    Target,
+    artifact_of,
+    puppet_facts,
+    step_facts,
+    wave_facts,
+)
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.scene import Scene, Seen
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked for, before anybody was asked: the release, and the deployment under whose id it goes on."""
+
+    scene: Scene
+    opening: Opening
+    target: Target
+    before: Deployment | None
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A request that was planned: what was seen, what is decided, the deployment that it opens or goes on with."""
+
+    request: Request
+    seen: Seen
+    plan: Plan
+    deployment: Deployment
+    excluded: tuple[str, ...]
+
+    @property
+    def scene(self) -> Scene:
+        """The service as the request found it."""
+        return self.request.scene
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to do, nor anything to close."""
+        return not (self.plan.waves or self.request.opening.resumes or self.request.opening.supersedes)
+
+
+def plan_release(call: Call, decide: Callable[[Scene], Opening]) -> dict[str, Any]:
+    """Plan what `decide` makes of the request; unless in check mode, take the locks and open the deployment."""
+    request = _request(Scene(call, _named(call)), decide)
+    if call.check:
+        return _answer(_plan(request), opens=False)
+    with request.scene.locked(request.id):
+        request.scene.require_unchanged(request.before)
+        planned = _plan(request)
+        if planned.empty:
+            request.scene.unlock(request.id)
+        return _answer(planned, opens=not planned.empty)
+
+
+def _request(scene: Scene, decide: Callable[[Scene], Opening]) -> Request:
+    before = scene.under_way
+    opening = decide(scene)
+    artifact = artifact_of(scene.call, scene.service, opening.version)
+    target = Target(opening.version, artifact.sha256, artifact)
+    return Request(scene, opening, target, before, scene.deployment_id(opening))
+
+
+def _named(call: Call) -> str:
+    name = str(call.args["service"])
+    if not name:
+        raise BadInput("no service was named", where="service", remedy="Name the service: -e service=tradeapi")
+    return name
+
+
+def _plan(request: Request) -> Planned:
+    scene = request.scene
+    excluded = _excluded(scene)
+    scene.require_ready()
+    seen = scene.look()
+    left_out = dict.fromkeys(excluded, "excluded by the operator")
+    plan = make_plan(request.target.served, seen.sites, scene.service.waves, left_out)
+    _require_forks(plan)
+    return Planned(request, seen, plan, _deployment(request, seen, plan), excluded)
+
+
+def _excluded(scene: Scene) -> tuple[str, ...]:
+    for node in scene.call.args["exclude"]:
+        scene.placement_of(node)
+    return tuple(scene.call.args["exclude"])
+
+
+def _require_forks(plan: Plan) -> None:
+    largest = max((len(wave.nodes) for wave in plan.waves), default=0)
+    forks = int(context.CLIARGS.get("forks") or 5)
+    if forks < largest:
+        raise Refused(
+            f"{forks} forks are fewer than the largest wave, {largest} nodes",
+            where="ansible.cfg: forks",
+            remedy=f"Run with --forks {largest} or more, so that a wave moves as one",
+        )
+
+
+def _deployment(request: Request, seen: Seen, plan: Plan) -> Deployment:
+    covered = tuple(node.name for node in plan.nodes)
+    if request.opening.resumes and request.before is not None:
+        return _continued(request.before, request.target, covered)
+    scene, target = request.scene, request.target
+    return Deployment(
+        id=request.id,
+        kind=request.opening.kind,
+        service=scene.service.name,
+        environment=scene.environment,
+        version=target.version,
+        digest=target.digest,
+        previous_version=_previous(request, seen),
+        nodes=covered,
+        services=(scene.service.name, *scene.service.moves_with),
+        opened_by=this_user(),
+    )
+
+
+def _continued(before: Deployment, target: Target, covered: tuple[str, ...]) -> Deployment:
+    """The open deployment as its next attempt. Refused when its version has another artifact by now."""
+    if before.digest and before.digest != target.digest:
+        raise Refused(
+            f"the artifact of {before.service} {target.version} changed since this deployment was opened: "
+            f"its digest was {before.digest[:12]}… and is {target.digest[:12]}…",
+            where=target.artifact.url,
+            remedy="A version has one artifact: publish the change under a new version and deploy that",
+        )
+    return replace(before, nodes=covered, digest=target.digest)
+
+
+def _previous(request: Request, seen: Seen) -> str:
+    """What a rollback goes back to: what was served before, never the release that a held deployment left behind."""
+    before = request.before
+    if before is not None and request.opening.kind is Kind.DEPLOY:
+        inherited = before.previous_version if before.kind is Kind.DEPLOY else before.version
+        if inherited:
+            return inherited
+    return seen.common_version(but=request.target.version)
+
+
+def _answer(planned: Planned, *, opens: bool) -> dict[str, Any]:
+    """The result; with `opens` the deployment is opened first."""
+    scene, call = planned.scene, planned.scene.call
+    answer = plan_answer(_decided(planned))
+    require_confirmed(str(call.args.get("confirmed") or ""), answer)
+    msg = summary(scene.service.name, planned.deployment.version, scene.environment, planned.plan)
+    table = plan_table(planned.plan, planned.seen.sites)
+    for line in [msg, *table]:
+        call.progress(line)
+    # Also when nothing is opened: what they would refuse is part of the answer.
+    facts = {} if planned.empty else _facts(planned)
+    return {
+        "changed": opens or bool(planned.plan.waves),
+        "msg": msg,
+        "table": table,
+        "plan": answer,
+        "ansible_facts": {"tidegate_plan": _opened(planned, msg, facts, table) if opens else _nothing(planned, msg)},
+    }
+
+
+def _decided(planned: Planned) -> Decided:
+    services = {node: here for each in planned.scene.placements for node, here in each.services.items()}
+    beside = {node: [other.name for other in here[1:]] for node, here in services.items()}
+    return Decided(planned.request.opening, planned.deployment, planned.plan, planned.seen.sites, beside)
+
+
+def _common(planned: Planned, msg: str) -> dict[str, Any]:
+    return {"msg": msg, "intent": planned.scene.call.args["intent"], "service": planned.scene.service.name}
+
+
+def _nothing(planned: Planned, msg: str) -> dict[str, Any]:
+    """What the plays take when no node is to move."""
+    return {**_common(planned, msg), "deployment": "", "order": [], "sizes": [], "waves": [], "nodes": {}}
+
+
+def _opened(planned: Planned, msg: str, facts: dict[str, Any], table: list[str]) -> dict[str, Any]:
+    facts = {**_common(planned, msg), **facts}
+    opened = planned.scene.open(planned.request.opening, planned.deployment, facts, table)
+    return {**facts, "attempt": opened.attempt}
+
+
+def _facts(planned: Planned) -> dict[str, Any]:
+    scene, target, plan = planned.scene, planned.request.target, planned.plan
+    checks = Checks(scene.call, scene.service, target, planned.seen.looks)
+    placements = {placement.site.name: placement for placement in scene.placements}
+    return {
+        **step_facts(scene.service),
+        "deployment": planned.deployment.id,
+        "version": target.version,
+        "digest": target.digest,
+        "order": [node for wave in plan.waves for node in wave.nodes],
+        "sizes": [len(wave.nodes) for wave in plan.waves],
+        "waves": wave_facts(plan, placements),
+        "skipped": {node.name: node.why for node in plan.nodes if node.fate is Fate.SKIP},
+        "excluded": list(planned.excluded),
+        "puppet": puppet_facts(scene.call, scene.service, target, plan, _releases(planned)),
+        "nodes": {name: {"checks": checks.of(name, scene.placement_of(name))} for name in plan.of(Fate.MOVE)},
+    }
+
+
+def _releases(planned: Planned) -> dict[str, Served]:
+    """Each node's release: what it tells, else what it joined with, else what was served before."""
+    name, joined = planned.scene.service.name, planned.scene.history.joined
+    before = Served(planned.deployment.previous_version)
+    told = {host: look.served[name] for host, look in planned.seen.looks.items()}
+    return {host: served if served.version else joined.get(host, before) for host, served in told.items()}
