@@ -53,7 +53,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships 
     def _ended(self, result: Any, *, ok: bool) -> None:  # noqa: ANN401
         told = result.result
         if _ours(result.task):
-            _say("end", **_about(result.host, result.task), ok=ok, result=_plain(told))
+            _say("end", **_about(result.host, result.task), ok=ok, result=_plain(_one(told)))
         elif not ok:
             _say("failed", host=result.host.get_name(), task=result.task.get_name(), msg=str(told.get("msg", "")))
 
@@ -67,6 +67,16 @@ def _about(host: Any, task: Any) -> dict[str, Any]:  # noqa: ANN401
     # Not templated yet: only what the playbook spells out is told.
     options = {name: str(value) for name, value in task.args.items() if name in _TELLING and "{{" not in str(value)}
     return {"action": action, "host": host.get_name(), "once": bool(task.run_once), "options": options}
+
+
+def _one(result: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A loop's results as one: that of the first item that failed, else of the last, with every item's message."""
+    items = result.get("results")
+    if not isinstance(items, list) or not items:
+        return result
+    telling = next((item for item in items if item.get("failed")), items[-1])
+    messages = [str(item["msg"]) for item in items if item.get("msg")]
+    return {**telling, "msg": "; ".join(dict.fromkeys(messages))}
 
 
 def _plain(result: Mapping[str, Any]) -> dict[str, Any]:

@@ -74,7 +74,8 @@ def _move(common: Common, name: str, given: dict[str, Any], *, yes: bool, dry_ru
             return _answer_plan(common, name, run)
         confirmed = _confirm(run)
     beginning = f"{name} {given['service']} {given.get('version', '')}".rstrip()
-    run = carry_out(common.playbook(name, **given, confirmed=confirmed), common, judge, f"{beginning}: planning")
+    playbook = common.playbook(name, **given, confirmed=confirmed)
+    run = carry_out(playbook, common, judge, f"{beginning}: planning", with_plan=yes)
     return _answer_move(common, name, run)
 
 

@@ -34,11 +34,11 @@ class Run:
         return end.result if end else {}
 
 
-def carry_out(playbook: Playbook, common: Common, judge: Judge, beginning: str) -> Run:
+def carry_out(playbook: Playbook, common: Common, judge: Judge, beginning: str, *, with_plan: bool = False) -> Run:
     """Run it. Progress goes to standard error, so that standard output has the answer alone."""
     console = Console(stderr=True, highlight=False)
     said: list[Said] = []
-    with make_display(console, beginning, quiet=common.quiet) as display:
+    with make_display(console, beginning, quiet=common.quiet, with_plan=with_plan) as display:
 
         def hear(each: Said) -> None:
             said.append(each)

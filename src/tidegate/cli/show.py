@@ -69,9 +69,10 @@ class Quiet:
 class Lines(Quiet):
     """A line for each step that ends, and one for each that takes long."""
 
-    def __init__(self, console: Console, beginning: str) -> None:
+    def __init__(self, console: Console, beginning: str, *, with_plan: bool) -> None:
         super().__init__(console)
         self._progress = Progress()
+        self._with_plan = with_plan
         self._beginning = beginning
         self._told_at = time.monotonic()
         self._told_of = ("", "")
@@ -82,10 +83,12 @@ class Lines(Quiet):
 
     def hear(self, said: Said) -> None:
         ended = self._progress.hear(said, time.monotonic())
+        for line in plan_lines(said) if self._with_plan else ():
+            self._line(line)
         if ended is not None:
             self._line(told(ended, self._progress), bad=not ended.ok)
-        elif said.kind in ("line", "failed") and said.text.strip():
-            self._line(said.text.strip(), bad=said.kind == "failed")
+        elif said.kind == "line" and said.text.strip():
+            self._line(said.text.strip())
 
     def tick(self) -> None:
         now = time.monotonic()
@@ -107,10 +110,10 @@ class Lines(Quiet):
 class Screen(Quiet):
     """One line a node, renewed in place."""
 
-    def __init__(self, console: Console, beginning: str) -> None:
+    def __init__(self, console: Console, beginning: str, *, with_plan: bool) -> None:
         super().__init__(console)
         self._progress = Progress(note=beginning)
-        self._notes: list[str] = []
+        self._with_plan = with_plan
         self._spinner = Spinner("dots", style="cyan")
         self._live = Live(console=console, auto_refresh=False, transient=False)
         self._began = time.monotonic()
@@ -129,7 +132,9 @@ class Screen(Quiet):
 
     def hear(self, said: Said) -> None:
         self._progress.hear(said, time.monotonic())
-        if said.kind == "failed" or (said.kind == "line" and said.text.strip() and not said.text.startswith("  ")):
+        for line in plan_lines(said) if self._with_plan else ():
+            self._live.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        if said.kind == "line" and said.text.strip() and not said.text.startswith("  "):
             self.note(said.text)
         self._refresh()
 
@@ -156,11 +161,17 @@ class Screen(Quiet):
         return Group(*parts)
 
 
-def make_display(console: Console, beginning: str, *, quiet: bool) -> Display:
-    """The display that fits: quiet, a screen on a terminal, else lines."""
+def make_display(console: Console, beginning: str, *, quiet: bool, with_plan: bool) -> Display:
+    """The display that fits: quiet, a screen on a terminal, else lines; `with_plan` when nobody saw the plan yet."""
     if quiet:
         return Quiet(console)
-    return Screen(console, beginning) if console.is_terminal else Lines(console, beginning)
+    kind = Screen if console.is_terminal else Lines
+    return kind(console, beginning, with_plan=with_plan)
+
+
+def plan_lines(said: Said) -> list[str]:
+    """The plan as people read it, once it is made."""
+    return [str(line) for line in said.result.get("table", ())] if said.kind == "end" and said.action == "plan" else []
 
 
 def told(ended: Ended, progress: Progress) -> str:
@@ -170,7 +181,9 @@ def told(ended: Ended, progress: Progress) -> str:
     nodes = [", ".join(ended.nodes)] if ended.nodes else []
     took = [f"{ended.seconds:.1f} s"] if ended.seconds is not None else []
     how = [] if ended.ok else ["FAILED"]
-    return "  ".join([*where, *nodes, ended.step, *took, *how, ended.message])
+    # What a held wave means and what to run next is the answer's to say: here its first line is enough.
+    message = ended.message.partition("\n")[0] if ended.step == "hold" else ended.message
+    return "  ".join([*where, *nodes, ended.step, *took, *how, message]).rstrip()
 
 
 _STYLES = {
