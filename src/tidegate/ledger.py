@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, bindparam, insert, select, text, update
 
+from ansible_collections.tidegate.delivery.plugins.module_utils import advice
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, canonical, digest, genesis, parse
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import (
@@ -178,7 +179,7 @@ def _required(connection: Connection, id: str) -> Deployment:
         raise BadInput(
             f"there is no deployment {id!r} in the ledger",
             where="deployment",
-            remedy="`playbooks/status.yml` lists them.",
+            remedy=f"{advice.history()} lists them.",
         )
     return found
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
-from tidegate.cli.options import Common, common_options, optional_service
+from tidegate.cli.options import Common, PlaybookCommand, common_options, optional_service
 from tidegate.cli.session import answer, carry_out
 from tidegate.outcome import Exit, Verdict, judge, judge_question
 
 
-@click.command()
+@click.command(cls=PlaybookCommand)
 @optional_service
 @common_options
 def status(common: Common, service: str | None) -> int:
@@ -20,7 +20,7 @@ def status(common: Common, service: str | None) -> int:
     return _ask(common, "status", "service_info", ("services", "locks", "ledger"), service=service)
 
 
-@click.command()
+@click.command(cls=PlaybookCommand)
 @optional_service
 @click.option("--leave", metavar="NODE", help="Take a node out of the service's online pool, by hand.")
 @click.option("--join", metavar="NODE", help="Verify a node that was taken out by hand, and bring it back.")
@@ -38,7 +38,7 @@ def pools(common: Common, service: str | None, leave: str | None, join: str | No
     return answer(common, run.verdict, {"command": "pools", **moved}, [])
 
 
-@click.command()
+@click.command(cls=PlaybookCommand)
 @optional_service
 @click.option("--deployment", metavar="ID", help="One deployment with all its events.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many deployments.")
@@ -50,7 +50,7 @@ def history(common: Common, service: str | None, deployment: str | None, limit: 
     )
 
 
-@click.command()
+@click.command(cls=PlaybookCommand)
 @common_options
 def validate(common: Common) -> int:
     """Check every service's descriptor, in all environments and against the inventory. Connects to nothing."""

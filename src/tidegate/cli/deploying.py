@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from tidegate.cli.options import Common, common_options, service_argument
+from tidegate.cli.options import Common, PlaybookCommand, common_options, service_argument
 from tidegate.cli.session import Run, answer, carry_out
 from tidegate.outcome import Exit, judge
 from tidegate.playbook import Playbook
@@ -20,7 +20,7 @@ _YES = click.option("-y", "--yes", is_flag=True, help="Don't ask; for Jenkins.")
 _DRY_RUN = click.option("-n", "--dry-run", is_flag=True, help="Show the plan and change nothing.")
 
 
-@click.command()
+@click.command(cls=PlaybookCommand)
 @service_argument
 @click.argument("version")
 @_EXCLUDE
@@ -30,7 +30,7 @@ def plan(common: Common, service: str, version: str, exclude: tuple[str, ...]) -
     return _show_plan(common, "deploy", service=service, version=version, exclude=list(exclude))
 
 
-@click.command()
+@click.command(cls=PlaybookCommand)
 @service_argument
 @click.argument("version")
 @_EXCLUDE
@@ -43,7 +43,7 @@ def deploy(common: Common, service: str, version: str, exclude: tuple[str, ...],
     return _move(common, "deploy", given, yes=yes, dry_run=dry_run)
 
 
-@click.command()
+@click.command(cls=PlaybookCommand)
 @service_argument
 @_EXCLUDE
 @_YES
@@ -54,7 +54,7 @@ def rollback(common: Common, service: str, exclude: tuple[str, ...], yes: bool, 
     return _move(common, "rollback", {"service": service, "exclude": list(exclude)}, yes=yes, dry_run=dry_run)
 
 
-@click.command()
+@click.command(cls=PlaybookCommand)
 @service_argument
 @_YES
 @_DRY_RUN
@@ -90,12 +90,16 @@ def _planned(common: Common, name: str, given: Mapping[str, Any]) -> Run:
 
 def _confirm(run: Run) -> str:
     """Ask; the digest of what was agreed to, so that another plan than this one is refused."""
-    if not sys.stdin.isatty():
+    if not _somebody_there():
         raise click.UsageError("nobody can be asked here: say --yes, or look first with --dry-run")
     for line in _plan_lines(run):
         click.echo(line, err=True)
     click.confirm("Go on?", abort=True, err=True)
     return str(run.result("plan")["plan"].get("decisions_sha256", ""))
+
+
+def _somebody_there() -> bool:
+    return sys.stdin.isatty()
 
 
 def _plan_lines(run: Run) -> list[str]:

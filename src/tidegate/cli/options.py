@@ -13,6 +13,7 @@ from tidegate.cli.completion import services
 from tidegate.playbook import FORKS, Playbook
 
 F = TypeVar("F", bound=Callable[..., Any])
+_FURTHER = "tidegate.ansible_arguments"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,20 @@ class Common:
         return Playbook(name, self.inventories, given, check, self.forks, self.arguments)
 
 
+class PlaybookCommand(click.Command):
+    """A command that runs a playbook: what follows `--` is for ansible-playbook, whatever it looks like."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Click's own, for what stands before `--`."""
+        end = args.index("--") if "--" in args else len(args)
+        ctx.meta[_FURTHER] = tuple(args[end + 1 :])
+        return super().parse_args(ctx, args[:end])
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        """Click's own, and the `--`."""
+        return [*super().collect_usage_pieces(ctx), "[-- ANSIBLE_ARGS]"]
+
+
 def common_options(command: F) -> F:
     """`-i`, `--json`, `--quiet`, `--forks`, `-e` and what follows `--`; the command gets them as one `Common`."""
 
@@ -41,11 +56,11 @@ def common_options(command: F) -> F:
         quiet: bool,
         forks: int,
         extra_vars: tuple[str, ...],
-        ansible_args: tuple[str, ...],
         **rest: Any,  # noqa: ANN401
     ) -> Any:  # noqa: ANN401
         words = [word for each in extra_vars for word in ("-e", each)]
-        return command(Common(inventory, as_json, quiet, forks, (*words, *ansible_args)), **rest)
+        further = click.get_current_context().meta.get(_FURTHER, ())
+        return command(Common(inventory, as_json, quiet, forks, (*words, *further)), **rest)
 
     collected.__name__, collected.__doc__ = command.__name__, command.__doc__
     collected.__click_params__ = list(getattr(command, "__click_params__", ()))  # type: ignore[attr-defined]
@@ -84,7 +99,6 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option(
         *("-e", "--extra-vars"), multiple=True, help="Variables for ansible-playbook (key=value, JSON or @file)."
     ),
-    click.argument("ansible_args", nargs=-1, type=click.UNPROCESSED),
 )
 
 service_argument = click.argument("service", shell_complete=services)

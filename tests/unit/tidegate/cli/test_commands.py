@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from tests.unit.tidegate.cli.scripted import OPENED, PLAN, Script, end, scripted
+from tidegate.cli import deploying
+from tidegate.outcome import Exit
+from tidegate.playbook import Said
+
+SUMMARY = {"outcome": "done", "waves": []}
+DONE = [
+    end("plan", OPENED),
+    end("deployment", {"outcome": "begun", "msg": "wave 1 begins"}, host="n1", state="wave"),
+    end("deployment", {"outcome": "closed", "msg": "tradeapi is at 1.1.0", "summary": SUMMARY}, state="closed"),
+]
+HELD = [end("plan", OPENED), end("deployment", {"outcome": "held", "msg": "2 tests failed.\nGo back: x"}, state="held")]
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> Script:
+    return scripted(monkeypatch)
+
+
+def test_plan_is_a_dry_run_of_the_same_playbook(script: Script) -> None:
+    script.says = {"deploy --check": (0, [end("plan", PLAN)])}
+    result = script.call("plan", "tradeapi", "1.1.0", "--exclude", "n5", "--exclude", "n6")
+    assert result.return_value == 0
+    assert result.stdout.splitlines() == [*PLAN["table"], PLAN["msg"]]
+    assert script.ran[0].variables == {"service": "tradeapi", "version": "1.1.0", "exclude": ["n5", "n6"]}
+
+
+def test_deploy_without_yes_asks_nobody_when_nobody_is_there(script: Script) -> None:
+    script.says = {"deploy --check": (0, [end("plan", PLAN)])}
+    result = script.call("deploy", "tradeapi", "1.1.0")
+    assert isinstance(result.exception, click.UsageError)
+    assert "--yes" in result.exception.message
+    assert [playbook.check for playbook in script.ran] == [True]
+
+
+def test_what_was_agreed_to_is_what_may_run(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deploying, "_somebody_there", lambda: True)
+    script.says = {"deploy --check": (0, [end("plan", PLAN)]), "deploy": (0, DONE)}
+    result = script.call("deploy", "tradeapi", "1.1.0", typed="y\n")
+    assert result.return_value == 0
+    assert script.ran[1].variables["confirmed"] == "abc123"
+    assert PLAN["table"][0] in result.stderr
+
+
+def test_no_means_that_nothing_runs(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deploying, "_somebody_there", lambda: True)
+    script.says = {"deploy --check": (0, [end("plan", PLAN)])}
+    assert isinstance(script.call("deploy", "tradeapi", "1.1.0", typed="n\n").exception, click.Abort)
+    assert len(script.ran) == 1
+
+
+def test_nothing_to_do_asks_nothing(script: Script) -> None:
+    nothing = {**PLAN, "msg": "nothing to do", "plan": {**PLAN["plan"], "waves": []}}
+    script.says = {"deploy --check": (0, [end("plan", nothing)])}
+    assert script.call("deploy", "tradeapi", "1.1.0").return_value == 0
+    assert len(script.ran) == 1
+
+
+def test_json_is_one_document_on_standard_output(script: Script) -> None:
+    script.says = {"deploy": (0, DONE)}
+    result = script.call("deploy", "tradeapi", "1.1.0", "--yes", "--json")
+    told = json.loads(result.stdout)
+    assert told["exit"] == 0
+    assert (told["command"], told["outcome"], told["deployment"]) == ("deploy", "done", "tradeapi-1")
+    assert told["plan"]["waves"] == [{"number": 1, "nodes": ["n1"]}]
+    assert told["summary"] == SUMMARY
+
+
+def test_a_held_deployment_exits_with_its_code_and_says_what_to_run(script: Script) -> None:
+    script.says = {"rollback": (2, HELD)}
+    result = script.call("rollback", "tradeapi", "-y")
+    assert result.return_value == Exit.HELD
+    assert "held: 2 tests failed.\nGo back: x" in result.stderr
+    assert result.stderr.count("Go back") == 1
+
+
+def test_quiet_says_only_how_it_ended(script: Script) -> None:
+    script.says = {"deploy": (0, DONE)}
+    result = script.call("deploy", "tradeapi", "1.1.0", "-y", "-q")
+    assert (result.stdout, result.stderr) == ("tradeapi is at 1.1.0\n", "")
+
+
+def test_progress_is_a_line_for_each_step_when_there_is_no_terminal(script: Script) -> None:
+    script.says = {"deploy": (0, DONE)}
+    lines = script.call("deploy", "tradeapi", "1.1.0", "-y").stderr.splitlines()
+    assert [line[10:] for line in lines] == [
+        "deploy tradeapi 1.1.0: planning",
+        *PLAN["table"],
+        f"plan  {PLAN['msg']}",
+        "wave 1  n1  wave  wave 1 begins",
+        "close  tradeapi is at 1.1.0",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "playbook", "variables"),
+    [
+        (("status",), "status", {}),
+        (("status", "tradeapi"), "status", {"service": "tradeapi"}),
+        (("pools",), "pools", {}),
+        (("history", "tradeapi"), "history", {"service": "tradeapi", "limit": 20}),
+        (("history", "--deployment", "d1", "--limit", "3"), "history", {"deployment": "d1", "limit": 3}),
+        (("validate",), "validate", {}),
+        (("resume", "tradeapi", "-y"), "resume", {"service": "tradeapi"}),
+        (
+            ("pools", "tradeapi", "--leave", "n3"),
+            "pool",
+            {"service": "tradeapi", "node": "n3", "state": "maintenance"},
+        ),
+        (("pools", "tradeapi", "--join", "n3"), "pool", {"service": "tradeapi", "node": "n3", "state": "online"}),
+    ],
+)
+def test_each_command_is_a_playbook(
+    script: Script, words: tuple[str, ...], playbook: str, variables: dict[str, object]
+) -> None:
+    script.says = {playbook: (0, [])}
+    script.call(*words)
+    assert [(each.name, dict(each.variables)) for each in script.ran] == [(playbook, variables)]
+
+
+def test_what_follows_two_dashes_goes_to_ansible(script: Script, tmp_path: Path) -> None:
+    script.says = {"status": (0, [])}
+    script.call("status", "-i", str(tmp_path), "-e", "a=b", "--", "--vault-password-file", "v")
+    assert script.ran[0].inventories == (str(tmp_path),)
+    assert script.ran[0].arguments == ("-e", "a=b", "--vault-password-file", "v")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("deploy", "tradeapi"),
+        ("plan", "tradeapi", "1.1.0", "-i", "no/such/inventory"),
+        ("pools", "tradeapi", "--leave", "n1", "--join", "n2"),
+        ("pools", "--leave", "n1"),
+        ("status", "--forks", "0"),
+        ("nonsense",),
+    ],
+)
+def test_bad_usage_is_told_before_anything_runs(script: Script, words: tuple[str, ...]) -> None:
+    assert isinstance(script.call(*words).exception, click.UsageError)
+    assert script.ran == []
+
+
+def test_an_invalid_catalog_is_bad_input_with_every_problem(script: Script) -> None:
+    problems = [{"file": "a.yml", "key": "waves", "problem": "0 never ends", "remedy": "r"}]
+    told = {"problems": problems, "services": [], "table": ["a.yml: waves: 0 never ends"], "msg": "1 problem"}
+    script.says = {"validate": (2, [end("catalog_info", told, ok=False)])}
+    result = script.call("validate", "--json")
+    assert json.loads(result.stdout)["problems"] == problems
+    assert result.return_value == Exit.USAGE
+
+
+def test_ansibles_own_warnings_are_shown(script: Script) -> None:
+    script.says = {"status": (0, [Said("line", text="[WARNING]: no inventory")])}
+    assert "[WARNING]: no inventory" in script.call("status").stderr
+
+
+def tidegate(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    argv = [str(Path(sys.executable).parent / "tidegate"), *words]
+    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60, env=environment or None)
+
+
+@pytest.mark.parametrize(("words", "code"), [((), 2), (("deploy",), 2), (("--help",), 0), (("--version",), 0)])
+def test_the_command_itself_exits_with_these(words: tuple[str, ...], code: int) -> None:
+    done = tidegate(*words)
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_get_a_completion_script(shell: str) -> None:
+    script = tidegate("completion", shell).stdout
+    assert f"_TIDEGATE_COMPLETE={shell}_complete" in script
+
+
+def test_services_are_completed_from_their_descriptors(tmp_path: Path) -> None:
+    for name in ("tradeapi.yml", "tradeweb.yaml", "pricefeed.yml", "notes.txt"):
+        (tmp_path / name).touch()
+    asked = {"_TIDEGATE_COMPLETE": "bash_complete", "COMP_WORDS": "tidegate deploy trade", "COMP_CWORD": "2"}
+    done = tidegate(**asked, TIDEGATE_SERVICES=str(tmp_path))
+    assert done.stdout.split() == ["plain,tradeapi", "plain,tradeweb"]

@@ -1,0 +1,73 @@
+"""With real processes, in a process of their own: whoever runs the tests has children too."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+
+import psutil
+
+
+def run(script: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_what_daemonized_and_what_ignores_sigterm_is_ended_too() -> None:
+    pids = run(
+        """
+        import subprocess, time
+        from tidegate.processes import Brood
+        brood = Brood()
+        # A shell that leaves a process in a session of its own behind, and one that can't be asked politely.
+        subprocess.run(["sh", "-c", "setsid sleep 300 & setsid sh -c 'trap : TERM; sleep 300; sleep 300' & exit 0"])
+        deadline = time.monotonic() + 10
+        while len(brood.members()) < 3 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        print(*[process.pid for process in brood.members()])
+        brood.end()
+        assert brood.members() == []
+        """
+    ).split()
+    assert len(pids) >= 3
+    assert not [pid for pid in pids if psutil.pid_exists(int(pid))]
+
+
+def test_children_from_before_are_left_alone() -> None:
+    assert run(
+        """
+        import subprocess
+        from tidegate.processes import Brood
+        mine = subprocess.Popen(["sleep", "300"])
+        brood = Brood()
+        other = subprocess.Popen(["sleep", "300"])
+        assert brood.first().pid == other.pid
+        brood.end(at_once=True)
+        print(mine.poll(), other.poll())
+        mine.kill()
+        """
+    ).startswith("None ")
+
+
+def test_asking_sends_the_first_of_them_a_signal() -> None:
+    assert (
+        run(
+            """
+        import subprocess
+        from tidegate.processes import Brood
+        brood = Brood()
+        child = subprocess.Popen(["sh", "-c", "trap 'exit 42' USR1; echo ready; while :; do sleep 0.05; done"],
+                                 stdout=subprocess.PIPE)
+        child.stdout.readline()
+        brood.ask()
+        brood.ask()
+        print(child.wait(10))
+        brood.ask()
+        """
+        )
+        == "42"
+    )
