@@ -1,0 +1,269 @@
+"""One service's deployments, each killed at one point and run again: the same command must come to the right end."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import os
+import secrets
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lab import agents, processes
+from lab.layout import PROJECT, Layout, Service
+from tests.chaos.kills import Ending, Kill
+from tests.chaos.seen import Job, Looker, Unmet, require
+from tests.integration.flow.lab_site import GOOD, PLAYBOOK
+
+BAD = "1.2.0"
+_CALLBACK = Path(__file__).parent / "callback"
+# Set for every process of one run, so that whoever outlives it is found.
+_RUN_VARIABLE = "TIDEGATE_KILL_RUN"
+_RUN_LIMIT_S = 240.0
+_GONE_S = 5.0
+# What a dead run could still write would come at once.
+_QUIET_S = 0.3
+# How long a Puppet run is held up at most, and how long once it could have been adopted.
+_SLOW_S = 60.0
+_LOOKED_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """One run that ended."""
+
+    code: int
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fell:
+    """Where a kill fell, and how what followed went: `problems` is empty when all was as it must be."""
+
+    kill: Kill
+    what: str
+    problems: tuple[str, ...]
+    seconds: float
+    adopted: bool = False
+
+
+@dataclass
+class Chain:
+    """The deployments of one service to its first node; the rest, if there is one, is left out."""
+
+    layout: Layout
+    service: Service
+    nodes: tuple[str, ...]
+    inventory: Path
+    folder: Path
+    count: int = 0
+    exhausted: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.looker = Looker(self.layout, self.service, self.nodes[0])
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    # Running
+
+    def command(self, verb: str, version: str = "") -> list[str]:
+        """The command line that is run."""
+        given = {"service": self.service.name, "exclude": list(self.nodes[1:])} | (
+            {"version": version} if version else {}
+        )
+        inventories = ["-i", "inventories/lab", "-i", str(self.inventory)]
+        return [str(PLAYBOOK), *inventories, f"playbooks/{verb}.yml", "-e", json.dumps(given)]
+
+    def run(self, argv: list[str], order: dict[str, object] | None = None) -> Ran:
+        """Run it to its end, whichever; with an `order`, to its kill."""
+        mark, log = secrets.token_hex(8), self.folder / f"{self.count:03}-{'killed' if order else 'again'}.log"
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                # The command shall know whom it is to be killed with: the process that we start.
+                ["/bin/sh", "-c", 'export TIDEGATE_KILL_LEADER=$$; exec "$@"', "sh", *argv],
+                cwd=PROJECT,
+                env=os.environ
+                | self.layout.environment
+                | {_RUN_VARIABLE: mark, "ANSIBLE_NOCOLOR": "1"}
+                | self._killing(order),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+            try:
+                code = process.wait(_RUN_LIMIT_S)
+            except subprocess.TimeoutExpired:
+                code = -1
+                _end_all(mark)
+                process.wait()
+        left = processes.await_end(lambda: _of_run(mark), _GONE_S)
+        _end_all(mark)
+        require(not left, f"{_GONE_S:.0f} s after the end of the run there still live: {[each.title for each in left]}")
+        return Ran(code, log.read_text(errors="replace"))
+
+    def _killing(self, order: dict[str, object] | None) -> dict[str, str]:
+        if order is None:
+            return {}
+        path = self.folder / f"{self.count:03}-order.json"
+        path.write_text(json.dumps(order))
+        return {
+            "TIDEGATE_KILL": str(path),
+            "ANSIBLE_CALLBACK_PLUGINS": str(_CALLBACK),
+            "ANSIBLE_CALLBACKS_ENABLED": ",".join([*_enabled(), "kill_point"]),
+        }
+
+    # Killing
+
+    def suffer(self, kill: Kill) -> Fell:
+        """One deployment, killed, looked at, run again, looked at."""
+        self.count += 1
+        began, problems, what, adopted = time.monotonic(), [], "", False
+        try:
+            obstacle = _Obstacle(self, kill.ending)
+            before = self.looker.serving()
+            argv = self.command("deploy", obstacle.version)
+            with obstacle:
+                what = self._killed(argv, kill)
+                self._look_after_kill(before)
+                running = self.looker.running_job()
+                with _slowed(self.looker, running):
+                    self._again(argv, expected_good=kill.ending is Ending.DONE)
+                if running:
+                    self.looker.require_adopted(running.id)
+                    adopted = True
+            if kill.ending is Ending.DONE:
+                self.looker.require_finished(obstacle.version)
+            else:
+                self._after_held(kill, obstacle, before, argv)
+        except Unmet as unmet:
+            problems = [str(unmet)]
+            self._recover()
+        return Fell(kill, what, tuple(problems), time.monotonic() - began, adopted)
+
+    def _killed(self, argv: list[str], kill: Kill) -> str:
+        log = self.folder / f"{self.count:03}-touches.jsonl"
+        order = {"step": kill.step, "place": kill.place, "nth": kill.nth, "flavour": kill.flavour, "log": str(log)}
+        ran = self.run(argv, order)
+        touches = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+        fell = [each for each in touches if each["killed"]]
+        require(len(fell) == 1, f"the kill did not fall, and the run ended with {ran.code}: {ran.output[-1500:]}")
+        require(ran.code == -9, f"the run was killed and ended with {ran.code}")
+        if fell[0]["what"] == "done":
+            self.exhausted.add(kill.step)
+        return str(fell[0]["what"])
+
+    def _look_after_kill(self, before: str) -> None:
+        events = self.looker.events()
+        self.looker.require_invariants(before)
+        time.sleep(_QUIET_S)
+        news = self.looker.events()[len(events) :]
+        require(not news, f"after the death of all its processes the run wrote {[str(each.step) for each in news]}")
+
+    def _again(self, argv: list[str], *, expected_good: bool) -> Ran:
+        ran = self.run(argv)
+        require((ran.code == 0) == expected_good, f"run again it ended with {ran.code}: {ran.output[-3000:]}")
+        return ran
+
+    def _after_held(self, kill: Kill, obstacle: _Obstacle, before: str, argv: list[str]) -> None:
+        """The obstacle is out of the way, or the release is bad for good and the way is back."""
+        self.looker.require_held(in_maintenance=kill.ending is Ending.HELD)
+        if obstacle.version == BAD:
+            self._again(self.command("rollback"), expected_good=True)
+            self.looker.require_finished(before)
+        else:
+            self._again(argv, expected_good=True)
+            self.looker.require_finished(obstacle.version)
+
+    def _recover(self) -> None:
+        """So that the next kill finds a site that is in order, whatever this one left."""
+        agents.clear_node_data(self.layout, self.nodes[0])
+        self.run(self.command("deploy", self.next_version()))
+
+    def next_version(self) -> str:
+        return GOOD[(GOOD.index(serving) + 1) % len(GOOD)] if (serving := self.looker.serving()) in GOOD else GOOD[0]
+
+
+class _Obstacle:
+    """What keeps a deployment from succeeding while a kill on the way to `held` is tried; nothing for a good end."""
+
+    def __init__(self, chain: Chain, ending: Ending) -> None:
+        self._chain = chain
+        self._ending = ending
+        self._bad_release = ending is Ending.HELD and chain.service.name == "tradeapi"
+        self.version = BAD if self._bad_release else chain.next_version()
+        # A pin file that is no YAML map: the node that is left out can't be pinned.
+        self._pins = chain.layout.rollout_dir / "nodes" / f"{chain.layout.host(chain.nodes[-1]).certname}.yaml"
+
+    def __enter__(self) -> None:
+        if self._ending is Ending.UNSETTLED:
+            self._kept = self._pins.read_bytes() if self._pins.exists() else None
+            self._pins.write_text("- a list\n")
+        elif self._ending is Ending.HELD and not self._bad_release:
+            agents.set_node_data(self._chain.layout, self._chain.nodes[0], {f"{self._chain.service.name}::break": True})
+
+    def __exit__(self, *_: object) -> None:
+        if self._ending is Ending.UNSETTLED:
+            self._pins.unlink()
+            if self._kept is not None:
+                self._pins.write_bytes(self._kept)
+        elif self._ending is Ending.HELD:
+            agents.clear_node_data(self._chain.layout, self._chain.nodes[0])
+
+
+@contextmanager
+def _slowed(looker: Looker, job: Job | None) -> Iterator[None]:
+    """A Puppet run that went on at the kill takes until the next run has come to its own Puppet step."""
+    if job is None:
+        yield
+        return
+    family = processes.with_descendants(processes.snapshot(), [job.pid])
+    for pid in family:
+        os.kill(pid, signal.SIGSTOP)
+    seen, over = looker.puppet_steps(), threading.Event()
+
+    def go_on() -> None:
+        deadline = time.monotonic() + _SLOW_S
+        while looker.puppet_steps() == seen and time.monotonic() < deadline and not over.wait(0.2):
+            pass
+        over.wait(_LOOKED_S)
+        for pid in family:
+            os.kill(pid, signal.SIGCONT)
+
+    helper = threading.Thread(target=go_on)
+    helper.start()
+    try:
+        yield
+    finally:
+        over.set()
+        helper.join()
+
+
+def _of_run(mark: str) -> list[processes.Process]:
+    """The run's processes that could still do something; ssh's shared connections stay for a minute and do nothing."""
+    return [each for each in processes.snapshot().values() if each.name != "ssh" and _has(each.pid, mark)]
+
+
+def _has(pid: int, mark: str) -> bool:
+    try:
+        return f"{_RUN_VARIABLE}={mark}".encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return False
+
+
+def _end_all(mark: str) -> None:
+    for each in _of_run(mark):
+        processes.end(each)
+
+
+def _enabled() -> list[str]:
+    """The callbacks that are enabled anyway: the variable would turn them off."""
+    settings = configparser.ConfigParser()
+    settings.read(PROJECT / "ansible.cfg")
+    listed = settings.get("defaults", "callbacks_enabled", fallback="")
+    return [name.strip() for name in listed.split(",") if name.strip()]

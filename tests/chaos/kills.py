@@ -1,0 +1,113 @@
+"""Which kills there are, and which of them every day's share has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tests.chaos.flow_steps import FlowStep
+
+# Most steps have fewer touches; one that polls has more, all alike.
+TOUCHES = (1, 2, 3, 4, 5, 6, 8, 11, 15, 20)
+
+
+class Place(StrEnum):
+    """Where in a step the kill falls (callback/kill_point.py)."""
+
+    BEFORE = "before"
+    INSIDE = "inside"
+    AFTER = "after"
+
+
+class Flavour(StrEnum):
+    """Whom it hits.
+
+    GROUP: `kill -9 -PGID` of the started command; workers, which are sessions of their own, must end by themselves.
+    EVERYTHING: every process below the command at once, as a machine that loses its power.
+    """
+
+    GROUP = "group"
+    EVERYTHING = "everything"
+
+
+class Ending(StrEnum):
+    """What the killed run was on its way to, and so what running the same command again must come to."""
+
+    DONE = "done"
+    # The wave fails: the release is bad, or Puppet can't install it.
+    HELD = "held"
+    # Every wave is online, and settling fails.
+    UNSETTLED = "unsettled"
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """One kill: of which service's deployment, at which step, where in it, and how. `nth` counts touches inside."""
+
+    service: str
+    step: str
+    place: Place
+    flavour: Flavour
+    ending: Ending
+    nth: int = 0
+
+    def __str__(self) -> str:
+        number = f" {self.nth}" if self.place is Place.INSIDE else ""
+        return f"{self.service}, {self.step}, {self.place}{number}, {self.flavour}"
+
+
+def ending_of(step: FlowStep) -> Ending:
+    """What a run that comes to this step comes to in the end."""
+    if not step.rescue:
+        return Ending.DONE
+    return Ending.UNSETTLED if step.play == "Settle" else Ending.HELD
+
+
+def everyday(steps: Sequence[FlowStep], services: Sequence[str]) -> list[Kill]:
+    """Each step once, places in turn; each that changes something twice, inside and at an edge, by both services.
+
+    Inside, each step is hit after another touch.
+    """
+    kills = []
+    for index, step in enumerate(steps):
+        can = [name for name in services if step in reached_by(name, steps)]
+        edge = (Place.BEFORE, Place.AFTER)[index % 2]
+        twice = len(can) > 1 and not step.rescue and step.module != "health_check"
+        places = [Place.INSIDE, edge] if twice else [list(Place)[index % 3]]
+        for shift, place in enumerate(places):
+            service = can[(index + shift) % len(can)]
+            kills.append(_kill(service, step, place, 2 + (3 * index) % 11, index // 2 + shift))
+    return kills
+
+
+def every(steps: Sequence[FlowStep], services: Sequence[str]) -> list[Kill]:
+    """Each step of each service before, after and inside after every touch, by both flavours in turn."""
+    return [
+        kill
+        for shift, service in enumerate(services)
+        for index, step in enumerate(reached_by(service, steps))
+        for kill in _all_of(service, step, index + shift)
+    ]
+
+
+def _all_of(service: str, step: FlowStep, turn: int) -> Iterator[Kill]:
+    for place in (Place.BEFORE, Place.AFTER):
+        for flavour in Flavour:
+            yield _kill(service, step, place, 0, list(Flavour).index(flavour))
+    for nth in TOUCHES:
+        yield _kill(service, step, Place.INSIDE, nth, turn + nth)
+
+
+def _kill(service: str, step: FlowStep, place: Place, nth: int, turn: int) -> Kill:
+    inside = nth if place is Place.INSIDE else 0
+    return Kill(service, step.id, place, list(Flavour)[turn % 2], ending_of(step), inside)
+
+
+def reached_by(service: str, steps: Sequence[FlowStep]) -> list[FlowStep]:
+    """The steps that the service's chain comes to: only tradeapi's has a node beside it that can be left out."""
+    return [step for step in steps if service == "tradeapi" or not _about_left_out(step)]
+
+
+def _about_left_out(step: FlowStep) -> bool:
+    return step.task == "Pin the nodes that were left out to what they serve" or ending_of(step) is Ending.UNSETTLED

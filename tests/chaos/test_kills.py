@@ -1,0 +1,61 @@
+"""Killed with -9 at any step, before, inside and after it: customers notice nothing, and the same command completes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from lab.layout import PRICEFEED, PROJECT, TRADEAPI, Layout
+from tests.chaos.flow_steps import steps_of_flow
+from tests.chaos.kills import Flavour, Place, every, everyday
+from tests.chaos.siege import Siege, lay
+from tests.integration.flow.lab_site import Site
+
+pytestmark = pytest.mark.lab
+STEPS = steps_of_flow()
+SERVICES = (TRADEAPI.name, PRICEFEED.name)
+FOLDER = PROJECT / "build" / "chaos"
+SHARES = {"everyday": everyday, "every": every}
+
+
+@pytest.fixture(scope="module", params=["everyday", pytest.param("every", marks=pytest.mark.slow)])
+def siege(lab: Layout, request: pytest.FixtureRequest) -> Siege:
+    """A share of the kills, made on a site that is in order."""
+    Site(lab, PROJECT / "services").reset()
+    return lay(lab, SHARES[request.param](STEPS, SERVICES), FOLDER / request.param)
+
+
+def test_after_each_kill_the_invariants_hold_and_the_same_command_completes(siege: Siege) -> None:
+    problems = [f"{each.kill}: {problem}" for each in siege.fell for problem in each.problems]
+    assert not problems, "\n".join(problems)
+    assert len(siege.fell) >= 30
+
+
+def test_every_step_of_the_flow_was_killed(siege: Siege) -> None:
+    assert {each.kill.step for each in siege.fell if each.what} == {step.id for step in STEPS}
+    assert {each.kill.place for each in siege.fell} == set(Place)
+    assert {each.kill.flavour for each in siege.fell} == set(Flavour)
+
+
+def test_no_step_ran_that_was_not_found_in_the_playbook(siege: Siege) -> None:
+    logs = FOLDER.glob("*/*/*-touches.jsonl")
+    ran = {json.loads(line)["step"] for log in logs for line in log.read_text().splitlines()}
+    assert ran == {step.id for step in STEPS}
+
+
+def test_a_puppet_run_that_went_on_at_a_kill_was_adopted(siege: Siege) -> None:
+    assert [each for each in siege.fell if each.adopted]
+
+
+def test_customers_noticed_nothing(siege: Siege) -> None:
+    load, log = siege.load, siege.log
+    assert (load.requests_failed, load.first_errors) == (0, [])
+    assert (log.failed, log.retried, log.redispatched, log.repeated, log.unreadable) == (0, 0, 0, 0, 0)
+    assert load.requests_written == log.total > 1000
+    assert "1.2.0" not in load.versions
+
+
+def test_at_every_moment_a_node_was_in_one_pool_at_most_and_enough_were_online(siege: Siege) -> None:
+    assert siege.seen.both_pools == 0
+    assert (siege.seen.min_online(TRADEAPI.name), siege.seen.min_online(PRICEFEED.name)) == (5, 1)
