@@ -36,7 +36,7 @@ class Interruption:
         now = self._clock()
         if self.first is None:
             self.first, self.at = signal.Signals(number), now
-            self.brood.ask()
+            self.brood.ask(self.first)
             self.tell(f"{self.first.name}: stopping at the next safe point; once more ends it at once")
         elif now - self.at > ONE_REQUEST_S:
             self.at_once = True

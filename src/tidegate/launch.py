@@ -22,6 +22,8 @@ def main() -> None:
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != command:
         sys.exit("the command that started this is gone")
+    # pexpect has it ignored; the command passes it on when its own terminal closes.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     environment = environment_of(command) | dict(os.environ)
     os.execve(sys.executable, [sys.executable, "-m", "ansible", "playbook", *sys.argv[2:]], environment)  # noqa: S606
 

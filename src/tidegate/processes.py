@@ -31,11 +31,11 @@ class Brood:
         own = [process for process in psutil.Process().children() if process not in self._others]
         return min(own, key=_started, default=None)
 
-    def ask(self) -> None:
-        """Ask the first to stop at the next safe point: SIGUSR1, which says no more when it comes twice."""
+    def ask(self, number: signal.Signals) -> None:
+        """Pass a signal on to the first, which takes it as a request to stop at the next safe point."""
         first = self.first()
         if first is not None:
-            _signal([first], signal.SIGUSR1)
+            _signal([first], number)
 
     def end(self, *, at_once: bool = False) -> None:
         """End all of them: politely, then by force. What they start meanwhile is ended too."""

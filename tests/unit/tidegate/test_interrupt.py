@@ -13,8 +13,8 @@ from tidegate.processes import Brood
 class Calls:
     made: list[str] = field(default_factory=list)
 
-    def ask(self) -> None:
-        self.made.append("ask")
+    def ask(self, number: signal.Signals) -> None:
+        self.made.append(f"ask {number.name}")
 
     def end(self, *, at_once: bool = False) -> None:
         self.made.append("end at once" if at_once else "end")
@@ -30,7 +30,7 @@ def test_the_first_signal_asks_and_says_so() -> None:
     calls = Calls()
     asked, told = interruption(calls, 10.0)
     asked(signal.SIGINT, None)
-    assert calls.made == ["ask"]
+    assert calls.made == ["ask SIGINT"]
     assert asked.first is signal.SIGINT
     assert "SIGINT: stopping at the next safe point" in told[0]
 
@@ -40,7 +40,7 @@ def test_signals_at_the_same_time_are_one_request() -> None:
     asked, told = interruption(calls, 10.0, 10.2, 10.9)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
         asked(number, None)
-    assert calls.made == ["ask"]
+    assert calls.made == ["ask SIGTERM"]
     assert len(told) == 1
     assert not asked.at_once
 
@@ -50,7 +50,7 @@ def test_a_second_request_ends_everything_at_once() -> None:
     asked, _told = interruption(calls, 10.0, 12.0)
     asked(signal.SIGINT, None)
     asked(signal.SIGINT, None)
-    assert calls.made == ["ask", "end at once"]
+    assert calls.made == ["ask SIGINT", "end at once"]
     assert asked.at_once
 
 

@@ -57,16 +57,15 @@ def test_asking_sends_the_first_of_them_a_signal() -> None:
     assert (
         run(
             """
-        import subprocess
+        import signal, subprocess
         from tidegate.processes import Brood
         brood = Brood()
-        child = subprocess.Popen(["sh", "-c", "trap 'exit 42' USR1; echo ready; while :; do sleep 0.05; done"],
+        child = subprocess.Popen(["sh", "-c", "trap 'exit 42' TERM; echo ready; while :; do sleep 0.05; done"],
                                  stdout=subprocess.PIPE)
         child.stdout.readline()
-        brood.ask()
-        brood.ask()
+        brood.ask(signal.SIGTERM)
         print(child.wait(10))
-        brood.ask()
+        brood.ask(signal.SIGTERM)
         """
         )
         == "42"
