@@ -17,13 +17,15 @@ import yaml
 
 _COLLECTION = "tidegate.delivery."
 _PLUGINS = "ansible_collections.tidegate.delivery.plugins"
+# libyaml's where PyYAML was built with it: ten times as fast. Both load plain values only.
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _KEPT = ("type", "required", "default", "choices", "elements", "aliases", "no_log")
 
 
 @cache
 def argument_spec(module: str) -> dict[str, Any]:
     """The specification of `module` (its short name) in the form that Ansible's validator takes."""
-    documented = yaml.safe_load(importlib.import_module(f"{_PLUGINS}.modules.{module}").DOCUMENTATION)
+    documented = _loaded(importlib.import_module(f"{_PLUGINS}.modules.{module}").DOCUMENTATION)
     shared: dict[str, Any] = {}
     for fragment in documented.get("extends_documentation_fragment", []):
         shared |= _fragment_options(fragment)
@@ -34,6 +36,17 @@ def argument_spec(module: str) -> dict[str, Any]:
 def defaults_of(module: str) -> dict[str, Any]:
     """The default of every option of `module`; those with suboptions have a mapping of theirs."""
     return _defaults(argument_spec(module))
+
+
+def read_ahead(action: str) -> None:
+    """Read the specification of the action in that Python module, so that no worker forked later has to."""
+    package, _, module = action.rpartition(".")
+    if package == f"{_PLUGINS}.action":
+        argument_spec(module)
+
+
+def _loaded(documentation: str) -> Any:  # noqa: ANN401
+    return yaml.load(documentation, Loader=_Loader)  # noqa: S506 (a SafeLoader)
 
 
 def _defaults(options: dict[str, Any]) -> dict[str, Any]:
@@ -50,7 +63,7 @@ def _fragment_options(fragment: str) -> dict[str, Any]:
     if not fragment.startswith(_COLLECTION):
         return {}
     found = importlib.import_module(f"{_PLUGINS}.doc_fragments.{fragment.removeprefix(_COLLECTION)}")
-    return dict(yaml.safe_load(found.ModuleDocFragment.DOCUMENTATION)["options"])
+    return dict(_loaded(found.ModuleDocFragment.DOCUMENTATION)["options"])
 
 
 def _options(documented: dict[str, Any]) -> dict[str, Any]:
