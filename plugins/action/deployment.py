@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
+from ansible_collections.tidegate.delivery.plugins.module_utils import advice
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Outcome, Step
 from ansible_collections.tidegate.delivery.plugins.module_utils.hold import next_commands, why_held
@@ -52,7 +52,7 @@ def _begin(call: Call) -> dict[str, Any]:
         raise Refused(
             f"wave {number} is planned as {', '.join(sorted(planned))}, but Ansible brings {', '.join(nodes)}",
             where=call.deployment_id,
-            remedy='Run without --limit; leave nodes out with -e \'{"exclude": ["n5"]}\'',
+            remedy=f"Run without --limit; leave nodes out with {advice.leaving_out('NODE')}",
         )
     names = [node_lock(record.environment, node) for node in nodes]
     record.acquire(names, call.deployment_id, f"wave {number}", _LEASE)
@@ -89,7 +89,7 @@ def _hold(call: Call) -> dict[str, Any]:
     deployment, nodes = record.deployment, list(call.args["nodes"])
     record.require_not_taken_over()
     why = why_held(record.events, deployment.attempt)
-    msg = f"{why.message.rstrip('.')}. {next_commands(deployment, nodes, _inventory(call))}"
+    msg = f"{why.message.rstrip('.')}. {next_commands(deployment, nodes)}"
     if not deployment.state.final:
         event = record.event(Step.HOLD, Outcome.HELD, nodes, {"msg": msg, "step": why.step, "cause": why.message})
         record.ledger.update_state(deployment.id, State.HELD, event)
@@ -101,7 +101,7 @@ def _left(call: Call) -> dict[str, Any]:
     record = call.ledger
     deployment, nodes = record.deployment, list(call.args["nodes"])
     record.require_permit(nodes, _LEASE, "left")
-    command = _pool_command(_inventory(call), deployment.service, nodes)
+    command = advice.join(deployment.service, nodes[0])
     msg = f"{', '.join(nodes)} is in the maintenance pool; bring it back with {command}"
     call.record(Step.POOL, Outcome.OK, nodes, {"msg": msg, "outcome": "left"})
     record.release_ours()
@@ -131,16 +131,6 @@ def _closing(call: Call) -> str:
     skipped = call.ledger.plan.get("skipped", {})
     rest = f"; skipped: {', '.join(f'{node} ({why})' for node, why in skipped.items())}" if skipped else ""
     return f"{deployment.service} in {deployment.environment} {how} {deployment.version}{rest}"
-
-
-def _pool_command(inventory: str, service: str, nodes: Sequence[str]) -> str:
-    return f"ansible-playbook -i {inventory} playbooks/pool.yml -e service={service} -e node={nodes[0]} -e state=online"
-
-
-def _inventory(call: Call) -> str:
-    """The inventory as it was given, so that the command that we name can be typed as it is."""
-    sources = [os.path.relpath(str(source)) for source in call.vars.get("ansible_inventory_sources", ())]
-    return sources[0] if len(sources) == 1 else "INVENTORY"
 
 
 def _number(call: Call) -> int:

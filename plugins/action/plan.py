@@ -8,13 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DomainError
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DomainError, Stopped
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
 from ansible_collections.tidegate.delivery.plugins.module_utils.lock import this_user
-from ansible_collections.tidegate.delivery.plugins.module_utils.opening import decide_deploy, decide_rollback
+from ansible_collections.tidegate.delivery.plugins.module_utils.opening import (
+    decide_deploy,
+    decide_resume,
+    decide_rollback,
+)
+from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.needs import pipeline
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.stop import explained
 
 with pipeline():
     from ansible_collections.tidegate.delivery.plugins.plugin_utils.hand_plan import plan_join, plan_leave
@@ -24,13 +30,19 @@ with pipeline():
 class ActionModule(DomainAction):
     """Request → an open deployment with its waves, or a refusal that touched nothing."""
 
+    STEP = "plan"
+    AT_STOP = AtStop.GIVE_UP
+
     def act(self, call: Call) -> dict[str, Any]:
         try:
-            return _INTENTS[call.args["intent"]](call)
+            # Planning only reads on other machines: a stop ends that at once.
+            with call.stopping.cut_short():
+                return _INTENTS[call.args["intent"]](call)
         except DomainError as error:
+            told = explained(error, "while planning; nothing was opened")
             if not call.check:
-                _record_refusal(call, error)
-            raise
+                _record_refusal(call, told)
+            raise told from error
 
 
 def _record_refusal(call: Call, error: DomainError) -> None:
@@ -41,7 +53,7 @@ def _record_refusal(call: Call, error: DomainError) -> None:
             deployment="",
             attempt=0,
             step=Step.REFUSE,
-            outcome=Outcome.REFUSED,
+            outcome=Outcome.STOPPED if isinstance(error, Stopped) else Outcome.REFUSED,
             by=this_user(),
             details={"msg": str(error), "reason": error.reason, "intent": call.args["intent"]},
         )
@@ -59,9 +71,16 @@ def _plan_rollback(call: Call) -> dict[str, Any]:
     return plan_release(call, lambda scene: decide_rollback(scene.service.name, scene.under_way, scene.last_done))
 
 
+def _plan_resume(call: Call) -> dict[str, Any]:
+    return plan_release(
+        call, lambda scene: decide_resume(scene.service.name, scene.under_way, scene.last_done, scene.left_out)
+    )
+
+
 _INTENTS: dict[str, Callable[[Call], dict[str, Any]]] = {
     "deploy": _plan_deploy,
     "rollback": _plan_rollback,
+    "resume": _plan_resume,
     "leave": plan_leave,
     "join": plan_join,
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ansible_collections.tidegate.delivery.plugins.module_utils import advice
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind
 
@@ -48,17 +49,14 @@ def _step(event: Event) -> str:
     return str(event.details.get("of") or event.step)
 
 
-def next_commands(deployment: Deployment, nodes: Sequence[str], inventory: str) -> str:
+def next_commands(deployment: Deployment, nodes: Sequence[str]) -> str:
     """What is where now and the commands that lead on."""
-    playbook = f"ansible-playbook -i {inventory} playbooks"
     if deployment.kind is Kind.HAND:
         return (
-            f"The move of {', '.join(nodes)} is not finished; playbooks/status.yml shows its place. Run it again, "
-            f"or {playbook}/pool.yml -e service={deployment.service} -e node={nodes[0]} -e state=online"
+            f"The move of {', '.join(nodes)} is not finished; {advice.status(deployment.service)} shows its place. "
+            f"Run it again, or {advice.join(deployment.service, nodes[0])}"
         )
-    again = f"{playbook}/deploy.yml -e service={deployment.service} -e version={deployment.version}"
-    back = f"{playbook}/rollback.yml -e service={deployment.service}"
-    retry = back if deployment.kind is Kind.ROLLBACK else again
-    ways = f"Try again: {retry}" if deployment.kind is Kind.ROLLBACK else f"Go back: {back}\nOr try again: {again}"
+    again, back = advice.resume(deployment.service), advice.rollback(deployment.service)
+    ways = f"Try again: {again}" if deployment.kind is Kind.ROLLBACK else f"Go back: {back}\nOr try again: {again}"
     where = f"the wave was {', '.join(nodes)}" if nodes else "every wave is online, only settling is left"
     return f"{deployment.service} {deployment.version} is held; {where}.\n{ways}"

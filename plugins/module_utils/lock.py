@@ -15,6 +15,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
+from ansible_collections.tidegate.delivery.plugins.module_utils import advice
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Locked, Refused
 
 
@@ -195,7 +196,7 @@ def locked(held: Held, asking: Holder) -> Locked:
         f"{held.name} is locked by {holder.who} for deployment {holder.deployment}{same} since {when(held.since_ms)}"
         f"{doing}; its lease ends at {when(held.until_ms)} unless it is renewed",
         where=held.name,
-        remedy="See how it stands with `playbooks/status.yml` and run again when it has ended. "
+        remedy=f"See how it stands with {advice.status()} and run again when it has ended. "
         f"If it is stuck, end process {holder.process.pid} on {holder.process.host} and run again: "
         "the lock of a process that is gone is taken over on its own host at once, elsewhere when its lease ends.",
     )

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ansible_collections.tidegate.delivery.plugins.module_utils import advice
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind
 
@@ -19,6 +21,8 @@ class Opening:
     version: str
     resumes: str = ""
     supersedes: str = ""
+    # Nodes that the attempt before left out, when this one goes on with it.
+    excluded: tuple[str, ...] = ()
 
 
 def decide_deploy(version: str, under_way: Deployment | None) -> Opening:
@@ -48,6 +52,22 @@ def decide_rollback(service: str, under_way: Deployment | None, last_done: Deplo
     raise _no_way_back(service)
 
 
+def decide_resume(
+    service: str, under_way: Deployment | None, last_done: Deployment | None, excluded: Sequence[str] = ()
+) -> Opening:
+    """The next attempt of what is open or held, as it was: kind, version, and the nodes that it left out.
+
+    Raises BadInput, naming the last one that was done, when nothing is open.
+    """
+    if under_way is not None:
+        return Opening(under_way.kind, under_way.version, resumes=under_way.id, excluded=tuple(excluded))
+    raise BadInput(
+        f"no deployment of {service} is open; {_told(last_done)}",
+        where=service,
+        remedy=f"Nothing needs to go on. Start one: {advice.deploy(service, 'VERSION')}",
+    )
+
+
 def _before(service: str, last_done: Deployment) -> Opening:
     if last_done.kind is Kind.ROLLBACK:
         return Opening(Kind.ROLLBACK, last_done.version)
@@ -56,9 +76,16 @@ def _before(service: str, last_done: Deployment) -> Opening:
     raise _no_way_back(service)
 
 
+def _told(last_done: Deployment | None) -> str:
+    if last_done is None:
+        return "none was ever done"
+    what = f"{last_done.kind} to {last_done.version} ({last_done.id})"
+    return f"the last one, {what}, was done at {last_done.closed_at}"
+
+
 def _no_way_back(service: str) -> BadInput:
     return BadInput(
         f"the ledger knows no release of {service} to go back to",
         where=service,
-        remedy=f"Name one: playbooks/deploy.yml -e service={service} -e version=…",
+        remedy=f"Name one: {advice.deploy(service, 'VERSION')}",
     )

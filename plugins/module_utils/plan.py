@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from ansible_collections.tidegate.delivery.plugins.module_utils import advice
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
 from ansible_collections.tidegate.delivery.plugins.module_utils.waves import PoolView, Wave, cut_waves
@@ -153,7 +154,7 @@ def _fate(node: NodeView, target: Served, excluded: Mapping[str, str]) -> tuple[
         raise Refused(
             f"node {node.name} can't be reached: {node.unreachable}",
             where=node.name,
-            remedy=f'Bring it back, or leave it out: -e \'{{"exclude": ["{node.name}"]}}\'',
+            remedy=f"Bring it back, or leave it out: {advice.leaving_out(node.name)}",
         )
     if node.standing is Standing.OUT:
         return Fate.MOVE, "held by us in the maintenance pool"

@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from ansible_collections.tidegate.delivery.plugins.module_utils import advice
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
 
@@ -101,6 +102,6 @@ def no_room(pool: PoolView, node: str) -> Refused:
     return Refused(
         floor_message(pool, [node]),
         where=f"{pool.service}: min_online",
-        remedy=f'Bring servers back first, leave {node} out of a deployment (-e \'{{"exclude": ["{node}"]}}\'), '
+        remedy=f"Bring servers back first, leave {node} out of a deployment ({advice.leaving_out(node)}), "
         f"or set min_online of {pool.service} to {possible}% or less",
     )

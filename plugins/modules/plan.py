@@ -19,9 +19,11 @@ options:
   intent:
     description:
       - V(deploy) brings O(version) to all nodes, V(rollback) the release that was served before the open or else the last deployment.
+      - V(resume) goes on with the deployment or rollback that is open or held, as it was, to the same version and without the nodes
+        that its last attempt left out. With O(exclude) more nodes are left out. It is refused when nothing is open.
       - V(leave) and V(join) move one O(node) by hand.
     type: str
-    choices: [deploy, rollback, leave, join]
+    choices: [deploy, rollback, resume, leave, join]
     default: deploy
   service:
     description: The service's name, which is its descriptor's file name in C(tidegate_services).

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ansible.utils.display import Display
 
+from ansible_collections.tidegate.delivery.plugins.module_utils import advice
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DomainError
 from ansible_collections.tidegate.delivery.plugins.module_utils.node import PosixNode
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.connections import connect
@@ -43,6 +44,7 @@ class Call:
         self.host = str(task_vars["inventory_hostname"])
         self.started = time.monotonic()
         self._connected: dict[str, PosixNode] = {}
+        advice.use_inventories(str(source) for source in task_vars.get("ansible_inventory_sources") or ())
 
     # Hosts
 

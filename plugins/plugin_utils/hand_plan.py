@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.tidegate.delivery.plugins.module_utils import advice
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Step
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind
@@ -136,7 +137,7 @@ def _nothing_of_ours(scene: Scene, name: str) -> dict[str, Any]:
             remedy="Look at the service there; it comes back by itself when its checks pass",
         )
     if view.ours:
-        remedy = f"Run playbooks/deploy.yml or rollback.yml -e service={scene.service.name}: they go on with it"
+        remedy = f"A deployment took it out. Go on with {advice.resume(scene.service.name)}"
     else:
         remedy = "Whoever took it out brings it back"
     raise Refused(

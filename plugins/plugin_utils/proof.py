@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.tidegate.delivery.plugins.module_utils import advice
 from ansible_collections.tidegate.delivery.plugins.module_utils.capacity import usable
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.expectation import bare_digest
@@ -38,7 +39,7 @@ def require_online(call: Call, wave: Mapping[str, Any], nodes: Mapping[str, Any]
         raise Refused(
             f"the wave is not online on the new release: {'; '.join(problems)}",
             where=", ".join(wave["nodes"]),
-            remedy="Look at playbooks/status.yml and run the playbook again",
+            remedy=f"See {advice.status()}, then run the same command again",
         )
 
 

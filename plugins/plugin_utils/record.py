@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.tidegate.delivery.plugins.module_utils import advice
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind, State, service_of
@@ -74,10 +75,13 @@ class Record:
         self._id = deployment_id
 
     @classmethod
-    def of(cls, call: Call) -> Record:
-        """The record of the call's environment. BadInput when the inventory doesn't name one."""
+    def of(cls, call: Call, deployment_id: str = "") -> Record:
+        """The record of the call's environment, with its deployment or that one.
+
+        BadInput when the inventory names no ledger.
+        """
         url = str(call.hostvar(call.host, "tidegate_ledger"))
-        return cls(url, str(call.hostvar(call.host, "tidegate_environment")), call.deployment_id)
+        return cls(url, str(call.hostvar(call.host, "tidegate_environment")), deployment_id or call.deployment_id)
 
     # Who and what
 
@@ -95,7 +99,7 @@ class Record:
             raise Refused(
                 f"there is no deployment {self._id!r} in environment {self.environment}",
                 where="deployment",
-                remedy="Effects belong to a deployment: run playbooks/deploy.yml, rollback.yml or pool.yml",
+                remedy=f"Effects belong to a deployment: run {advice.deploy('SERVICE', 'VERSION')}",
             )
         return found
 
@@ -200,7 +204,7 @@ class Record:
             raise Refused(
                 f"this ansible-playbook holds no lock of deployment {self._id}",
                 where=self._id,
-                remedy="Run playbooks/deploy.yml, rollback.yml or pool.yml from its beginning: they take the lock",
+                remedy="Run the playbook from its beginning, not a part of it: it takes the lock",
             )
         return lease
 
@@ -236,7 +240,7 @@ class Record:
                 raise Refused(
                     f"{name} is now held by {held.holder.who} for deployment {held.holder.deployment}",
                     where=name,
-                    remedy="Leave the deployment to that run; see playbooks/status.yml",
+                    remedy=f"Leave the deployment to that run; see {advice.status(self.deployment.service)}",
                 )
 
     def unlock(self, names: Sequence[str]) -> None:

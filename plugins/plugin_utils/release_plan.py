@@ -96,7 +96,7 @@ def _named(call: Call) -> str:
 
 def _plan(request: Request) -> Planned:
     scene = request.scene
-    excluded = _excluded(scene)
+    excluded = _excluded(request)
     scene.require_ready()
     seen = scene.look()
     left_out = dict.fromkeys(excluded, "excluded by the operator")
@@ -105,10 +105,10 @@ def _plan(request: Request) -> Planned:
     return Planned(request, seen, plan, _deployment(request, seen, plan), excluded)
 
 
-def _excluded(scene: Scene) -> tuple[str, ...]:
-    for node in scene.call.args["exclude"]:
-        scene.placement_of(node)
-    return tuple(scene.call.args["exclude"])
+def _excluded(request: Request) -> tuple[str, ...]:
+    for node in request.scene.call.args["exclude"]:
+        request.scene.placement_of(node)
+    return tuple(sorted({*request.opening.excluded, *request.scene.call.args["exclude"]}))
 
 
 def _require_forks(plan: Plan) -> None:

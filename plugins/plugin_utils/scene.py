@@ -25,7 +25,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.plan import Site
 from ansible_collections.tidegate.delivery.plugins.module_utils.service import Service
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.plan_facts import first_error
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import REMEMBERED, plan_digest
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import REMEMBERED, Record, plan_digest
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.survey import (
     Look,
     read_load_balancers,
@@ -73,6 +73,19 @@ class Scene:
     def last_done(self) -> Deployment | None:
         """The deploy or rollback that was done last."""
         return self.record.ledger.last_done(self.service.name, self.environment)
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The nodes that the last attempt of the open deployment left out and that still host the service.
+
+        Refused when its plan is not the one that was recorded.
+        """
+        under_way = self.under_way
+        if under_way is None:
+            return ()
+        here = {node for placement in self.placements for node in placement.nodes}
+        excluded = Record.of(self.call, under_way.id).plan.get("excluded", [])
+        return tuple(node for node in excluded if node in here)
 
     def placement_of(self, node: str) -> Placement:
         """The site to which a node belongs. Raises BadInput for a node that doesn't host the service."""

@@ -197,7 +197,7 @@ def test_an_unknown_deployment_is_refused_with_how_to_find_the_known_ones(ledger
         lambda: ledger.open(record(), event(), supersedes=("d9", event("d9"))),
     ]
     for change in changes:
-        with pytest.raises(BadInput, match=r"there is no deployment 'd9' in the ledger .*playbooks/status\.yml"):
+        with pytest.raises(BadInput, match=r"there is no deployment 'd9' in the ledger .*playbooks/history\.yml"):
             change()
     assert ledger.head("lab")[0] == 0
 

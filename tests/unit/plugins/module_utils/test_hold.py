@@ -45,13 +45,11 @@ def test_a_hundred_failures_are_told_in_five() -> None:
 
 
 def test_the_next_commands_fit_the_kind() -> None:
-    told = next_commands(deployment(Kind.DEPLOY), ["n1"], "inventories/lab")
-    assert "ansible-playbook -i inventories/lab playbooks/rollback.yml -e service=s" in told
-    assert "playbooks/deploy.yml -e service=s -e version=1.2.0" in told
-    assert "deploy.yml" not in next_commands(deployment(Kind.ROLLBACK), ["n1"], "inventories/lab")
-    assert "pool.yml -e service=s -e node=n1 -e state=online" in next_commands(
-        deployment(Kind.HAND), ["n1"], "inventories/lab"
-    )
+    told = next_commands(deployment(Kind.DEPLOY), ["n1"])
+    assert "Go back: ansible-playbook playbooks/rollback.yml -e service=s" in told
+    assert "Or try again: ansible-playbook playbooks/resume.yml -e service=s" in told
+    assert "rollback.yml" not in next_commands(deployment(Kind.ROLLBACK), ["n1"])
+    assert "pool.yml -e service=s -e node=n1 -e state=online" in next_commands(deployment(Kind.HAND), ["n1"])
 
 
 def test_a_step_that_was_refused_before_it_began_is_named() -> None:

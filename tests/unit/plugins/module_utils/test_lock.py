@@ -93,7 +93,7 @@ def test_the_refusal_has_holder_since_doing_until_and_what_to_run() -> None:
         "service:lab/tradeapi is locked by alice on ctl1 (process 100) for deployment d1 since 2026-01-31T10:00:00Z, "
         "doing puppet on n1; its lease ends at 2026-01-31T10:01:00Z unless it is renewed"
     )
-    assert "See how it stands with `playbooks/status.yml` and run again" in refusal.remedy
+    assert "See how it stands with ansible-playbook playbooks/status.yml and run again" in refusal.remedy
     assert "end process 100 on ctl1" in refusal.remedy
 
 

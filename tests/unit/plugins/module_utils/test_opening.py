@@ -7,6 +7,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import De
 from ansible_collections.tidegate.delivery.plugins.module_utils.opening import (
     Opening,
     decide_deploy,
+    decide_resume,
     decide_rollback,
 )
 
@@ -49,3 +50,22 @@ def test_rolling_back_twice_never_leads_forward() -> None:
 def test_without_a_past_there_is_no_way_back() -> None:
     with pytest.raises(BadInput, match="no release of s to go back to"):
         decide_rollback("s", None, None)
+
+
+@pytest.mark.parametrize(("kind", "version"), [(Kind.DEPLOY, "1.2.0"), (Kind.ROLLBACK, "1.1.0")])
+def test_what_is_open_goes_on_as_it_was(kind: Kind, version: str) -> None:
+    opening = decide_resume("s", deployment(kind, version), None, ["n5"])
+    assert opening == Opening(kind, version, resumes="d1", excluded=("n5",))
+
+
+@pytest.mark.parametrize(
+    ("last_done", "said"),
+    [
+        (None, "no deployment of s is open; none was ever done"),
+        (deployment(), r"no deployment of s is open; the last one, deploy to 1\.2\.0 \(d1\), was done at"),
+    ],
+)
+def test_nothing_open_is_refused_with_the_last_one(last_done: Deployment | None, said: str) -> None:
+    with pytest.raises(BadInput, match=said) as refused:
+        decide_resume("s", None, last_done)
+    assert "playbooks/deploy.yml -e service=s -e version=VERSION" in refused.value.remedy

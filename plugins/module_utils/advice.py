@@ -1,0 +1,99 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The commands that messages send people to: the only place that spells them.
+
+Who runs playbooks by hand is told playbooks; the `tidegate` command sets TIDEGATE_COMMAND=1, and its user is told
+commands. Both with the inventory that was given, so that a command can be typed as it stands.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Iterable, Sequence
+
+BY_COMMAND = "TIDEGATE_COMMAND"
+# Of this process: one ansible-playbook, or one of its workers, has one set of inventories.
+_inventories: list[str] = []
+
+
+def use_inventories(sources: Iterable[str]) -> None:
+    """Name these in every command from now on: paths as seen from here, lists of hosts as they are."""
+    _inventories[:] = [source if "," in source else os.path.relpath(source) for source in sources]
+
+
+def plan(service: str, version: str) -> str:
+    """Show what a deployment would do."""
+    command = _spelled(("plan", service, version), "deploy", {"service": service, "version": version})
+    return command if _by_command() else f"{command} --check"
+
+
+def deploy(service: str, version: str) -> str:
+    """Bring a version to a service."""
+    return _spelled(("deploy", service, version), "deploy", {"service": service, "version": version})
+
+
+def rollback(service: str) -> str:
+    """Go back to the release before."""
+    return _spelled(("rollback", service), "rollback", {"service": service})
+
+
+def resume(service: str) -> str:
+    """Go on with what is open."""
+    return _spelled(("resume", service), "resume", {"service": service})
+
+
+def leave(service: str, node: str) -> str:
+    """Take a node out by hand."""
+    told = {"service": service, "node": node, "state": "maintenance"}
+    return _spelled(("pools", service, "--leave", node), "pool", told)
+
+
+def join(service: str, node: str) -> str:
+    """Bring a node back that was taken out by hand."""
+    return _spelled(("pools", service, "--join", node), "pool", {"service": service, "node": node, "state": "online"})
+
+
+def status(service: str = "") -> str:
+    """Show where everything is."""
+    return _asking("status", service)
+
+
+def pools(service: str = "") -> str:
+    """Show the pools."""
+    return _asking("pools", service)
+
+
+def history(service: str = "") -> str:
+    """Show past deployments."""
+    return _asking("history", service)
+
+
+def validate() -> str:
+    """Check the catalog."""
+    return _asking("validate", "")
+
+
+def leaving_out(*nodes: str) -> str:
+    """The option that leaves nodes out of a deployment."""
+    if _by_command():
+        return shlex.join(word for node in nodes for word in ("--exclude", node))
+    return shlex.join(("-e", json.dumps({"exclude": nodes})))
+
+
+def _by_command() -> bool:
+    return os.environ.get(BY_COMMAND) == "1"
+
+
+def _asking(name: str, service: str) -> str:
+    return _spelled((name, service) if service else (name,), name, {"service": service} if service else {})
+
+
+def _spelled(command: Sequence[str], playbook: str, variables: dict[str, str]) -> str:
+    inventories = [word for source in _inventories for word in ("-i", source)]
+    if _by_command():
+        return shlex.join(("tidegate", *command, *inventories))
+    extra = [word for name, value in variables.items() for word in ("-e", f"{name}={value}")]
+    return shlex.join(("ansible-playbook", *inventories, f"playbooks/{playbook}.yml", *extra))
