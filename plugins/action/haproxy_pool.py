@@ -15,6 +15,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Lim
 from ansible_collections.tidegate.delivery.plugins.module_utils.ownership import but_this_step, moved_by_us
 from ansible_collections.tidegate.delivery.plugins.module_utils.planned import require_planned_move
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Cell, Intent, Pool, Spot
+from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.load_balancers import accesses, checked_name, distinct
@@ -30,6 +31,10 @@ class ActionModule(DomainAction):
 
     def step(self, call: Call) -> str:
         return _intent(call).value
+
+    def at_stop(self, call: Call) -> AtStop:
+        """A leave can be undone; a join that has begun is brought to its end."""
+        return AtStop.COMPLETE if _intent(call) is Intent.JOIN else AtStop.GIVE_UP
 
     def deadline(self, call: Call) -> float:
         limits = _limits(call.args)
@@ -60,7 +65,11 @@ def _move(call: Call) -> Move:
     nodes, where = call.nodes(names), accesses(call, names)
     lock = seconds(call.args, "lock_timeout")
     admins = {name: Runtime(nodes[name], where[name], lock=lock) for name in names}
-    return Move(admins, _pools(call.args), _limits(call.args), Surroundings(call.in_parallel, call.progress))
+    return Move(admins, _pools(call.args), _limits(call.args), _around(call))
+
+
+def _around(call: Call) -> Surroundings:
+    return Surroundings(call.in_parallel, call.progress, stopping=call.stopping)
 
 
 def _limits(args: Mapping[str, Any]) -> Limits:

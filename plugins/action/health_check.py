@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from urllib.parse import urljoin
 
@@ -24,7 +25,8 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.health import (
     check,
     explain,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.http_answer import target
+from ansible_collections.tidegate.delivery.plugins.module_utils.http_answer import ask, target
+from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop
 from ansible_collections.tidegate.delivery.plugins.module_utils.warmup import (
     Round,
     WarmupPlan,
@@ -53,6 +55,7 @@ _TOLD_EVERY = 10.0
 class ActionModule(DomainAction):
     """Arguments → check and warm-up → evidence."""
 
+    AT_STOP = AtStop.GIVE_UP
     RECORDED = ("outcome", "msg", "url", "version", "digest", "started", "pid", "answers", "warmup_requests")
 
     def step(self, call: Call) -> str:
@@ -67,12 +70,24 @@ class ActionModule(DomainAction):
         _require_planned(call)
         where = _target(call, call.args["url"])
         expectation, pace, plan = _expectation(call.args), _pace(call.args), _warmup(call)
-        found = check(where, expectation, pace, tell=_Teller(call, pace))
+        found = check(
+            where, expectation, pace, tell=_Teller(call, pace), **_giving_up(call, "while health was checked")
+        )
         result = _result(call, found, explain(found, pace))
         if found.outcome is HealthOutcome.HEALTHY and plan is not None:
-            warmed = warm_up(plan, tell=lambda a_round: _tell_round(call, a_round))
+            given_up = _giving_up(call, "while it was warmed up")
+            warmed = warm_up(plan, tell=lambda a_round: _tell_round(call, a_round), **given_up)
             result |= _warmth(warmed, plan)
         return _finished(call, result)
+
+
+def _giving_up(call: Call, where: str) -> dict[str, Any]:
+    """Asking and sleeping that end when somebody asks to stop."""
+    stopping = call.stopping
+    return {
+        "ask": partial(ask, look=lambda: stopping.look(where)),
+        "sleep": lambda seconds: stopping.pause(seconds, where),
+    }
 
 
 class _Teller:

@@ -15,6 +15,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Ba
 from ansible_collections.tidegate.delivery.plugins.module_utils.evidence import require_planned
 from ansible_collections.tidegate.delivery.plugins.module_utils.expectation import Expectation, Expected
 from ansible_collections.tidegate.delivery.plugins.module_utils.http_answer import target
+from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.arguments import defaults_of
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
@@ -53,6 +54,7 @@ class ActionModule(DomainAction):
 
     EFFECT = True
     STEP = "nunit"
+    AT_STOP = AtStop.GIVE_UP
     RECORDED = (
         *("outcome", "msg", "version", "total", "passed", "failed_tests", "inconclusive", "skipped_tests"),
         *("failing", "duration_s", "results_sha256"),
@@ -69,7 +71,14 @@ class ActionModule(DomainAction):
         _require_planned(call)
         box = call.nodes([args["box"]])[args["box"]]
         call.progress(f"testing with {', '.join(run.assemblies)} on {args['box']}")
-        done = run_nunit(box, run, expectation, min_tests=args["min_tests"], allowed_failures=args["allowed_failures"])
+        done = run_nunit(
+            box,
+            run,
+            expectation,
+            min_tests=args["min_tests"],
+            allowed_failures=args["allowed_failures"],
+            stopping=call.stopping,
+        )
         if done.xml and args.get("save_to"):
             save(Path(args["save_to"]), done.xml)
         return _finished(call, run, done)

@@ -18,6 +18,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze im
     would_freeze,
     would_thaw,
 )
+from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.options import seconds
@@ -43,6 +44,10 @@ class ActionModule(DomainAction):
     def in_wave(self, call: Call) -> bool:
         """A freeze is a wave's; the thaw is also made for nodes whose wave has ended."""
         return bool(call.args["state"] == "frozen")
+
+    def at_stop(self, call: Call) -> AtStop:
+        """A thaw leads to a safe point."""
+        return AtStop.GIVE_UP if call.args["state"] == "frozen" else AtStop.FINISH
 
     def deadline(self, call: Call) -> float:
         return seconds(call.args, "wait") + _OVERHEAD
@@ -71,7 +76,8 @@ def _waited(call: Call, deadline_s: float) -> float:
     def tell(pid: int) -> None:
         call.progress(f"waiting for Puppet run {pid} to end")
 
-    return wait_for_run(call.node(), confdir(call), deadline_s, tell, settings_cache=settings_cache(call))
+    cache = settings_cache(call)
+    return wait_for_run(call.node(), confdir(call), deadline_s, tell, settings_cache=cache, stopping=call.stopping)
 
 
 def _result(call: Call, change: Change, waited: float) -> dict[str, Any]:

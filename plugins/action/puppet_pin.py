@@ -30,6 +30,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_pins impo
     change,
     planned,
 )
+from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.puppet_options import diff
@@ -56,6 +57,10 @@ class ActionModule(DomainAction):
         args = call.args
         require_planned_pin(call.ledger.plan, args["state"], args["servers"], args["nodes"] or [], args["values"])
 
+    def at_stop(self, call: Call) -> AtStop:
+        """A wave's pin does not begin; settling, which takes seconds, leads to a safe point."""
+        return AtStop.COMPLETE if _in_a_wave(call) else AtStop.FINISH
+
     def act(self, call: Call) -> dict[str, Any]:
         values = checked_values(call.args["values"])
         folders = {server: _folder(call, server) for server in _given(call, "servers")}
@@ -65,6 +70,13 @@ class ActionModule(DomainAction):
             return _result(call, values, planned(servers, edits))
         with _common_lock(call) if call.args["state"] == "raised" else nullcontext():
             return _result(call, values, change(servers, folders, edits))
+
+
+def _in_a_wave(call: Call) -> bool:
+    if call.args["state"] != "pinned" or call.check:
+        return False
+    kept = (call.ledger.plan.get("puppet") or {}).get("keep") or {}
+    return not set(call.args["nodes"] or []) <= set(kept)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.puppet import Pu
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_agent import look
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze import freeze_of
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_run import Request, Result, run
+from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.options import seconds
@@ -32,6 +33,7 @@ class ActionModule(DomainAction):
     EFFECT = True
     IN_WAVE = True
     STEP = "puppet"
+    AT_STOP = AtStop.GIVE_UP
     RECORDED = (
         "outcome",
         "msg",
@@ -50,7 +52,7 @@ class ActionModule(DomainAction):
     def act(self, call: Call) -> dict[str, Any]:
         if call.check:
             return _would_run(call)
-        return _told(call, run(call.node(), _request(call), call.progress))
+        return _told(call, run(call.node(), _request(call), call.progress, call.stopping))
 
 
 def _request(call: Call) -> Request:

@@ -54,3 +54,9 @@ class DeadlineExceeded(DomainError):
     """What was waited for did not come in time."""
 
     reason = "deadline"
+
+
+class Stopped(DomainError):
+    """Somebody asked to stop: the step did not begin, or gave up its wait and left a defined state."""
+
+    reason = "stopped"

@@ -68,6 +68,7 @@ class Outcome(StrEnum):
     HELD = "held"
     UNREACHABLE = "unreachable"
     INCONCLUSIVE = "inconclusive"
+    STOPPED = "stopped"
 
     @property
     def good(self) -> bool:

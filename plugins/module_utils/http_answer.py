@@ -11,11 +11,12 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
+from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import LOOK_EVERY
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import format_duration
 
 BODY_LIMIT = 1024 * 1024
@@ -56,20 +57,35 @@ def target(
     return Target(url, dict(headers or {}), tls)
 
 
-def ask(target: Target, timeout: float) -> Answer:
+def ask(target: Target, timeout: float, look: Callable[[], None] | None = None) -> Answer:
     """One GET; the whole exchange, name look-up and body included, ends within `timeout` seconds.
 
     Never raises for what the server does: that is the answer's `problem`. The socket's own time-out restarts with
-    every byte, so a trickling server is ended by closing its connection from here.
+    every byte, so a trickling server is ended by closing its connection from here. What `look`, called every half
+    second, raises ends the exchange.
     """
     exchange = _Exchange(target, timeout)
     worker = threading.Thread(target=exchange.run, daemon=True)
     worker.start()
-    worker.join(timeout)
+    try:
+        _join(worker, timeout, look)
+    except BaseException:
+        exchange.abort()
+        raise
     if worker.is_alive():
         exchange.abort()
         return Answer(exchange.at, timeout, problem=f"no complete answer within {format_duration(timeout)}", late=True)
     return exchange.answer
+
+
+def _join(worker: threading.Thread, timeout: float, look: Callable[[], None] | None) -> None:
+    if look is None:
+        worker.join(timeout)
+        return
+    ends = time.monotonic() + timeout
+    while worker.is_alive() and (left := ends - time.monotonic()) > 0:
+        look()
+        worker.join(min(left, LOOK_EVERY))
 
 
 class _Exchange:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Refused, Stopped
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import AdminAccess
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools import (
     TAKES_CUSTOMERS,
@@ -121,6 +121,11 @@ def failed(
     commands = [f"on {name}: {line}" for name, line in _by_hand(stuck, accesses)]
     places = ", ".join(f"{name}, {accesses[name].socket}" for name in sorted({spot.load_balancer for spot in stuck}))
     return Stuck("; ".join(parts), where=places, remedy=_then(f"As soon as it answers, run {'; '.join(commands)}"))
+
+
+def stopped(given_up: DomainError) -> DomainError:
+    """How a move ended that was given up because somebody asked to stop; what is stuck stays a person's."""
+    return given_up if isinstance(given_up, Stuck) else Stopped(given_up.message, where=given_up.where)
 
 
 def _then(remedy: str) -> str:

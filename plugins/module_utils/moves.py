@@ -17,12 +17,19 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.errors import (
     BadInput,
     DomainError,
     Refused,
+    Stopped,
     Unreachable,
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.floors import Floors
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import Admin, Applied, Batch
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState, ServerRow
-from ansible_collections.tidegate.delivery.plugins.module_utils.move_report import MoveReport, Trace, failed, refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.move_report import (
+    MoveReport,
+    Trace,
+    failed,
+    refused,
+    stopped,
+)
 from ansible_collections.tidegate.delivery.plugins.module_utils.pool_checks import problems
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools import (
     Action,
@@ -42,6 +49,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.pools import (
     look,
     unexplained,
 )
+from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import NEVER, Stopping
 
 States = dict[str, LoadBalancerState]
 Answer = TypeVar("Answer")
@@ -77,6 +85,7 @@ class Surroundings:
     progress: Callable[[str], None] = lambda _text: None
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+    stopping: Stopping = NEVER
 
 
 class Failed(Exception):
@@ -115,6 +124,8 @@ class Move:
         self._backends = list(dict.fromkeys(name for pool in pools for name in pool.backends))
         self._floors = Floors(pools)
         self._memory = _Memory()
+        # A leave can be given up until its last session has ended; what brings a wave back never is.
+        self._stoppable = False
         self.report = MoveReport()
 
     def preview(self, intent: Intent, ours: Iterable[str]) -> bool:
@@ -140,12 +151,16 @@ class Move:
     def run(self, intent: Intent) -> None:
         """Make the move, or bring back what it had moved. Call it after `preview` said that there is something to do.
 
-        Raises Refused when nothing was sent, Undone when all was brought back, Stuck with the commands for the rest.
+        Raises Refused when nothing was sent, Undone when all was brought back, Stuck with the commands for the rest,
+        Stopped for the first two when somebody asked to stop.
         """
+        self._stoppable = intent is Intent.LEAVE
         try:
             self._drive(intent, sorted(self._admins))
         except Failed as why:
             raise self._give_up(intent, why) from None
+        except Stopped as stop:
+            raise stopped(self._give_up(intent, Failed(Refuse(stop.message)))) from None
 
     # Deciding and sending
 
@@ -159,6 +174,7 @@ class Move:
             now = self._around.clock()
             if step.phase != phase:
                 phase, since = step.phase, now
+            self._look_for_stop(phase)
             if intent is Intent.LEAVE:
                 self._watch(states, seen, phase, now - began)
             match step:
@@ -174,6 +190,10 @@ class Move:
                     if self._save(states):
                         return
                     states = States()
+
+    def _look_for_stop(self, phase: Phase) -> None:
+        if self._stoppable and phase <= Phase.EMPTYING:
+            self._around.stopping.look("while customers' sessions drained")
 
     def _send(self, step: Send, states: States, seen: Mapping[Spot, Seen]) -> States:
         self._remember(step, seen)
@@ -296,6 +316,7 @@ class Move:
             states.update((name, state) for name, state in answers.items() if isinstance(state, LoadBalancerState))
             if not silent:
                 return states
+            self._look_for_stop(Phase.TAKE)
             if self._around.clock() >= deadline:
                 name, error = next(iter(silent.items()))
                 raise Failed(Refuse(f"load balancer {name} stopped answering: {error.message}"), silent)
@@ -349,10 +370,11 @@ class Move:
     def _give_up(self, intent: Intent, why: Failed) -> DomainError:
         if not self._memory.actions:
             return refused([why.refusal])
+        self._stoppable = False
         back = Intent.UNDO if intent is Intent.LEAVE else Intent.LEAVE
         silent, trouble = dict(why.silent), ""
         names = sorted(self._admins.keys() - silent.keys())
-        self._around.progress(f"{intent} failed ({why.refusal.reason}): {back}")
+        self._around.progress(f"{intent} given up ({why.refusal.reason}): {back}")
         while names:
             try:
                 self._memory.tried.clear()

@@ -33,6 +33,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_results im
     Unread,
     read_results,
 )
+from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import NEVER, Stopping
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import format_duration
 
 MOST_FAILURES = 20
@@ -219,11 +220,17 @@ def judge_results(
 
 
 def run_nunit(
-    box: Node, run: BoxRun, expectation: Expectation, *, min_tests: int = 1, allowed_failures: int = 0
+    box: Node,
+    run: BoxRun,
+    expectation: Expectation,
+    *,
+    min_tests: int = 1,
+    allowed_failures: int = 0,
+    stopping: Stopping = NEVER,
 ) -> NUnitResult:
-    """Run the tests on the box and judge them. Raises Unreachable when the way to the box broke."""
+    """Run the tests on the box and judge them. Raises Unreachable when the way to the box broke, or Stopped."""
     secrets = list(run.secrets.values())
-    report = run_on_box(box, run)
+    report = run_on_box(box, run, stopping)
     report = replace(report, console=blot_out(report.console, secrets))
     verdict = ended_early(report)
     if verdict is not None:

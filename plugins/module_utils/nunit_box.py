@@ -11,20 +11,29 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import secrets
 import shlex
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import (
+    BadInput,
+    DomainError,
+    Stopped,
+    Unreachable,
+)
 from ansible_collections.tidegate.delivery.plugins.module_utils.excerpt import excerpt
 from ansible_collections.tidegate.delivery.plugins.module_utils.http_answer import Answer
-from ansible_collections.tidegate.delivery.plugins.module_utils.node import Node
+from ansible_collections.tidegate.delivery.plugins.module_utils.node import Completed, Node
+from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import NEVER, Stopping
 
 _RESULTS = "results.xml"
 ARTIFACT_LIMIT = 1024 * 1024 * 1024
 KEPT_RUNS = 5
 FETCH_SECONDS = 300
+_CANCEL_SECONDS = 10
 PROBE_SECONDS = 10
 # Fetching, unpacking, two probes and the runner's own end, beside its time limit.
 _AROUND_THE_RUN = FETCH_SECONDS + 120 + 2 * PROBE_SECONDS + 30
@@ -62,6 +71,8 @@ class BoxRun:
     node: str
     timeout: float
     queue_timeout: float
+    id: str = field(default_factory=lambda: secrets.token_hex(8))
+    """Under which the run can be cancelled."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """What the tests get in their environment and anybody may see."""
     secrets: Mapping[str, str] = field(default_factory=dict)
@@ -122,18 +133,42 @@ class BoxReport:
         return f"{self.folder}/{_RESULTS}"
 
 
-def run_on_box(box: Node, run: BoxRun) -> BoxReport:
-    """Do it: queue, fetch, verify, unpack, probe, run, probe. Raises Unreachable or DeadlineExceeded."""
-    done = box.sh(_SCRIPT, stdin=box_inputs(run), timeout=run.deadline)
+def run_on_box(box: Node, run: BoxRun, stopping: Stopping = NEVER) -> BoxReport:
+    """Do it: queue, fetch, verify, unpack, probe, run, probe.
+
+    Raises Unreachable, DeadlineExceeded, or Stopped when somebody asked to stop: the run on the box is ended then.
+    """
+    done = _waited_for(box, run, stopping)
     if done.rc != 0:
         why = excerpt(done.stderr[-400:], 300) or f"exit code {done.rc}"
         return BoxReport(Stage.TOOLS, f"the shell on the box ended: {why}")
     return read_report(done.stdout)
 
 
+def _waited_for(box: Node, run: BoxRun, stopping: Stopping) -> Completed:
+    try:
+        with stopping.cut_short():
+            return box.sh(_SCRIPT, stdin=box_inputs(run), timeout=run.deadline)
+    except Unreachable:
+        try:
+            stopping.look("while the tests ran; they are ended")
+        except Stopped:
+            # Should that fail, too, the next run waits for this one's end.
+            with suppress(DomainError):
+                cancel(box, run)
+            raise
+        raise
+
+
+def cancel(box: Node, run: BoxRun) -> None:
+    """End the run on the box, as its deadline would, whether it waits there or runs; nothing when it is over."""
+    box.sh(_CANCEL, run.work_dir.rstrip("/") or "/", run.id, timeout=_CANCEL_SECONDS + 5)
+
+
 def box_inputs(run: BoxRun) -> bytes:
     """The inputs as assignments for the box's shell, every value quoted."""
     values = {
+        "id": run.id,
         "work": run.work_dir.rstrip("/") or "/",
         "artifact_url": run.artifact_url,
         "artifact_sha256": run.artifact_sha256,
@@ -217,6 +252,13 @@ done
 command -v "$1" >/dev/null || stop tools "the runner $1 is not installed"
 mkdir -p "$work/runs" || stop tools "can't make $work/runs"
 
+# How to end this run: by its `timeout`, which ends all below it.
+for old in "$work"/run.*.pid; do
+  read -r pid 2>/dev/null <"$old" && kill -0 "$pid" 2>/dev/null || rm -f "$old"
+done
+echo "$PPID" >"$work/run.$id.pid" || stop tools "can't write in $work"
+trap 'rm -f "$work/run.$id.pid"' EXIT
+
 exec 9>>"$work/lock" || stop tools "can't write $work/lock"
 flock -w "$queue_seconds" 9 || stop busy "another run held the box for $queue_seconds s"
 
@@ -291,4 +333,13 @@ say seconds "$(echo "$began $(cat "$run/ended")" | awk '{ printf "%.3f", $2 - $1
 say_file console "$run/console.log" 4000
 rm -rf "$run/tmp"
 stop done ""
+"""
+
+# $1 work folder, $2 the run's id. It returns when the run has ended, or after 10 s.
+_CANCEL = r"""
+file=$1/run.$2.pid
+read -r pid 2>/dev/null <"$file" || exit 0
+kill -TERM "$pid" 2>/dev/null
+waited=0
+while [ -e "$file" ] && [ "$waited" -lt 100 ]; do sleep 0.1; waited=$((waited + 1)); done
 """

@@ -12,7 +12,8 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.events import Ev
 
 _MOVES = (Step.LEAVE, Step.JOIN)
 _NOTHING_DONE = (Outcome.REFUSED, Outcome.SKIPPED)
-UNDONE = "undone"
+# How a leave fails of which nothing is left: taken back after a failure, or after somebody asked to stop.
+UNDONE = ("undone", "stopped")
 
 
 def moved_by_us(events: Iterable[Event]) -> set[str]:
@@ -77,7 +78,7 @@ def _call(event: Event) -> tuple[str, int, Step, tuple[str, ...]]:
 
 
 def _took_nothing(event: Event) -> bool:
-    undone = event.step is Step.LEAVE and event.details.get("reason") == UNDONE
+    undone = event.step is Step.LEAVE and event.details.get("reason") in UNDONE
     return undone or event.outcome in _NOTHING_DONE
 
 

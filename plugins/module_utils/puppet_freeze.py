@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DeadlineExceeded, DomainError, Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.node import Node
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_agent import Agent, look
+from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import NEVER, Stopping
 
 _OURS = re.compile(r"tidegate: deployment (\S+)")
 _COMMAND_TIMEOUT = 60
@@ -118,12 +119,18 @@ def thaw(node: Node, confdir: str, *, settings_cache: str = "") -> Change:
 
 
 def wait_for_run(
-    node: Node, confdir: str, deadline_s: float, tell: Callable[[int], None], *, settings_cache: str = ""
+    node: Node,
+    confdir: str,
+    deadline_s: float,
+    tell: Callable[[int], None],
+    *,
+    settings_cache: str = "",
+    stopping: Stopping = NEVER,
 ) -> float:
     """Wait until no run holds the agent's lock; the seconds that took. `tell` gets the pid that is waited for.
 
     A run takes the lock and only then looks whether it is disabled: once the agent is frozen and the lock is
-    free, no run begins (Puppet::Agent#run, 7.23). Raises DeadlineExceeded; the freeze stays.
+    free, no run begins (Puppet::Agent#run, 7.23). Raises DeadlineExceeded or Stopped; the freeze stays.
     """
     began, told = time.monotonic(), 0
     while pid := look(node, confdir, settings_cache=settings_cache).running:
@@ -136,7 +143,7 @@ def wait_for_run(
                 where=node.name,
                 remedy="Look why it takes so long; the node stays frozen. Then run the same deployment again",
             )
-        time.sleep(_LOOK_AGAIN)
+        stopping.pause(_LOOK_AGAIN, f"while Puppet run {pid} went on there")
     return time.monotonic() - began
 
 

@@ -32,6 +32,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_report im
     Report,
     read_report,
 )
+from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import NEVER, Stopping
 
 # How long a node may be out of reach while its run goes on there.
 PATIENCE = 60.0
@@ -40,6 +41,7 @@ _RETRY = 2.0
 _OVERDUE = 60.0
 # A process in the kernel (a dead disk or NFS server) outlives even KILL: so long after that we wait no more.
 _STUCK = 60.0
+_WHILE = "while Puppet ran; the run goes on there, and the next attempt adopts it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,12 +93,12 @@ class Started:
     adopted: bool
 
 
-def run(node: Node, request: Request, tell: Callable[[str], None]) -> Result:
+def run(node: Node, request: Request, tell: Callable[[str], None], stopping: Stopping = NEVER) -> Result:
     """Run Puppet on the node, or adopt the run of this deployment that is there, and judge it.
 
     A freeze of ours is passed, anyone else's is respected (outcome `disabled`). Raises Unreachable when the node
     can't be reached for a minute: the run goes on there and is adopted by the next call. Raises DeadlineExceeded
-    when a run beyond its time can't be ended.
+    when a run beyond its time can't be ended, Stopped when somebody asked to stop: then, too, the run goes on there.
     """
     agent = look(node, request.confdir, settings_cache=request.settings_cache)
     started = start_or_adopt(node, agent, request)
@@ -105,7 +107,7 @@ def run(node: Node, request: Request, tell: Callable[[str], None]) -> Result:
         return Result(verdict=verdict, job_id=request.run_id, adopted=False, report_path=agent.report)
     if started.adopted:
         tell(f"the Puppet run {started.id} was started before: it is adopted")
-    state = _await_end(node, request, started.id, tell)
+    state = _await_end(node, request, started.id, tell, stopping)
     return _judged(node, agent, request, started, state)
 
 
@@ -145,15 +147,17 @@ def _start(node: Node, request: Request, argv: list[str], limits: Limits) -> boo
         return jobs.start(node, request.folder, request.run_id, argv, limits, AGENT_ENV) or True
 
 
-def _await_end(node: Node, request: Request, id: str, tell: Callable[[str], None]) -> JobState:
+def _await_end(node: Node, request: Request, id: str, tell: Callable[[str], None], stopping: Stopping) -> JobState:
     began = reached = time.monotonic()
     stopped = 0.0
     while True:
         try:
-            state = jobs.poll(node, request.folder, id, wait=request.interval)
+            stopping.look(_WHILE)
+            with stopping.cut_short():
+                state = jobs.poll(node, request.folder, id, wait=request.interval)
             reached = time.monotonic()
         except Unreachable as error:
-            _bear(error, time.monotonic() - reached)
+            _bear(error, time.monotonic() - reached, stopping)
             continue
         if state.phase is not Phase.RUNNING:
             return state
@@ -183,14 +187,15 @@ def _unending(node: Node, id: str, state: JobState, elapsed_s: float) -> Deadlin
     )
 
 
-def _bear(error: Unreachable, silent_s: float) -> None:
+def _bear(error: Unreachable, silent_s: float, stopping: Stopping) -> None:
+    stopping.look(_WHILE)
     if silent_s >= PATIENCE:
         raise Unreachable(
             f"the node can't be reached since {silent_s:.0f} s ({error.message})",
             where=error.where,
             remedy="Its Puppet run goes on there. Run the same deployment again: it adopts the run",
         ) from error
-    time.sleep(_RETRY)
+    stopping.pause(_RETRY, _WHILE)
 
 
 def _judged(node: Node, agent: Agent, request: Request, started: Started, state: JobState) -> Result:

@@ -80,4 +80,9 @@ outcome:
   type: str
   returned: success
   sample: joined
+stopped:
+  description: Whether the wave is held because somebody asked to stop (SIGINT, SIGTERM, SIGHUP), and not because something failed.
+  type: bool
+  returned: when O(state=held)
+  sample: false
 """

@@ -4,7 +4,8 @@
 """Who our controller is, and the end of a worker whose controller died.
 
 Ansible's workers call setsid, so neither SIGHUP nor the kill of ansible-playbook's process group reaches
-them: observed on ansible-core 2.19 and 2.21, an orphaned action ran on and made its effect.
+them: observed on ansible-core 2.19 and 2.21, an orphaned action ran on and made its effect. It is ended by SIGKILL:
+a SIGTERM only asks a worker to stop (see signals.py), and there is nobody left to hold the wave.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def end_with_controller() -> None:
 
     Raises Refused. Call it first: an effect after this line is never made by an orphan.
     """
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     parent = os.getppid()
     imported_before_fork = os.getpid() != _IMPORTED_BY
     if parent == 1 or (imported_before_fork and parent != _IMPORTED_BY):

@@ -11,6 +11,7 @@ from typing import Any
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Locked, Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind, State
 from ansible_collections.tidegate.delivery.plugins.module_utils.node import LocalShell, PosixNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import NEVER, Stopping
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.arguments import argument_spec
 
@@ -37,6 +38,10 @@ class PuppetCall:
         self.locked_by_others = 0
         self.leases: list[float] = []
         self.lock_lost = False
+
+    @property
+    def stopping(self) -> Stopping:
+        return NEVER
 
     @property
     def deployment_id(self) -> str:
