@@ -14,6 +14,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.events import Ou
 from ansible_collections.tidegate.delivery.plugins.module_utils.hold import next_commands, why_held
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Kind, State
 from ansible_collections.tidegate.delivery.plugins.module_utils.lock import node_lock
+from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.proof import require_online
@@ -31,6 +32,10 @@ class ActionModule(DomainAction):
 
     def step(self, call: Call) -> str:
         return str(_STEPS[call.args["state"]])
+
+    def at_stop(self, call: Call) -> AtStop:
+        """No wave begins; all else leads to a safe point."""
+        return AtStop.COMPLETE if call.args["state"] == "wave" else AtStop.FINISH
 
     def act(self, call: Call) -> dict[str, Any]:
         if call.check:
@@ -94,7 +99,7 @@ def _hold(call: Call) -> dict[str, Any]:
         event = record.event(Step.HOLD, Outcome.HELD, nodes, {"msg": msg, "step": why.step, "cause": why.message})
         record.ledger.update_state(deployment.id, State.HELD, event)
     record.release_ours()
-    return {"changed": False, "outcome": "held", "msg": msg, "recorded": True}
+    return {"changed": False, "outcome": "held", "stopped": why.stopped, "msg": msg, "recorded": True}
 
 
 def _left(call: Call) -> dict[str, Any]:

@@ -12,16 +12,17 @@ from ansible_collections.tidegate.delivery.plugins.module_utils import advice
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind
 
-_BAD = (Outcome.FAILED, Outcome.REFUSED, Outcome.UNREACHABLE)
+_BAD = (Outcome.FAILED, Outcome.REFUSED, Outcome.UNREACHABLE, Outcome.STOPPED)
 _MOST_TOLD = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """The step that stopped a wave, and every node's message about it."""
+    """The step that stopped a wave, and every node's message about it. `stopped`: somebody had asked for it."""
 
     step: str
     message: str
+    stopped: bool = False
 
 
 def why_held(events: Sequence[Event], attempt: int) -> Cause:
@@ -34,11 +35,13 @@ def why_held(events: Sequence[Event], attempt: int) -> Cause:
     first = _step(bad[0])
     told = [_sentence(event) for event in bad if _step(event) == first]
     more = f" (and {len(told) - _MOST_TOLD} more)" if len(told) > _MOST_TOLD else ""
-    return Cause(first, " ".join(dict.fromkeys(told[:_MOST_TOLD])) + more)
+    return Cause(first, " ".join(dict.fromkeys(told[:_MOST_TOLD])) + more, bad[0].outcome is Outcome.STOPPED)
 
 
 def _sentence(event: Event) -> str:
     message = str(event.details.get("msg") or event.outcome)
+    if event.outcome is Outcome.STOPPED:
+        return message[:1].upper() + message[1:]
     # A message about one node may name it already; one about a wave names what it concerns itself.
     named = "" if len(event.nodes) != 1 or event.nodes[0] in message else f"{event.nodes[0]}: "
     return f"{named}{_step(event)} {event.outcome}: {message}"

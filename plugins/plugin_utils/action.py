@@ -10,10 +10,17 @@ from typing import Any, ClassVar
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.arguments import argument_spec
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Stopped
+from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop, before
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.arguments import argument_spec, read_ahead
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call, plain
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.controller import end_with_controller
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.signals import hear_in_worker
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.stop import (
+    explained,
+    require_going_on,
+    signalled_since,
+)
 
 
 class DomainAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no type information
@@ -35,6 +42,13 @@ class DomainAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
     RECORDED: ClassVar[tuple[str, ...]] = ("outcome", "msg")
     # How long a step may take at most when its options don't say: the lock's lease covers it.
     DEADLINE: ClassVar[float] = 300.0
+    # What it does when somebody asks to stop.
+    AT_STOP: ClassVar[AtStop] = AtStop.FINISH
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:  # noqa: ANN401
+        """Ansible's linear strategy loads an action before it forks: what is read here, no worker reads again."""
+        super().__init_subclass__(**kwargs)
+        read_ahead(cls.__module__)
 
     @abstractmethod
     def act(self, call: Call) -> dict[str, Any]:
@@ -55,12 +69,17 @@ class DomainAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         """The most seconds that this call may take."""
         return self.DEADLINE
 
+    def at_stop(self, call: Call) -> AtStop:  # noqa: ARG002
+        """What this call does when somebody asks to stop."""
+        return self.AT_STOP
+
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Ansible's entry point."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         call: Call | None = None
         try:
             end_with_controller()
+            hear_in_worker()
             call = Call(self, task_vars or {}, self._validated())
             outcome = self._permitted(call)
         except _NotPermitted as refusal:
@@ -76,16 +95,37 @@ class DomainAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         return {**result, **outcome}
 
     def _permitted(self, call: Call) -> dict[str, Any]:
+        if self.at_stop(call) is not AtStop.FINISH:
+            self._require_going_on(call)
         if self.EFFECT and not call.check:
             self._require_permit(call)
             call.record(self.step(call), "started")
         elif call.deployment_id and not call.check:
             call.ledger.renew(self.deadline(call), self.step(call))
-        outcome = dict(plain(self.act(call)))
+        outcome = dict(plain(self._acted(call)))
         # Some record their end themselves, in one transaction with what they change.
         if not outcome.pop("recorded", False):
             self._record_end(call, outcome)
         return outcome
+
+    def _require_going_on(self, call: Call) -> None:
+        try:
+            require_going_on(before(self.step(call)))
+        except Stopped as stop:
+            if self.EFFECT and call.deployment_id and not call.check:
+                raise _NotPermitted(stop) from stop
+            raise
+
+    def _acted(self, call: Call) -> dict[str, Any]:
+        """`act`. A signal to every process ends our ssh clients too: that is no failure of the step's own."""
+        try:
+            return self.act(call)
+        except DomainError as error:
+            if self.at_stop(call) is AtStop.GIVE_UP:
+                raise explained(error, f"in step {self.step(call)}") from error
+            if not signalled_since(call.started):
+                raise
+        return self.act(call)
 
     def _require_permit(self, call: Call) -> None:
         try:

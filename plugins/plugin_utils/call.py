@@ -17,8 +17,10 @@ from ansible.utils.display import Display
 from ansible_collections.tidegate.delivery.plugins.module_utils import advice
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DomainError
 from ansible_collections.tidegate.delivery.plugins.module_utils.node import PosixNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import Stopping
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.connections import connect
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import PROOFS, Record
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.stop import STOPPING
 
 if TYPE_CHECKING:
     from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
@@ -93,6 +95,13 @@ class Call:
         """One line for whoever watches, while something is waited for."""
         Display().display(f"  {self.host}: {text}" if self.host != "localhost" else f"  {text}")
 
+    # Stopping
+
+    @property
+    def stopping(self) -> Stopping:
+        """How this call's waits learn that somebody asked to stop."""
+        return STOPPING
+
     # Deployment
 
     @property
@@ -137,9 +146,10 @@ class Call:
         )
 
     def record_refusal(self, step: str, result: Mapping[str, Any]) -> None:
-        """Write that a step was refused before it began."""
+        """Write that a step was refused, or stopped, before it began."""
         details = {"msg": str(result["msg"]), "of": step}
-        self.ledger.record("refuse", "refused", self.covered, details, service=self._about)
+        outcome = "stopped" if result["reason"] == "stopped" else "refused"
+        self.ledger.record("refuse", outcome, self.covered, details, service=self._about)
 
     @property
     def _about(self) -> str:
@@ -149,7 +159,7 @@ class Call:
 
 def _ended(result: Mapping[str, Any], effect: bool) -> str:
     if result.get("failed"):
-        reasons = {"refused": "refused", "locked": "refused", "unreachable": "unreachable"}
+        reasons = {"refused": "refused", "locked": "refused", "unreachable": "unreachable", "stopped": "stopped"}
         return reasons.get(str(result.get("reason")), "failed")
     if not effect:
         return "ok"

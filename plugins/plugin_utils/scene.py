@@ -106,6 +106,7 @@ class Scene:
 
     def look(self) -> Seen:
         """Every load balancer and node. Raises the first load balancer's error: nothing moves without all of them."""
+        self.call.stopping.look("while planning; nothing was opened")
         sites: list[SiteView] = []
         looks: dict[str, Look] = {}
         for placement in self.placements:
@@ -184,6 +185,7 @@ class Scene:
         self, opening: Opening, deployment: Deployment, plan: Mapping[str, Any], table: Sequence[str]
     ) -> Deployment:
         """Open the deployment or its next attempt: the plan beside the chain, its digest and every decision in it."""
+        self.call.stopping.look("while planning; nothing was opened")
         ledger = self.record.ledger
         text = json.dumps(plan, sort_keys=True)
         told: dict[str, Any] = {"msg": str(plan["msg"]), "version": deployment.version, "digest": deployment.digest}
