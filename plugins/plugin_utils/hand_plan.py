@@ -158,6 +158,7 @@ def _open(scene: Scene, name: str, seen: Seen, opening: Opening, deployment: Dep
         "service": scene.service.name,
         "msg": msg,
         "deployment": deployment.id,
+        "folder": scene.folder(deployment.id),
         "version": deployment.version,
         "digest": deployment.digest,
         "nodes": {name: {"checks": _checks(scene, name, seen, deployment)}} if intent == "join" else {},
@@ -188,4 +189,12 @@ def _answer(scene: Scene, msg: str, changed: bool, facts: dict[str, Any] | None)
         "nodes": {},
         "intent": scene.call.args["intent"],
     }
-    return {"changed": changed, "msg": msg, "table": [msg], "ansible_facts": {"tidegate_plan": facts or nothing}}
+    told = facts or nothing
+    folder = str(told.get("folder", ""))
+    return {
+        "changed": changed,
+        "msg": msg,
+        "table": [msg],
+        "folder": folder,
+        "ansible_facts": {"tidegate_plan": told},
+    }

@@ -8,13 +8,15 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils import advice
-from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DomainError, Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind, State, service_of
 from ansible_collections.tidegate.delivery.plugins.module_utils.lock import (
@@ -35,10 +37,11 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.permit import (
     waves_missing,
 )
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.controller import controller_pid
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.folder import DeploymentFolder
 
 # At the module's top, so that Ansible's parent process pays for SQLAlchemy once and not each worker.
 try:
-    from tidegate.ledger import SqlLedger
+    from tidegate.copied import CopiedLedger
     from tidegate.locks import SqlLocks
     from tidegate.store import Store
 except ImportError as error:
@@ -53,6 +56,8 @@ if TYPE_CHECKING:
 LEASE_GRACE = 120.0
 # How many deployments back the ledger is read for who took a node out and what it joined with.
 REMEMBERED = 50
+# What tells who is out and who joined with what.
+_MOVES = (Step.LEAVE, Step.JOIN, Step.WAVE)
 # What makes the release the common one comes when every planned wave is online with it.
 _AFTER_ALL_WAVES = (Step.RAISE, Step.SETTLE)
 PROOFS = (Step.RELEASE, Step.HEALTH, Step.NUNIT, Step.WARMUP)
@@ -70,9 +75,10 @@ class Record:
             )
         store = Store(url)
         self.environment = environment
-        self.ledger = SqlLedger(store)
+        self.ledger = CopiedLedger(store, lambda event: event, self._copy)
         self.locks = SqlLocks(store)
         self._id = deployment_id
+        self._opening: DeploymentFolder | None = None
 
     @classmethod
     def of(cls, call: Call, deployment_id: str = "") -> Record:
@@ -106,7 +112,7 @@ class Record:
     @cached_property
     def plan(self) -> dict[str, Any]:
         """The deployment's plan. Refused when it isn't the one that the chain has the digest of."""
-        plans = [event for event in self.events if event.step is Step.PLAN and event.outcome.good]
+        plans = [event for event in self.events_of(Step.PLAN) if event.outcome.good]
         recorded = plans[-1].details.get("plan_sha256") if plans else None
         if recorded != plan_digest(self.deployment.plan):
             raise Refused(
@@ -121,11 +127,15 @@ class Record:
         """The deployment's own events, oldest first."""
         return [entry.event for entry in self.ledger.entries(self.environment, deployment=self._id)]
 
+    def events_of(self, *steps: Step) -> list[Event]:
+        """Those of its events that are about these steps: an action must not read what all other nodes did."""
+        return [entry.event for entry in self.ledger.entries_of(self.environment, self._id, steps)]
+
     def recent(self, services: Iterable[str]) -> tuple[dict[str, Deployment], list[Event]]:
-        """The recent deployments of these services, moves by hand included, and all their events, oldest first."""
+        """The recent deployments of these services, moves by hand included, and who was moved when, oldest first."""
         lists = [self.ledger.deployments(name, self.environment, REMEMBERED) for name in services]
         known = {deployment.id: deployment for each in lists for deployment in each}
-        entries = [entry for id_ in known for entry in self.ledger.entries(self.environment, deployment=id_)]
+        entries = [entry for id_ in known for entry in self.ledger.entries_of(self.environment, id_, _MOVES)]
         return known, [entry.event for entry in sorted(entries, key=lambda entry: entry.seq)]
 
     # Permit
@@ -153,20 +163,19 @@ class Record:
             self.require_joined(self.wave_numbers())
         if doing == Step.PUPPET:
             self._require_left(nodes)
-        lease = self.lease()
+        lease = self._held(self._kept(deadline_s, doing))
         if in_wave:
             self._require_node_locks(lease, nodes)
-        self.locks.check(lease.names, lease.fence, self._id)
-        self.locks.renew(lease, doing, deadline_s + LEASE_GRACE)
 
     def renew(self, deadline_s: float, doing: str) -> None:
         """Keep our locks through a step that only reads; nothing when this controller holds none."""
-        lease = self.locks.lease_of(self.holder())
-        if lease is not None:
-            self.locks.renew(lease, doing, deadline_s + LEASE_GRACE)
+        self._kept(deadline_s, doing)
+
+    def _kept(self, deadline_s: float, doing: str) -> Lease | None:
+        return self.locks.keep(self.holder(), doing, deadline_s + LEASE_GRACE, slack_s=LEASE_GRACE / 2)
 
     def _require_left(self, nodes: Sequence[str]) -> None:
-        online = sorted(set(nodes) - moved_by_us(self.events))
+        online = sorted(set(nodes) - moved_by_us(self.events_of(Step.LEAVE, Step.JOIN)))
         if online:
             raise Refused(
                 f"{', '.join(online)} has not left the online pool in this deployment",
@@ -189,7 +198,7 @@ class Record:
 
     def require_joined(self, numbers: Iterable[int]) -> None:
         """Refused unless these waves were confirmed to be online in this attempt."""
-        missing = waves_missing(self.events, self.deployment.attempt, numbers)
+        missing = waves_missing(self.events_of(Step.WAVE), self.deployment.attempt, numbers)
         if missing:
             raise Refused(
                 f"wave {missing[0]} has not joined in this attempt",
@@ -199,7 +208,9 @@ class Record:
 
     def lease(self) -> Lease:
         """Our locks of this deployment. Refused when our controller holds none."""
-        lease = self.locks.lease_of(self.holder())
+        return self._held(self.locks.lease_of(self.holder()))
+
+    def _held(self, lease: Lease | None) -> Lease:
         if lease is None:
             raise Refused(
                 f"this ansible-playbook holds no lock of deployment {self._id}",
@@ -259,9 +270,10 @@ class Record:
 
         A move by hand always needs the proof: nobody knows what was done to the node meanwhile.
         """
-        events = self.events
+        seen = _by_node(self.events)
         by_hand = self.deployment.kind is Kind.HAND
         for node in nodes:
+            events = seen[node]
             if undo and not by_hand and not undo_refused(events, node):
                 continue
             for service, check in self.plan["nodes"][node]["checks"].items():
@@ -311,9 +323,43 @@ class Record:
         """Write one event of this deployment."""
         self.ledger.append(self.event(*args, **kwargs))
 
+    # The folder
+
+    @cached_property
+    def folder(self) -> DeploymentFolder | None:
+        """The deployment's folder, which its plan names; None for a plan that was made before there were folders."""
+        path = self.plan.get("folder")
+        return DeploymentFolder(Path(path)) if path else None
+
+    def keep_in(self, folder: DeploymentFolder) -> None:
+        """Make the folder of the deployment that is about to be opened. Raises Refused when it can't be written."""
+        folder.prepare()
+        self._opening = folder
+
+    def _copy(self, deployment: str) -> None:
+        """Copy what was just written. The ledger has it: whatever is wrong here must not fail the step."""
+        folder = self._opening or (self._own_folder() if self._id else None)
+        if folder is not None and deployment:
+            folder.beside(deployment).copy_events(lambda seq: self.ledger.bodies(self.environment, deployment, seq))
+
+    def _own_folder(self) -> DeploymentFolder | None:
+        try:
+            return self.folder
+        except DomainError:
+            return None
+
     def _wave_of(self, nodes: Sequence[str]) -> dict[str, Any]:
         waves = [wave for wave in self.plan.get("waves", []) if set(nodes) & set(wave["nodes"])]
         return dict(waves[0]) if len(waves) == 1 else {}
+
+
+def _by_node(events: Iterable[Event]) -> defaultdict[str, list[Event]]:
+    """Each node's events in their order: looking through all of them for each node would cost the square of a wave."""
+    found: defaultdict[str, list[Event]] = defaultdict(list)
+    for event in events:
+        for node in event.nodes:
+            found[node].append(event)
+    return found
 
 
 def plan_digest(plan: str) -> str:

@@ -179,6 +179,7 @@ def _answer(planned: Planned, *, opens: bool) -> dict[str, Any]:
         "msg": msg,
         "table": table,
         "plan": answer,
+        "folder": facts["folder"] if opens else "",
         "ansible_facts": {"tidegate_plan": _opened(planned, msg, facts, table) if opens else _nothing(planned, msg)},
     }
 
@@ -211,6 +212,7 @@ def _facts(planned: Planned) -> dict[str, Any]:
     return {
         **step_facts(scene.service),
         "deployment": planned.deployment.id,
+        "folder": scene.folder(planned.deployment.id),
         "version": target.version,
         "digest": target.digest,
         "order": [node for wave in plan.waves for node in wave.nodes],

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.catalog import Catalog, find_service, load_catalog
@@ -24,6 +25,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.placement import
 from ansible_collections.tidegate.delivery.plugins.module_utils.plan import SiteView
 from ansible_collections.tidegate.delivery.plugins.module_utils.service import Service
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.folder import DeploymentFolder, folder_of
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.plan_facts import first_error
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import REMEMBERED, Record, plan_digest
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.survey import (
@@ -186,6 +188,7 @@ class Scene:
     ) -> Deployment:
         """Open the deployment or its next attempt: the plan beside the chain, its digest and every decision in it."""
         self.call.stopping.look("while planning; nothing was opened")
+        self.record.keep_in(DeploymentFolder(Path(plan["folder"])))
         ledger = self.record.ledger
         text = json.dumps(plan, sort_keys=True)
         told: dict[str, Any] = {"msg": str(plan["msg"]), "version": deployment.version, "digest": deployment.digest}
@@ -202,6 +205,12 @@ class Scene:
     def deployment_id(self, opening: Opening) -> str:
         """The id under which the request goes on."""
         return opening.resumes or new_deployment_id(self.service.name)
+
+    def folder(self, deployment: str) -> str:
+        """The folder that the deployment gets. Raises Refused when it can't be written; makes nothing yet."""
+        folder = folder_of(self.call, self.environment, deployment)
+        folder.require_writable()
+        return str(folder)
 
     def require_unchanged(self, seen_before: Deployment | None) -> None:
         """Refused when somebody opened or ended a deployment while we waited for the lock."""
