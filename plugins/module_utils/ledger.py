@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Protocol
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Refused
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event
+from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Step
 
 Anchor = tuple[int, str]
 
@@ -132,6 +132,9 @@ class Ledger(Protocol):
 
     def entries(self, environment: str, deployment: str | None = None, since: int = 0) -> Iterator[Entry]:
         """Entries after seq `since`, oldest first; no transaction stays open between them."""
+
+    def entries_of(self, environment: str, deployment: str, steps: Iterable[Step]) -> list[Entry]:
+        """A deployment's entries of these steps only, oldest first: what one step needs of many nodes' events."""
 
     def verify(self, environment: str, anchor: Anchor | None = None) -> Verdict:
         """Read the whole chain and say up to where it is what was written."""

@@ -118,6 +118,13 @@ class Locks(Protocol):
     def renew(self, lease: Lease, doing: str, lease_s: float) -> Lease:
         """Extend to the database's clock + `lease_s`, never shorter than it was. Raises Refused when it is lost."""
 
+    def keep(self, holder: Holder, doing: str, lease_s: float, slack_s: float = 0.0) -> Lease | None:
+        """All that this process holds for its deployment, as one lease; None when it holds nothing.
+
+        Extended as by `renew`, unless all of it lasts for `lease_s` - `slack_s` more and is said to be for `doing`: so
+        only the first of many nodes in a step writes. Raises Refused when it is lost.
+        """
+
     def check(self, names: Sequence[str], fence: int, deployment: str) -> None:
         """Raise Refused when one of the names is not held by this deployment under this fence, or its lease ran out."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +12,14 @@ from sqlalchemy import Connection, Row, Select, bindparam, insert, select, text,
 
 from ansible_collections.tidegate.delivery.plugins.module_utils import advice
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, canonical, digest, genesis, parse
+from ansible_collections.tidegate.delivery.plugins.module_utils.events import (
+    Event,
+    Step,
+    canonical,
+    digest,
+    genesis,
+    parse,
+)
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import (
     Anchor,
     Deployment,
@@ -23,7 +30,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import (
     require_change,
 )
 from tidegate import chain
-from tidegate.store import UNDER_WAY, Store, deployments, entries
+from tidegate.store import STEP, UNDER_WAY, Prepared, Store, deployments, entries
 
 MAX_PLAN = 4 * 1024 * 1024
 PAGE = 1_000
@@ -33,16 +40,27 @@ _STORED = text(
     "SELECT seq, CAST(prev_hash AS BLOB), CAST(hash AS BLOB), CAST(event AS BLOB), CAST(deployment AS BLOB), "
     "CAST(body AS BLOB) FROM entries WHERE chain = :chain AND seq > :after ORDER BY seq LIMIT :page"
 )
+_WRITTEN = ("chain", "seq", "prev_hash", "hash", "event", "deployment", "body")
 # Built once: building a statement costs more than running it.
-_SAME = select(entries.c.seq).where(entries.c.event == bindparam("id"))
-_APPEND = insert(entries)
-_LAST = (
+_SAME = Prepared(select(entries.c.seq).where(entries.c.event == bindparam("id")))
+_APPEND = Prepared(insert(entries).values({name: bindparam(name) for name in _WRITTEN}))
+_LAST = Prepared(
     select(entries.c.seq, entries.c.hash)
     .where(entries.c.chain == bindparam("of"))
     .order_by(entries.c.seq.desc())
     .limit(1)
 )
 _FIELDS = [deployments.c[field.name] for field in fields(Deployment)]
+_BY_ID = Prepared(select(*_FIELDS).where(deployments.c.id == bindparam("of")))
+_PAGE = (
+    select(entries.c.seq, entries.c.hash, entries.c.body)
+    .where(entries.c.chain == bindparam("of"), entries.c.seq > bindparam("after"))
+    .order_by(entries.c.seq)
+    .limit(bindparam("page"))
+)
+_PAGE_OF_ONE = _PAGE.where(entries.c.deployment == bindparam("deployment"))
+_ALL, _OF_ONE = Prepared(_PAGE), Prepared(_PAGE_OF_ONE)
+_OF_STEP = Prepared(_PAGE_OF_ONE.where(bindparam("step") == STEP))
 
 
 class SqlLedger:
@@ -58,16 +76,25 @@ class SqlLedger:
 
     def entries(self, environment: str, deployment: str | None = None, since: int = 0) -> Iterator[Entry]:
         """Entries after seq `since`, oldest first; no transaction stays open between them."""
-        wanted = select(entries.c.seq, entries.c.hash, entries.c.body).where(entries.c.chain == environment)
-        if deployment is not None:
-            wanted = wanted.where(entries.c.deployment == deployment)
+        wanted = _ALL if deployment is None else _OF_ONE
+        return self._pages(wanted, since, of=environment, deployment=deployment)
+
+    def entries_of(self, environment: str, deployment: str, steps: Iterable[Step]) -> list[Entry]:
+        """A deployment's entries of these steps only, oldest first."""
+        found = [
+            entry
+            for step in dict.fromkeys(steps)
+            for entry in self._pages(_OF_STEP, 0, of=environment, deployment=deployment, step=step.value)
+        ]
+        return sorted(found, key=lambda entry: entry.seq)
+
+    def _pages(self, wanted: Prepared, since: int, **values: object) -> Iterator[Entry]:
         last = since
         while True:
             with self._store.read() as connection:
-                page = wanted.where(entries.c.seq > last).order_by(entries.c.seq).limit(PAGE)
-                rows = connection.execute(page).all()
-            for seq, hash_, body in rows:
-                yield Entry(seq, hash_, parse(body)[0])
+                rows = wanted.run(connection, after=last, page=PAGE, **values).all()
+            for row in rows:
+                yield Entry(row.seq, row.hash, parse(row.body)[0])
             if len(rows) < PAGE:
                 return
             last = rows[-1].seq
@@ -89,7 +116,7 @@ class SqlLedger:
     def deployment(self, id: str) -> Deployment | None:
         """The deployment of that id."""
         with self._store.read() as connection:
-            return _one(connection, select(*_FIELDS).where(deployments.c.id == id))
+            return _found(connection, id)
 
     def deployments(self, service: str, environment: str, limit: int = 20) -> list[Deployment]:
         """Newest first, moves by hand included."""
@@ -144,18 +171,18 @@ class SqlLedger:
 def _append(connection: Connection, event: Event) -> Entry:
     written = replace(event, at=_now())
     seq, prev = _head(connection, event.environment)
-    if connection.execute(_SAME, {"id": event.id}).first():
+    if _SAME.run(connection, id=event.id).first():
         raise BadInput(f"event {event.id} is in the ledger already", where=event.environment)
     seq += 1
     body = canonical(written, seq, prev)
-    row = {"chain": event.environment, "seq": seq, "prev_hash": prev, "hash": digest(seq, prev, body)}
-    row |= {"event": event.id, "deployment": event.deployment, "body": body}
-    connection.execute(_APPEND, row)
-    return Entry(seq, str(row["hash"]), written)
+    hash_ = digest(seq, prev, body)
+    place = {"chain": event.environment, "seq": seq, "prev_hash": prev, "hash": hash_}
+    _APPEND.run(connection, **place, event=event.id, deployment=event.deployment, body=body)
+    return Entry(seq, hash_, written)
 
 
 def _head(connection: Connection, environment: str) -> Anchor:
-    row = connection.execute(_LAST, {"of": environment}).first()
+    row = _LAST.run(connection, of=environment).first()
     return (row.seq, row.hash) if row else (0, genesis(environment))
 
 
@@ -173,8 +200,13 @@ def _one(connection: Connection, query: Select[Any]) -> Deployment | None:
     return _deployment(row) if row else None
 
 
+def _found(connection: Connection, id: str) -> Deployment | None:
+    row = _BY_ID.run(connection, of=id).first()
+    return _deployment(row) if row else None
+
+
 def _required(connection: Connection, id: str) -> Deployment:
-    found = _one(connection, select(*_FIELDS).where(deployments.c.id == id))
+    found = _found(connection, id)
     if found is None:
         raise BadInput(
             f"there is no deployment {id!r} in the ledger",
@@ -185,7 +217,7 @@ def _required(connection: Connection, id: str) -> Deployment:
 
 
 def _require_room(connection: Connection, opened: Deployment) -> None:
-    if _one(connection, select(*_FIELDS).where(deployments.c.id == opened.id)):
+    if _found(connection, opened.id):
         raise BadInput(f"there is a deployment {opened.id!r} already", where="deployment")
     other = None if opened.kind is Kind.HAND else _under_way(connection, opened.service, opened.environment)
     if other:

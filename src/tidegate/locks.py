@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict, fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, case, delete, insert, select, update
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
 from ansible_collections.tidegate.delivery.plugins.module_utils.lock import (
@@ -21,9 +22,17 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.lock import (
     lost,
     this_process,
 )
-from tidegate.store import NOW_MS, Store, locks, meta
+from tidegate.store import NOW_MS, Prepared, Store, locks, meta
 
 MAX_LEASE_S = 7 * 86400.0
+_DOING = 200
+_TAKE = insert(locks)
+_PROCESS = [locks.c[field.name] for field in fields(Process)]
+_OURS = Prepared(
+    select(locks.c.name, locks.c.fence, locks.c.until_ms, locks.c.doing, NOW_MS.label("now"))
+    .where(*(column == bindparam(column.name) for column in (locks.c.deployment, *_PROCESS)))
+    .order_by(locks.c.name)
+)
 
 
 class SqlLocks:
@@ -42,9 +51,9 @@ class SqlLocks:
             held = {lock.name: lock for lock in _held(connection, locks.c.name.in_(wanted))}
             claims = {name: _claim(held[name], holder, here, now) for name in wanted if name in held}
             fence = _next_fence(connection)
-            for name in wanted:
-                ours = claims.get(name) is Claim.OURS
-                _take(connection, name, holder, fence, now, until, held[name] if ours else None)
+            ours = {name: held[name] for name in wanted if claims.get(name) is Claim.OURS}
+            connection.execute(delete(locks).where(locks.c.name.in_(wanted)))
+            connection.execute(_TAKE, [_taken(name, holder, fence, now, until, ours.get(name)) for name in wanted])
             # All that the process holds for this deployment goes on under the newest number: one lease names it all.
             ours_now = _of(holder.deployment, holder.process)
             connection.execute(update(locks).where(ours_now).values(fence=fence))
@@ -57,12 +66,22 @@ class SqlLocks:
             now = _now(connection)
             _require(connection, lease.names, lease.fence, lease.deployment, now)
             until = max(lease.until_ms, now + _lease_ms(lease_s))
-            for lock in _held(connection, locks.c.name.in_(lease.names)):
-                later = max(until, lock.until_ms)
-                connection.execute(
-                    update(locks).where(locks.c.name == lock.name).values(until_ms=later, doing=doing[:200])
-                )
+            later = case((locks.c.until_ms > until, locks.c.until_ms), else_=until)
+            ours = locks.c.name.in_(lease.names)
+            connection.execute(update(locks).where(ours).values(until_ms=later, doing=doing[:_DOING]))
         return Lease(names=lease.names, fence=lease.fence, deployment=lease.deployment, until_ms=until)
+
+    def keep(self, holder: Holder, doing: str, lease_s: float, slack_s: float = 0.0) -> Lease | None:
+        """All that this process holds for its deployment, extended unless it lasts long enough as it is."""
+        with self._store.read() as connection:
+            rows = _OURS.run(connection, deployment=holder.deployment, **asdict(holder.process)).all()
+        if not rows:
+            return None
+        lease = _lease([(row.name, row.fence, row.until_ms) for row in rows], holder.deployment)
+        enough = rows[0].now + max(1, _lease_ms(lease_s) - round(slack_s * 1000))
+        if lease.until_ms >= enough and all(row.doing == doing[:_DOING] for row in rows):
+            return lease
+        return self.renew(lease, doing, lease_s)
 
     def check(self, names: Sequence[str], fence: int, deployment: str) -> None:
         """Raise Refused when one of the names is not ours under this fence, or its lease ran out."""
@@ -75,12 +94,7 @@ class SqlLocks:
             ours = _held(connection, _of(holder.deployment, holder.process))
         if not ours:
             return None
-        return Lease(
-            names=tuple(lock.name for lock in ours),
-            fence=max(lock.fence for lock in ours),
-            deployment=holder.deployment,
-            until_ms=min(lock.until_ms for lock in ours),
-        )
+        return _lease([(lock.name, lock.fence, lock.until_ms) for lock in ours], holder.deployment)
 
     def release(self, lease: Lease) -> tuple[str, ...]:
         """Give back what is still ours and say which that was."""
@@ -117,28 +131,18 @@ def _require(connection: Connection, names: Sequence[str], fence: int, deploymen
             raise problem
 
 
-def _take(
-    connection: Connection, name: str, holder: Holder, fence: int, now: int, until: int, ours: Held | None
-) -> None:
-    connection.execute(delete(locks).where(locks.c.name == name))
-    process = holder.process
-    connection.execute(
-        insert(locks).values(
-            name=name,
-            deployment=holder.deployment,
-            user=holder.user,
-            host=process.host,
-            boot_id=process.boot_id,
-            pid_ns=process.pid_ns,
-            pid=process.pid,
-            pid_start=process.pid_start,
-            first_fence=ours.first_fence if ours else fence,
-            fence=fence,
-            since_ms=ours.since_ms if ours else now,
-            until_ms=max(until, ours.until_ms) if ours else until,
-            doing=holder.doing[:200],
-        )
-    )
+def _taken(name: str, holder: Holder, fence: int, now: int, until: int, ours: Held | None) -> dict[str, Any]:
+    return {
+        "name": name,
+        "deployment": holder.deployment,
+        "user": holder.user,
+        **asdict(holder.process),
+        "first_fence": ours.first_fence if ours else fence,
+        "fence": fence,
+        "since_ms": ours.since_ms if ours else now,
+        "until_ms": max(until, ours.until_ms) if ours else until,
+        "doing": holder.doing[:_DOING],
+    }
 
 
 def _next_fence(connection: Connection) -> int:
@@ -163,6 +167,12 @@ def _lock(row: Row[Any]) -> Held:
         until_ms=row.until_ms,
         doing=row.doing,
     )
+
+
+def _lease(ours: Sequence[tuple[str, int, int]], deployment: str) -> Lease:
+    """Name, fence and end of each of a process's locks as one lease."""
+    names, fences, ends = zip(*ours, strict=True)
+    return Lease(names=names, fence=max(fences), deployment=deployment, until_ms=min(ends))
 
 
 def _of(deployment: str, process: Process | None) -> ColumnElement[bool]:

@@ -7,13 +7,17 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import (
     CheckConstraint,
     Column,
+    ColumnElement,
     Connection,
+    CursorResult,
     Engine,
+    Executable,
     Index,
     Integer,
     MetaData,
@@ -38,6 +42,9 @@ PREFIX = "sqlite:///"
 
 tables = MetaData()
 
+# What an event's own text says of its step: derived from it, so that no column beside it could say something else.
+STEP: ColumnElement[str] = literal_column("CASE WHEN json_valid(body) THEN json_extract(body, '$.step') END", String)
+
 meta = Table("meta", tables, Column("key", String, primary_key=True), Column("value", Integer, nullable=False))
 
 entries = Table(
@@ -55,6 +62,7 @@ entries = Table(
     UniqueConstraint("chain", "prev_hash"),
     Index("entries_deployment", "chain", "deployment", "seq"),
 )
+Index("entries_step", entries.c.chain, entries.c.deployment, STEP, entries.c.seq)
 
 deployments = Table(
     "deployments",
@@ -121,6 +129,33 @@ GUARDS = (
 NOW_MS = literal_column("CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)", Integer)
 
 
+# Its dialect has looked at SQLite once, in a database in memory: an engine of its own would, for each process, again.
+_MODEL = create_engine("sqlite://", poolclass=NullPool)
+with _MODEL.connect():
+    pass
+
+
+class Prepared:
+    """A statement that is compiled when its module is imported: that costs more than running it.
+
+    ansible-playbook imports it before it forks its workers, each of which lives for one step.
+    """
+
+    def __init__(self, statement: Executable) -> None:
+        compiled = statement.compile(dialect=_MODEL.dialect, compile_kwargs={"render_postcompile": True})  # type: ignore[attr-defined]
+        self._sql = str(compiled)
+        self._names = tuple(compiled.positiontup or ())
+        self._literals: dict[str, Any] = dict(compiled.params)
+
+    def run(self, connection: Connection, **values: object) -> CursorResult[Any]:
+        """Execute it with the values of its bound parameters."""
+        given = self._literals | values
+        return connection.exec_driver_sql(self._sql, tuple(given[name] for name in self._names))
+
+
+_SCHEMA_FOUND = Prepared(select(meta.c.value).where(meta.c.key == "schema"))
+
+
 class Store:
     """The file behind a ledger URL; made with mode 600 when it isn't there.
 
@@ -175,7 +210,7 @@ class Store:
         names = set(connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'").scalars())
         if names and not names >= set(tables.tables):
             raise BadInput("this SQLite file holds something else than a ledger", where=str(self.path))
-        return connection.scalar(select(meta.c.value).where(meta.c.key == "schema")) or 0 if names else None
+        return _SCHEMA_FOUND.run(connection).scalar() or 0 if names else None
 
     def _create(self) -> None:
         with self.write() as connection:
@@ -237,10 +272,10 @@ def _engine(path: Path) -> Engine:
     # mode=rw: a file that somebody removes while we run is an error and not a new, empty ledger.
     target = f"file:{quote(str(path))}?mode=rw"
 
-    def connect() -> sqlite3.Connection:
+    def connect() -> Any:  # noqa: ANN401 (SQLAlchemy's type of a driver's connection doesn't fit sqlite3's)
         return sqlite3.connect(target, uri=True, timeout=BUSY_S, isolation_level=None)
 
-    engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
+    engine = Engine(NullPool(connect), _MODEL.dialect, _MODEL.url)
     event.listen(engine, "connect", _on_connect)
     event.listen(engine, "begin", _on_begin)
     return engine

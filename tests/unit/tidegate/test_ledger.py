@@ -89,6 +89,22 @@ def test_entries_can_be_had_by_deployment_and_from_a_place_on(ledger: Ledger) ->
     assert [entry.seq for entry in ledger.entries("lab", deployment="")] == [4]
 
 
+def test_a_deployments_entries_of_some_steps_are_found_without_reading_the_others(ledger: Ledger, path: Path) -> None:
+    steps = [Step.PLAN, Step.LEAVE, Step.FREEZE, Step.JOIN, Step.PLAN]
+    for step in steps:
+        ledger.append(event(step=step))
+    ledger.append(event(deployment="d2"))
+    found = ledger.entries_of("lab", "d1", [Step.PLAN, Step.LEAVE, Step.PLAN])
+    assert [(entry.seq, entry.event.step) for entry in found] == [(1, Step.PLAN), (2, Step.LEAVE), (5, Step.PLAN)]
+    assert ledger.entries_of("lab", "d1", [Step.HOLD]) == []
+    with sqlite3.connect(path) as connection:
+        plan = connection.execute(
+            "EXPLAIN QUERY PLAN SELECT body FROM entries WHERE chain = 'lab' AND deployment = 'd1' AND "
+            "CASE WHEN json_valid(body) THEN json_extract(body, '$.step') END = 'plan' ORDER BY seq"
+        ).fetchall()
+    assert "USING INDEX entries_step" in plan[0][3]
+
+
 def test_entries_are_read_in_pages_and_writers_are_not_held_up(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ledger_module, "PAGE", 2)
     for _ in range(5):

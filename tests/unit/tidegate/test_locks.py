@@ -224,3 +224,43 @@ def test_a_lease_has_bounds(locks: Locks, lease_s: float) -> None:
     with pytest.raises(BadInput, match="is not between 0 s and seven days"):
         locks.acquire([N1], me(), lease_s)
     assert locks.held() == []
+
+
+def test_what_is_kept_is_all_that_the_process_holds_under_one_lease(
+    locks: Locks, other: subprocess.Popen[bytes]
+) -> None:
+    locks.acquire([N1], me(), 60)
+    last = locks.acquire([N2], me(), 60)
+    locks.acquire([N3], them(other), 60)
+    kept = locks.keep(me(), "puppet", 600)
+    assert kept is not None
+    assert (kept.names, kept.fence, kept.deployment) == ((N1, N2), last.fence, "d1")
+    assert kept.until_ms >= last.until_ms + 500_000
+    assert {lock.doing for lock in locks.held() if lock.holder == replace(me(), doing="puppet")} == {"puppet"}
+    assert locks.keep(me("d3"), "puppet", 600) is None
+
+
+def test_a_lease_that_lasts_long_enough_for_the_same_step_is_left_as_it_is(locks: Locks) -> None:
+    locks.acquire([N1, N2], me(doing="puppet"), 600)
+    before = locks.held()
+    assert locks.keep(me(), "puppet", 620, slack_s=60) == locks.lease_of(me())
+    assert locks.held() == before
+
+
+@pytest.mark.parametrize(
+    ("doing", "lease_s", "slack_s"), [("puppet", 700, 60), ("health", 500, 60), ("puppet", 601, 0)]
+)
+def test_a_shorter_lease_or_another_step_is_written(locks: Locks, doing: str, lease_s: float, slack_s: float) -> None:
+    locks.acquire([N1, N2], me(doing="puppet"), 600)
+    before = locks.held()
+    kept = locks.keep(me(), doing, lease_s, slack_s=slack_s)
+    assert kept is not None
+    assert {lock.doing for lock in locks.held()} == {doing}
+    assert all(now.until_ms >= then.until_ms for now, then in zip(locks.held(), before, strict=True))
+
+
+def test_a_lease_that_ran_out_is_not_kept_however_great_the_slack(locks: Locks) -> None:
+    locks.acquire([N1], me(doing="puppet"), 0.05)
+    time.sleep(0.1)
+    with pytest.raises(Refused, match=f"the lease of {N1} ran out"):
+        locks.keep(me(), "puppet", 10, slack_s=60)
