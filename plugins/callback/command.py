@@ -12,6 +12,8 @@ from typing import Any
 
 from ansible.plugins.callback import CallbackBase
 
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.signals import MainSignals
+
 DOCUMENTATION = r"""
 name: command
 type: stdout
@@ -36,6 +38,17 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "stdout"
     CALLBACK_NAME = "tidegate.delivery.command"
+
+    def __init__(self) -> None:
+        super().__init__()
+        # As the callback tidegate.delivery.stop does, which the user's ansible.cfg needs not name here.
+        self._signals = MainSignals()
+
+    def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:  # noqa: ANN401, ARG002
+        self._signals.next_task(str(task.resolved_action or task.action))
+
+    def v2_playbook_on_stats(self, stats: Any) -> None:  # noqa: ANN401, ARG002
+        self._signals.put_back()
 
     def v2_runner_on_start(self, host: Any, task: Any) -> None:  # noqa: ANN401
         if _ours(task):

@@ -119,7 +119,7 @@ class MainSignals:
         if self._first is None:
             self._first = now
             _say(_STOPPING.format(signal.Signals(signum).name))
-        elif signum != signal.SIGHUP and now - self._first >= _SAME_REQUEST:
+        elif signum != signal.SIGHUP and now - self._first >= _SAME_REQUEST and not _commanded():
             _end_at_once()
 
 
@@ -144,8 +144,13 @@ def _quietly(kill: Callable[[int, int], None], pid: int) -> None:
         kill(pid, signal.SIGKILL)
 
 
+def _commanded() -> bool:
+    """Whether the command runs us: then it alone decides what a second request is, since it passes each one on."""
+    return "TIDEGATE_COMMAND" in os.environ
+
+
 def _say(text: str) -> None:
     # Not by print: the signal may have come in the middle of one. The command tells it in its own way.
-    if "TIDEGATE_COMMAND" not in os.environ:
+    if not _commanded():
         with suppress(OSError):
             os.write(2, text.encode())
