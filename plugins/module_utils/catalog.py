@@ -5,38 +5,30 @@
 
 from __future__ import annotations
 
-import reprlib
-from collections.abc import Hashable
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import yaml
-from pydantic import ValidationError
-
+from ansible_collections.tidegate.delivery.plugins.module_utils.descriptor import (
+    SUFFIXES,
+    WHOLE_FILE,
+    Descriptor,
+    Problem,
+    read_descriptor,
+)
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
 from ansible_collections.tidegate.delivery.plugins.module_utils.service import Service
 
-_LARGEST = 256 * 1024
-_OVERRIDES = "environments"
 Catalog = dict[str, Service]
 
 
-class _StrictLoader(yaml.SafeLoader):
-    """A SafeLoader that refuses a key given twice, where YAML would keep the last one silently, or no text."""
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """All that a folder of descriptors holds: the sound services with their files, and every problem."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[str] = set()
-        for key_node, _value in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, str):
-                hint = "; YAML 1.1 reads on, off, yes and no as true and false" if isinstance(key, bool) else ""
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"key {key!r} is not text{hint}", key_node.start_mark
-                )
-            if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is given twice", key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep)
+    files: Mapping[str, Path]
+    services: Catalog
+    problems: tuple[Problem, ...]
 
 
 def load_catalog(folder: str, environment: str) -> Catalog:
@@ -44,15 +36,35 @@ def load_catalog(folder: str, environment: str) -> Catalog:
 
     Raises BadInput that names file, key, what was found and what is allowed, for the first malformed file.
     """
-    root = Path(folder)
-    if not root.is_dir():
-        raise BadInput(
-            "the folder of service descriptors doesn't exist",
-            where=folder,
-            remedy="Set tidegate_services in the inventory to the folder with one file per service",
-        )
-    files = sorted(path for path in root.iterdir() if path.suffix in (".yml", ".yaml"))
-    return {service.name: service for service in (load_service(path, environment) for path in files)}
+    services: Catalog = {}
+    for path in _descriptors(folder):
+        service = load_service(path, environment)
+        if service.name in services:
+            raise _twice(path).error()
+        services[service.name] = service
+    return services
+
+
+def survey_catalog(folder: str, environment: str) -> Survey:
+    """The same without an end at the first problem. Raises BadInput when there is no such folder."""
+    paths = _descriptors(folder)
+    read = {path: read_descriptor(path, environment) for path in paths}
+    problems = [problem for found in read.values() for problem in found.problems]
+    files: dict[str, Path] = {}
+    for path in paths:
+        if path.stem in files:
+            problems.append(_twice(path))
+        else:
+            files[path.stem] = path
+    if not paths:
+        remedy = "Write one for each service: NAME.yml"
+        problems.append(Problem(folder, "the whole folder", "holds no descriptor", remedy))
+    return Survey(files, _sound(files, read), (*problems, *_strangers(folder)))
+
+
+def _sound(files: Mapping[str, Path], read: Mapping[Path, Descriptor]) -> Catalog:
+    found = {name: read[path].service for name, path in files.items()}
+    return {name: service for name, service in found.items() if service is not None}
 
 
 def find_service(catalog: Catalog, name: str, folder: str) -> Service:
@@ -69,76 +81,36 @@ def find_service(catalog: Catalog, name: str, folder: str) -> Service:
 
 def load_service(path: Path, environment: str) -> Service:
     """One descriptor as `environment` sees it. Raises BadInput."""
-    try:
-        return _load(path, environment)
-    except RecursionError as error:
-        raise _bad(path, "the whole file", "is nested too deeply") from error
+    descriptor = read_descriptor(path, environment)
+    if descriptor.service is None:
+        raise descriptor.problems[0].error(more=len(descriptor.problems) - 1)
+    return descriptor.service
 
 
-def _load(path: Path, environment: str) -> Service:
-    described = _read(path)
-    overrides = described.pop(_OVERRIDES, {}) or {}
-    if not isinstance(overrides, dict):
-        raise _bad(path, _OVERRIDES, "must be a mapping of environment to overrides")
-    # Every environment is validated, so that a slip in prod's part shows in dev already.
-    resolved = {
-        name: _validated(path, _merged(described, part), f"{_OVERRIDES}.{name}.") for name, part in overrides.items()
-    }
-    service = resolved.get(environment) or _validated(path, described, "")
-    if service.name != path.stem:
-        raise _bad(path, "name", f"is {service.name!r}, but the file is called {path.name}; they must be the same")
-    return service
+def _descriptors(folder: str) -> list[Path]:
+    return sorted(path for path in _folder(folder).iterdir() if path.suffix in SUFFIXES)
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise BadInput(f"can't read the descriptor: {error.strerror}", where=str(path), remedy="Check it") from error
-    if len(raw) > _LARGEST:
-        raise BadInput(f"the descriptor is larger than {_LARGEST} bytes", where=str(path), remedy="Check the file")
-    try:
-        described = yaml.load(raw, Loader=_StrictLoader)  # noqa: S506 (a SafeLoader)
-    except (yaml.YAMLError, ValueError) as error:
-        # ValueError: no UTF-8, no such date, a number of thousands of digits.
-        raise BadInput(f"not valid YAML: {_one_line(error)}", where=str(path), remedy="Correct the file") from error
-    if not isinstance(described, dict):
-        raise BadInput("a descriptor must be a mapping", where=str(path), remedy="See docs/descriptor.md")
-    return described
+def _folder(folder: str) -> Path:
+    if not Path(folder).is_dir():
+        raise BadInput(
+            "the folder of service descriptors doesn't exist",
+            where=folder,
+            remedy="Set tidegate_services in the inventory to the folder with one file per service",
+        )
+    return Path(folder)
 
 
-def _merged(base: dict[str, Any], part: Any) -> dict[str, Any]:  # noqa: ANN401
-    if not isinstance(part, dict):
-        return base if part is None else {**base, _OVERRIDES: part}
-    merged = dict(base)
-    for key, value in part.items():
-        both = isinstance(value, dict) and isinstance(base.get(key), dict)
-        merged[key] = _merged(base[key], value) if both else value
-    return merged
+def _strangers(folder: str) -> list[Problem]:
+    """What stands among the descriptors and is none; hidden files are tools' own."""
+    others = sorted(path for path in _folder(folder).iterdir() if path.suffix not in SUFFIXES)
+    remedy = "Move it elsewhere, or call a descriptor NAME.yml"
+    return [
+        Problem(str(path), WHOLE_FILE, "is no descriptor, and nothing reads it", remedy)
+        for path in others
+        if not path.name.startswith(".")
+    ]
 
 
-def _validated(path: Path, described: dict[str, Any], prefix: str) -> Service:
-    try:
-        return Service.model_validate(described)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in first["loc"]) or "the whole file"
-        found = "" if first["type"] == "missing" else f"; found {_shown(first['input'])!r}"
-        more = error.error_count() - 1
-        also = f" ({more} more problem{'s' if more > 1 else ''} in this file)" if more else ""
-        raise _bad(path, prefix + key, f"{first['msg'].removeprefix('Value error, ')}{found}{also}") from error
-
-
-def _bad(path: Path, key: str, problem: str) -> BadInput:
-    return BadInput(
-        f"{key}: {problem}", where=str(path), remedy="Correct the descriptor; docs/descriptor.md lists every key"
-    )
-
-
-def _shown(value: object) -> str:
-    # Aliases can make a small file's value exponentially long: reprlib stops early.
-    return (value if isinstance(value, str) else reprlib.repr(value))[:120]
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+def _twice(path: Path) -> Problem:
+    return Problem(str(path), WHOLE_FILE, f"{path.stem} is described twice", "Keep one of its two files")

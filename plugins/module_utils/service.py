@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
@@ -230,14 +230,29 @@ class Service(Part):
 
     @model_validator(mode="after")
     def _consistent(self) -> Service:
-        names = [site.name for site in self.sites]
-        if len(set(names)) != len(names):
-            raise ValueError("sites: each site needs a name of its own")
-        if any(share.amount == 0 for share in self.waves):
-            raise ValueError("waves: a wave of 0 nodes would never end")
-        if self.drain.soft > self.drain.hard:
-            raise ValueError("drain: soft must not be later than hard")
+        problems = list(self._inconsistencies())
+        if problems:
+            raise ValueError("\n".join(problems))
         return self
+
+    def _inconsistencies(self) -> Iterator[str]:
+        """What each part allows and all of them together don't, a line each that begins with the key."""
+        if not _distinct([site.name for site in self.sites]):
+            yield "sites: each site needs a name of its own"
+        if not _distinct([backend for pool in self.pools for backend in (pool.online, pool.maintenance)]):
+            yield "pools: each backend has one part: online or maintenance, of one pool"
+        if any(share.amount == 0 for share in self.waves):
+            yield "waves: a wave of 0 nodes would never end"
+        if self.drain.soft > self.drain.hard:
+            yield "drain: soft must not be later than hard"
+        if self.deploy.puppet.key == self.deploy.puppet.digest_key:
+            yield "deploy: version and digest need a Hiera key each"
+        if self.name in self.moves_with:
+            yield "moves_with: names the service itself"
+
+
+def _distinct(names: list[str]) -> bool:
+    return len(set(names)) == len(names)
 
 
 def fill(text: str, **values: str) -> str:

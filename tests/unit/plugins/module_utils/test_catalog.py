@@ -7,7 +7,12 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.catalog import find_service, load_catalog, load_service
+from ansible_collections.tidegate.delivery.plugins.module_utils.catalog import (
+    find_service,
+    load_catalog,
+    load_service,
+    survey_catalog,
+)
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
 
 LAB = Path(__file__).resolve().parents[4] / "services"
@@ -146,3 +151,31 @@ def test_an_unknown_service_lists_the_known_ones() -> None:
 def test_a_missing_folder_names_the_variable() -> None:
     with pytest.raises(BadInput, match="tidegate_services"):
         load_catalog("/nowhere", "lab")
+
+
+def test_a_survey_tells_of_every_file_and_keeps_the_sound_ones(tmp_path: Path) -> None:
+    sound = (LAB / "tradeapi.yml").read_text()
+    (tmp_path / "tradeapi.yml").write_text(sound)
+    (tmp_path / "a.yml").write_text("name: a")
+    (tmp_path / "b.yml").write_text("[1")
+    (tmp_path / "notes.txt").write_text("")
+    (tmp_path / ".hidden").write_text("")
+    survey = survey_catalog(str(tmp_path), "lab")
+    assert list(survey.services) == ["tradeapi"]
+    assert list(survey.files) == ["a", "b", "tradeapi"]
+    assert {Path(problem.file).name for problem in survey.problems} == {"a.yml", "b.yml", "notes.txt"}
+    assert len([problem for problem in survey.problems if problem.file.endswith("a.yml")]) > 3
+
+
+def test_a_service_with_two_files_is_told_and_refused(tmp_path: Path) -> None:
+    for suffix in ("yml", "yaml"):
+        (tmp_path / f"tradeapi.{suffix}").write_text((LAB / "tradeapi.yml").read_text())
+    [problem] = survey_catalog(str(tmp_path), "lab").problems
+    assert problem.problem == "tradeapi is described twice"
+    with pytest.raises(BadInput, match="described twice"):
+        load_catalog(str(tmp_path), "lab")
+
+
+def test_an_empty_folder_is_a_problem(tmp_path: Path) -> None:
+    [problem] = survey_catalog(str(tmp_path), "lab").problems
+    assert problem.problem == "holds no descriptor"
