@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any
 
 import yaml
+from ansible.plugins.loader import filter_loader, test_loader
 
 _COLLECTION = "tidegate.delivery."
 _PLUGINS = "ansible_collections.tidegate.delivery.plugins"
@@ -39,10 +40,15 @@ def defaults_of(module: str) -> dict[str, Any]:
 
 
 def read_ahead(action: str) -> None:
-    """Read the specification of the action in that Python module, so that no worker forked later has to."""
+    """Load what the action in that Python module and the templates of its task need, so that no worker has to.
+
+    The specification, and Ansible's filters and tests, which a process loads all together with the first that it uses.
+    """
     package, _, module = action.rpartition(".")
     if package == f"{_PLUGINS}.action":
         argument_spec(module)
+        filter_loader.get("ansible.builtin.default")
+        test_loader.get("ansible.builtin.defined")
 
 
 def _loaded(documentation: str) -> Any:  # noqa: ANN401

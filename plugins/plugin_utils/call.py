@@ -20,6 +20,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.node import Posi
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import Stopping
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.connections import connect
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import PROOFS, Record
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.host_variables import HostVariables
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.stop import STOPPING
 
 if TYPE_CHECKING:
@@ -50,10 +51,10 @@ class Call:
 
     # Hosts
 
-    @property
-    def hostvars(self) -> Any:  # noqa: ANN401
+    @cached_property
+    def hostvars(self) -> HostVariables:
         """Every host's variables, templated when read."""
-        return self.vars["hostvars"]
+        return HostVariables(self.vars["hostvars"])
 
     def hostvar(self, host: str, name: str, default: Any = None) -> Any:  # noqa: ANN401
         """One variable of a host, free of Ansible's tags. BadInput when it is missing and has no default."""

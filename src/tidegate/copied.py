@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from sqlalchemy import select
-
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Entry, State
-from tidegate.ledger import PAGE, SqlLedger
-from tidegate.store import Store, entries
+from tidegate.ledger import OF_ONE, PAGE, SqlLedger
+from tidegate.store import Store
 
 Clean = Callable[[Event], Event]
 Written = Callable[[str], None]
@@ -51,15 +49,9 @@ class CopiedLedger(SqlLedger):
 
     def bodies(self, environment: str, deployment: str, since: int = 0) -> Iterator[str]:
         """A deployment's events after seq `since` as they are stored, oldest first."""
-        wanted = (
-            select(entries.c.seq, entries.c.body)
-            .where(entries.c.chain == environment, entries.c.deployment == deployment)
-            .order_by(entries.c.seq)
-            .limit(PAGE)
-        )
         last, full = since, True
         while full:
             with self._store.read() as connection:
-                page = connection.execute(wanted.where(entries.c.seq > last)).all()
+                page = OF_ONE.run(connection, of=environment, deployment=deployment, after=last, page=PAGE).all()
             yield from (row.body for row in page)
             last, full = (page[-1].seq if page else last), len(page) == PAGE

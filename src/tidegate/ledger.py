@@ -59,7 +59,9 @@ _PAGE = (
     .limit(bindparam("page"))
 )
 _PAGE_OF_ONE = _PAGE.where(entries.c.deployment == bindparam("deployment"))
-_ALL, _OF_ONE = Prepared(_PAGE), Prepared(_PAGE_OF_ONE)
+_ALL = Prepared(_PAGE)
+# A page of a deployment's entries after one: seq, hash and body.
+OF_ONE = Prepared(_PAGE_OF_ONE)
 _OF_STEP = Prepared(_PAGE_OF_ONE.where(bindparam("step") == STEP))
 
 
@@ -76,7 +78,7 @@ class SqlLedger:
 
     def entries(self, environment: str, deployment: str | None = None, since: int = 0) -> Iterator[Entry]:
         """Entries after seq `since`, oldest first; no transaction stays open between them."""
-        wanted = _ALL if deployment is None else _OF_ONE
+        wanted = _ALL if deployment is None else OF_ONE
         return self._pages(wanted, since, of=environment, deployment=deployment)
 
     def entries_of(self, environment: str, deployment: str, steps: Iterable[Step]) -> list[Entry]:
@@ -119,7 +121,7 @@ class SqlLedger:
             return _found(connection, id)
 
     def deployments(self, service: str, environment: str, limit: int = 20) -> list[Deployment]:
-        """Newest first, moves by hand included."""
+        """Newest first, moves by hand included; of all services when none is named."""
         with self._store.read() as connection:
             return [_deployment(row) for row in connection.execute(_newest(service, environment).limit(limit))]
 
@@ -187,8 +189,8 @@ def _head(connection: Connection, environment: str) -> Anchor:
 
 
 def _newest(service: str, environment: str) -> Select[Any]:
-    wanted = (deployments.c.service == service) & (deployments.c.environment == environment)
-    return select(*_FIELDS).where(wanted).order_by(deployments.c.n.desc())
+    newest = select(*_FIELDS).where(deployments.c.environment == environment).order_by(deployments.c.n.desc())
+    return newest.where(deployments.c.service == service) if service else newest
 
 
 def _under_way(connection: Connection, service: str, environment: str) -> Deployment | None:
