@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from traceback import format_exception
 from typing import Any, ClassVar
 
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Stopped
@@ -83,14 +85,18 @@ class DomainAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
             call = Call(self, task_vars or {}, self._validated())
             outcome = self._permitted(call)
         except _NotPermitted as refusal:
-            outcome = _failure(refusal.error)
+            outcome = _cleaned(call, _failure(refusal.error))
             self._record_refusal(call, outcome)
         except DomainError as error:
-            outcome = _failure(error)
+            outcome = _cleaned(call, _failure(error))
             self._record_end(call, outcome)
         except Exception as error:
             # A fault of ours: the ledger says that the step ended badly, and Ansible says the rest.
-            self._record_end(call, {"failed": True, "msg": f"internal error: {type(error).__name__}: {error}"})
+            fault = f"internal error: {type(error).__name__}: {error}"
+            self._record_end(call, _cleaned(call, {"failed": True, "msg": fault}))
+            if call is not None and call.redact("".join(format_exception(error))) != "".join(format_exception(error)):
+                # Ansible would print the secret, in the message or in the traceback.
+                raise AnsibleActionFail(call.redact(fault)) from None
             raise
         return {**result, **outcome}
 
@@ -102,7 +108,7 @@ class DomainAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
             call.record(self.step(call), "started")
         elif call.deployment_id and not call.check:
             call.ledger.renew(self.deadline(call), self.step(call))
-        outcome = dict(plain(self._acted(call)))
+        outcome = _cleaned(call, dict(plain(self._acted(call))))
         # Some record their end themselves, in one transaction with what they change.
         if not outcome.pop("recorded", False):
             self._record_end(call, outcome)
@@ -163,6 +169,14 @@ class _NotPermitted(Exception):
     def __init__(self, error: DomainError) -> None:
         super().__init__(str(error))
         self.error = error
+
+
+def _cleaned(call: Call | None, outcome: dict[str, Any]) -> dict[str, Any]:
+    """The result without secrets. Facts are what later tasks work with: a plan with a secret in it was refused."""
+    if call is None:
+        return outcome
+    facts = {key: outcome[key] for key in ("ansible_facts",) if key in outcome}
+    return {**call.redact({key: value for key, value in outcome.items() if key not in facts}), **facts}
 
 
 def _failure(error: DomainError) -> dict[str, Any]:

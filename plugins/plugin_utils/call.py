@@ -17,10 +17,12 @@ from ansible.utils.display import Display
 from ansible_collections.tidegate.delivery.plugins.module_utils import advice
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DomainError
 from ansible_collections.tidegate.delivery.plugins.module_utils.node import PosixNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.redaction import Redactor
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import Stopping
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.connections import connect
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import PROOFS, Record
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.host_variables import HostVariables
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import PROOFS, Record
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.secrets import Secrets
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.stop import STOPPING
 
 if TYPE_CHECKING:
@@ -94,7 +96,23 @@ class Call:
 
     def progress(self, text: str) -> None:
         """One line for whoever watches, while something is waited for."""
-        Display().display(f"  {self.host}: {text}" if self.host != "localhost" else f"  {text}")
+        shown = self.redact(text)
+        Display().display(f"  {self.host}: {shown}" if self.host != "localhost" else f"  {shown}")
+
+    # Secrets
+
+    @cached_property
+    def _secrets(self) -> Secrets:
+        return Secrets(self.vars, self._action._templar)
+
+    @property
+    def redactor(self) -> Redactor:
+        """What blots out the secrets that this call may have come across by now."""
+        return self._secrets.redactor((self.host, "localhost", *self._connected))
+
+    def redact(self, value: Any) -> Any:  # noqa: ANN401
+        """The value without secrets."""
+        return self.redactor.value(value)
 
     # Stopping
 

@@ -9,14 +9,14 @@ import hashlib
 import json
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils import advice
-from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DomainError, Refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind, State, service_of
 from ansible_collections.tidegate.delivery.plugins.module_utils.lock import (
@@ -66,7 +66,10 @@ PROOFS = (Step.RELEASE, Step.HEALTH, Step.NUNIT, Step.WARMUP)
 class Record:
     """One environment's ledger and locks, with the deployment that a call names."""
 
-    def __init__(self, url: str, environment: str, deployment_id: str) -> None:
+    def __init__(
+        self, url: str, environment: str, deployment_id: str, clean: Callable[[Event], Event] = lambda event: event
+    ) -> None:
+        """`clean` takes the secrets out of every event before it is written."""
         if PIPELINE_MISSING:
             raise BadInput(
                 f"the pipeline isn't installed here ({PIPELINE_MISSING})",
@@ -75,7 +78,7 @@ class Record:
             )
         store = Store(url)
         self.environment = environment
-        self.ledger = CopiedLedger(store, lambda event: event, self._copy)
+        self.ledger = CopiedLedger(store, clean, self._copy)
         self.locks = SqlLocks(store)
         self._id = deployment_id
         self._opening: DeploymentFolder | None = None
@@ -87,7 +90,8 @@ class Record:
         BadInput when the inventory names no ledger.
         """
         url = str(call.hostvar(call.host, "tidegate_ledger"))
-        return cls(url, str(call.hostvar(call.host, "tidegate_environment")), deployment_id or call.deployment_id)
+        environment = str(call.hostvar(call.host, "tidegate_environment"))
+        return cls(url, environment, deployment_id or call.deployment_id, lambda event: call.redactor.event(event))
 
     # Who and what
 
@@ -338,15 +342,10 @@ class Record:
 
     def _copy(self, deployment: str) -> None:
         """Copy what was just written. The ledger has it: whatever is wrong here must not fail the step."""
-        folder = self._opening or (self._own_folder() if self._id else None)
+        # The plan was read for the event that was just written; reading it here could fail.
+        folder = self._opening or (self.folder if "plan" in self.__dict__ else None)
         if folder is not None and deployment:
             folder.beside(deployment).copy_events(lambda seq: self.ledger.bodies(self.environment, deployment, seq))
-
-    def _own_folder(self) -> DeploymentFolder | None:
-        try:
-            return self.folder
-        except DomainError:
-            return None
 
     def _wave_of(self, nodes: Sequence[str]) -> dict[str, Any]:
         waves = [wave for wave in self.plan.get("waves", []) if set(nodes) & set(wave["nodes"])]

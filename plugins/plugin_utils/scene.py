@@ -28,6 +28,7 @@ from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.folder import DeploymentFolder, folder_of
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.plan_facts import first_error
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import REMEMBERED, Record, plan_digest
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.secrets import require_no_secret
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.survey import (
     Look,
     read_load_balancers,
@@ -188,6 +189,7 @@ class Scene:
     ) -> Deployment:
         """Open the deployment or its next attempt: the plan beside the chain, its digest and every decision in it."""
         self.call.stopping.look("while planning; nothing was opened")
+        require_no_secret(plan, self.call.redactor)
         self.record.keep_in(DeploymentFolder(Path(plan["folder"])))
         ledger = self.record.ledger
         text = json.dumps(plan, sort_keys=True)
