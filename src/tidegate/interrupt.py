@@ -40,7 +40,7 @@ class Interruption:
             self.tell(f"{self.first.name}: stopping at the next safe point; once more ends it at once")
         elif now - self.at > ONE_REQUEST_S:
             self.at_once = True
-            self.brood.end(at_once=True)
+            self.brood.kill()
 
 
 @contextmanager

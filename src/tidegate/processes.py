@@ -37,12 +37,15 @@ class Brood:
         if first is not None:
             _signal([first], number)
 
-    def end(self, *, at_once: bool = False) -> None:
+    def kill(self) -> None:
+        """Kill all of them and wait for none: whoever started the first does, and is surprised when another did."""
+        _signal(self.members(), signal.SIGKILL)
+
+    def end(self) -> None:
         """End all of them: politely, then by force. What they start meanwhile is ended too."""
-        if not at_once:
-            members = self.members()
-            _signal(members, signal.SIGTERM)
-            psutil.wait_procs(members, timeout=GRACE_S)
+        members = self.members()
+        _signal(members, signal.SIGTERM)
+        psutil.wait_procs(members, timeout=GRACE_S)
         for _round in range(_ROUNDS):
             left = self.members()
             if not left:

@@ -55,6 +55,10 @@ class Running:
             self.signal_all(signal.SIGKILL) if self.process.poll() is None else None
         return Answered(self.process.returncode, stdout or "", stderr or "")
 
+    def playbook(self) -> psutil.Process:
+        """Its ansible-playbook."""
+        return min(psutil.Process(self.process.pid).children(), key=lambda child: child.create_time())
+
     def processes(self) -> list[psutil.Process]:
         """Every process of this run, wherever it has gone."""
         return [process for process in psutil.process_iter() if _marked(process, self.mark)]

@@ -16,8 +16,8 @@ class Calls:
     def ask(self, number: signal.Signals) -> None:
         self.made.append(f"ask {number.name}")
 
-    def end(self, *, at_once: bool = False) -> None:
-        self.made.append("end at once" if at_once else "end")
+    def kill(self) -> None:
+        self.made.append("kill")
 
 
 def interruption(calls: Calls, *times: float) -> tuple[Interruption, list[str]]:
@@ -50,7 +50,7 @@ def test_a_second_request_ends_everything_at_once() -> None:
     asked, _told = interruption(calls, 10.0, 12.0)
     asked(signal.SIGINT, None)
     asked(signal.SIGINT, None)
-    assert calls.made == ["ask SIGINT", "end at once"]
+    assert calls.made == ["ask SIGINT", "kill"]
     assert asked.at_once
 
 

@@ -89,6 +89,16 @@ def test_entries_can_be_had_by_deployment_and_from_a_place_on(ledger: Ledger) ->
     assert [entry.seq for entry in ledger.entries("lab", deployment="")] == [4]
 
 
+def test_deployments_are_listed_newest_first_of_one_service_or_of_all(ledger: Ledger) -> None:
+    ledger.open(record("d1", kind=Kind.HAND), event("d1"))
+    other = replace(record("d2", kind=Kind.HAND), service="pricefeed")
+    ledger.open(other, event("d2", service="pricefeed"))
+    ledger.open(replace(record("d3", kind=Kind.HAND), environment="dev"), event("d3", environment="dev"))
+    assert [each.id for each in ledger.deployments("tradeapi", "lab")] == ["d1"]
+    assert [each.id for each in ledger.deployments("", "lab")] == ["d2", "d1"]
+    assert [each.id for each in ledger.deployments("", "lab", 1)] == ["d2"]
+
+
 def test_a_deployments_entries_of_some_steps_are_found_without_reading_the_others(ledger: Ledger, path: Path) -> None:
     steps = [Step.PLAN, Step.LEAVE, Step.FREEZE, Step.JOIN, Step.PLAN]
     for step in steps:

@@ -46,7 +46,8 @@ def test_children_from_before_are_left_alone() -> None:
         brood = Brood()
         other = subprocess.Popen(["sleep", "300"])
         assert brood.first().pid == other.pid
-        brood.end(at_once=True)
+        brood.kill()
+        brood.end()
         print(mine.poll(), other.poll())
         mine.kill()
         """
