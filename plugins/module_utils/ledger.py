@@ -149,7 +149,7 @@ class Ledger(Protocol):
         """The deployment of that id."""
 
     def deployments(self, service: str, environment: str, limit: int = 20) -> list[Deployment]:
-        """Newest first, moves by hand included."""
+        """Newest first, moves by hand included; of all services when none is named."""
 
     def last_done(self, service: str, environment: str) -> Deployment | None:
         """The deploy or rollback that was done last: what its nodes are meant to serve."""
