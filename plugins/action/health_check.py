@@ -36,8 +36,9 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.warmup import (
 )
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.arguments import defaults_of
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call, plain
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.options import seconds
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.planned_check import fill_in
 
 _REMEDIES = {
     HealthOutcome.WRONG_RELEASE: (
@@ -64,6 +65,9 @@ class ActionModule(DomainAction):
     def deadline(self, call: Call) -> float:
         warmup = call.args.get("warmup")
         return seconds(call.args, "timeout") + (seconds(call.args, "warmup.timeout") if warmup else 0.0)
+
+    def complete(self, call: Call) -> None:
+        fill_in(call, "health_check", call.args["step"], plain(self._task.args), ["url"])
 
     def act(self, call: Call) -> dict[str, Any]:
         _require_what_the_step_proves(call)

@@ -18,9 +18,10 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.http_answer impo
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.arguments import defaults_of
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call, plain
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.needs import pipeline
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.options import seconds
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.planned_check import fill_in
 
 with pipeline():
     from ansible_collections.tidegate.delivery.plugins.module_utils.nunit import (
@@ -31,6 +32,7 @@ with pipeline():
     )
     from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_box import BoxRun
 
+_NEEDED = ("box", "url", "artifact", "assemblies", "version")
 _TESTS = "Fix the release, or its tests, and deploy again; the node stays in the maintenance pool"
 _AIM = "Look whether the node is up in the maintenance backend and not in the online one, then run the same again"
 _BOX = "Look at the test box, then run the same again"
@@ -59,6 +61,9 @@ class ActionModule(DomainAction):
         *("outcome", "msg", "version", "total", "passed", "failed_tests", "inconclusive", "skipped_tests"),
         *("failing", "duration_s", "results_sha256"),
     )
+
+    def complete(self, call: Call) -> None:
+        fill_in(call, "nunit", "nunit", plain(self._task.args), _NEEDED)
 
     def deadline(self, call: Call) -> float:
         return _run(call).deadline + 60.0

@@ -30,13 +30,27 @@ def require_planned(
     `asked` are the check's options under the names that the plan has; those that the plan doesn't name must have
     their `defaults`, which hold a mapping for an option with suboptions. Raises Refused; nothing has been done then.
     """
-    check = plan.get("nodes", {}).get(node, {}).get("checks", {}).get(service)
-    if check is None or not check.get(step):
-        raise _refused(f"the deployment's plan has no {step} check of {service} on {node}", node)
+    check = _check(plan, node, service, step)
     free = _FREE | {"in_a_row"} if step in _ROW_IS_FREE else _FREE
     unlike = _unlike(asked, _planned(check, step), defaults, free)
     if unlike:
         raise _refused(f"{', '.join(unlike)} of this {step} check of {service} is not what the plan says", node)
+
+
+def planned_options(plan: Mapping[str, Any], node: str, service: str, step: str) -> dict[str, Any]:
+    """The options of the check that the plan has of `service` on `node` for `step`. Raises Refused when it has none."""
+    check = _check(plan, node, service, step)
+    options = {key: value for key, value in _planned(check, step).items() if value is not None}
+    if step == "warmup":
+        options["timeout"] = check["warmup"]["timeout"]
+    return options | {"in_a_row": 1} if step in _ROW_IS_FREE else options
+
+
+def _check(plan: Mapping[str, Any], node: str, service: str, step: str) -> Mapping[str, Any]:
+    check: Mapping[str, Any] | None = plan.get("nodes", {}).get(node, {}).get("checks", {}).get(service)
+    if check is None or not check.get(step):
+        raise _refused(f"the deployment's plan has no {step} check of {service} on {node}", node)
+    return check
 
 
 def _planned(check: Mapping[str, Any], step: str) -> dict[str, Any]:

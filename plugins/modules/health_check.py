@@ -18,9 +18,11 @@ description:
   - No connection to the node by Ansible is needed.
 options:
   url:
-    description: The URL to ask with GET. Credentials belong into O(headers).
+    description:
+      - The URL to ask with GET. Credentials belong into O(headers).
+      - Needed, except with O(deployment). Without it, all options that are not given are taken from the check that the
+        deployment's plan has of O(service) on this node for O(step).
     type: str
-    required: true
   status:
     description: The status codes that are good.
     type: list
@@ -168,6 +170,11 @@ author:
 """
 
 EXAMPLES = r"""
+- name: The check that the deployment's plan has for this node
+  tidegate.delivery.health_check:
+    deployment: "{{ tidegate_deployment }}"
+    step: release
+
 - name: The node serves the release that was deployed, from a process started since
   tidegate.delivery.health_check:
     deployment: "{{ tidegate_deployment }}"

@@ -25,14 +25,15 @@ options:
   box:
     description: The inventory host that runs the tests. It needs curl, tar, flock, coreutils, awk and the runner.
     type: str
-    required: true
   node:
     description: The node to aim at, by its name in the load balancer. By default the task's host.
     type: str
   url:
-    description: The base URL of the maintenance front end, as the test box reaches it.
+    description:
+      - The base URL of the maintenance front end, as the test box reaches it.
+      - Needed, and so are O(box), O(artifact), O(assemblies) and O(version), except where the deployment's plan has the check.
+        Without a URL, all options that are not given are taken from it.
     type: str
-    required: true
   aim:
     description: How one node of the maintenance pool is reached.
     type: dict
@@ -70,7 +71,6 @@ options:
   artifact:
     description: The release's artifact, a tar file.
     type: dict
-    required: true
     suboptions:
       url:
         description: Where the box fetches it.
@@ -84,11 +84,9 @@ options:
     description: The test assemblies' file names in the artifact's V(tests/) folder. Of several, each must run at least one test.
     type: list
     elements: str
-    required: true
   version:
     description: The version that the node must serve; the tests get it as V(TIDEGATE_VERSION).
     type: str
-    required: true
   min_tests:
     description: How many tests must at least have passed or failed.
     type: int

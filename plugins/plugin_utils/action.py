@@ -64,6 +64,9 @@ class DomainAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         """Whether this call belongs to a wave."""
         return self.IN_WAVE
 
+    def complete(self, call: Call) -> None:
+        """Fill in options that were not given. Raises DomainErrors."""
+
     def require_planned(self, call: Call) -> None:
         """Raise Refused when the options are not what the recorded plan says."""
 
@@ -83,6 +86,7 @@ class DomainAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
             end_with_controller()
             hear_in_worker()
             call = Call(self, task_vars or {}, self._validated())
+            self._completed(call)
             outcome = self._permitted(call)
         except _NotPermitted as refusal:
             outcome = _cleaned(call, _failure(refusal.error))
@@ -132,6 +136,13 @@ class DomainAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
             if not signalled_since(call.started):
                 raise
         return self.act(call)
+
+    def _completed(self, call: Call) -> None:
+        try:
+            self.complete(call)
+        except DomainError as error:
+            # An effect that can't even be told what to do has not begun.
+            raise (_NotPermitted(error) if self.EFFECT else error) from error
 
     def _require_permit(self, call: Call) -> None:
         try:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Refused
-from ansible_collections.tidegate.delivery.plugins.module_utils.evidence import require_planned
+from ansible_collections.tidegate.delivery.plugins.module_utils.evidence import planned_options, require_planned
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.arguments import argument_spec, defaults_of
 
 VERSION = {"path": "$.version", "value": "1.1.0"}
@@ -129,3 +129,17 @@ def test_an_unplanned_option_with_suboptions_has_their_defaults() -> None:
     require_planned(plan, "n1", "s", "nunit", asked, defaults)
     with pytest.raises(Refused, match="probe of"):
         require_planned(plan, "n1", "s", "nunit", asked | {"probe": {"path": "/static"}}, defaults)
+
+
+@pytest.mark.parametrize("step", ASKED)
+def test_the_options_of_a_planned_check_are_the_planned_ones(step: str) -> None:
+    options = planned_options(PLAN, "n1", "tradeapi", step)
+    require(step, options | ({} if step == "nunit" else {"step": step}))
+    assert None not in options.values()
+    assert options.get("in_a_row") == {"release": 1, "health": 3, "warmup": 1, "nunit": None}[step]
+    assert options["timeout"] == "1m"
+
+
+def test_a_check_that_is_not_planned_has_no_options() -> None:
+    with pytest.raises(Refused, match="the deployment's plan has no nunit check of tradeapi on n2"):
+        planned_options(PLAN, "n2", "tradeapi", "nunit")
