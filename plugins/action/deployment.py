@@ -94,7 +94,7 @@ def _hold(call: Call) -> dict[str, Any]:
     deployment, nodes = record.deployment, list(call.args["nodes"])
     record.require_not_taken_over()
     why = why_held(record.events, deployment.attempt)
-    msg = f"{why.message.rstrip('.')}. {next_commands(deployment, nodes)}"
+    msg = f"{why.message.rstrip('.')}. {next_commands(deployment, nodes, stopped=why.stopped)}"
     if not deployment.state.final:
         event = record.event(Step.HOLD, Outcome.HELD, nodes, {"msg": msg, "step": why.step, "cause": why.message})
         record.ledger.update_state(deployment.id, State.HELD, event)

@@ -16,7 +16,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.opening import (
     decide_resume,
     decide_rollback,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop
+from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import WHILE_PLANNING, AtStop
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.needs import pipeline
@@ -39,7 +39,7 @@ class ActionModule(DomainAction):
             with call.stopping.cut_short():
                 return _INTENTS[call.args["intent"]](call)
         except DomainError as error:
-            told = explained(error, "while planning; nothing was opened")
+            told = explained(error, WHILE_PLANNING)
             if not call.check:
                 _record_refusal(call, told)
             raise told from error

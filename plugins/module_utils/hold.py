@@ -52,7 +52,7 @@ def _step(event: Event) -> str:
     return str(event.details.get("of") or event.step)
 
 
-def next_commands(deployment: Deployment, nodes: Sequence[str]) -> str:
+def next_commands(deployment: Deployment, nodes: Sequence[str], *, stopped: bool = False) -> str:
     """What is where now and the commands that lead on."""
     if deployment.kind is Kind.HAND:
         return (
@@ -60,6 +60,10 @@ def next_commands(deployment: Deployment, nodes: Sequence[str]) -> str:
             f"Run it again, or {advice.join(deployment.service, nodes[0])}"
         )
     again, back = advice.resume(deployment.service), advice.rollback(deployment.service)
-    ways = f"Try again: {again}" if deployment.kind is Kind.ROLLBACK else f"Go back: {back}\nOr try again: {again}"
+    ways = f"Go back: {back}\nOr try again: {again}"
+    if stopped or deployment.kind is Kind.ROLLBACK:
+        ways = f"{'Go on' if stopped else 'Try again'}: {again}"
+    if stopped and deployment.kind is not Kind.ROLLBACK:
+        ways += f"\nOr go back: {back}"
     where = f"the wave was {', '.join(nodes)}" if nodes else "every wave is online, only settling is left"
     return f"{deployment.service} {deployment.version} is held; {where}.\n{ways}"

@@ -52,6 +52,8 @@ class Stopping:
 
 NEVER = Stopping()
 
+WHILE_PLANNING = "while planning; nothing was opened. Run the same command again"
+
 _BEFORE: Mapping[str, str] = {
     Step.PLAN: "before anything was planned",
     Step.WAVE: "before the wave began",

@@ -76,7 +76,7 @@ def explained(error: DomainError, where: str) -> DomainError:
     request = stop_requested()
     if request is None or not by_the_signal:
         return error
-    return Stopped(f"stopped by {request} {where}: {error.message}", where=error.where)
+    return Stopped(f"stopped by {request} {where}")
 
 
 def signalled_since(moment: float) -> bool:
