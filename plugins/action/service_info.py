@@ -5,23 +5,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.capacity import usable
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment
 from ansible_collections.tidegate.delivery.plugins.module_utils.lock import Held, Liveness, liveness, this_process, when
+from ansible_collections.tidegate.delivery.plugins.module_utils.pool_places import place_of, pool_values, pools_table
+from ansible_collections.tidegate.delivery.plugins.module_utils.status_table import status_table
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.needs import pipeline
 
 with pipeline():
-    from ansible_collections.tidegate.delivery.plugins.module_utils.catalog import load_catalog
     from ansible_collections.tidegate.delivery.plugins.module_utils.placement import Placement
     from ansible_collections.tidegate.delivery.plugins.plugin_utils.scene import Scene
-    from ansible_collections.tidegate.delivery.plugins.plugin_utils.survey import Look, read_load_balancers, read_nodes
+    from ansible_collections.tidegate.delivery.plugins.plugin_utils.survey import Look
+    from ansible_collections.tidegate.delivery.plugins.plugin_utils.watch import (
+        Answers,
+        Watched,
+        ask_load_balancers,
+        ask_nodes,
+        pools_seen,
+        watch,
+    )
 
 _SHOWN = ("id", "kind", "version", "state", "attempt", "opened_at", "opened_by", "closed_at")
 
@@ -30,38 +37,57 @@ class ActionModule(DomainAction):
     """Ask everybody, show everything, change nothing."""
 
     def act(self, call: Call) -> dict[str, Any]:
-        names = [call.args["service"]] if call.args.get("service") else _all(call)
-        services = {name: _told(call, name) for name in names}
-        locks = [_lock(held) for held in call.ledger.locks.held()]
-        chain = call.ledger.ledger.verify(str(call.hostvar(call.host, "tidegate_environment")))
-        table = [*_table(services, locks), f"ledger: {chain}"]
-        return {"changed": False, "services": services, "locks": locks, "ledger": str(chain), "table": table}
+        watched = watch(call, str(call.args.get("service") or ""))
+        states = ask_load_balancers(call, watched.placements)
+        return {"changed": False, **_VIEWS[call.args["view"]](call, watched, states)}
 
 
-def _all(call: Call) -> list[str]:
-    folder = str(call.hostvar(call.host, "tidegate_services"))
-    return sorted(load_catalog(folder, str(call.hostvar(call.host, "tidegate_environment"))))
+def _pools_view(call: Call, watched: Watched, states: Answers) -> dict[str, Any]:  # noqa: ARG001
+    pools = _pools(watched, states)
+    problems = [f"{name}: {problem}" for name, problem in watched.problems.items()]
+    return {"pools": pools, "table": [*pools_table(pools), *problems]}
 
 
-def _told(call: Call, name: str) -> dict[str, Any]:
-    """The page that every message sends people to must not hide all services for a slip in one."""
-    try:
-        return _service(call, name)
-    except DomainError as error:
-        if call.args.get("service"):
-            raise
-        return {"nodes": {}, "silent_load_balancers": {}, "under_way": {}, "last_done": {}, "problem": str(error)}
+def _status_view(call: Call, watched: Watched, states: Answers) -> dict[str, Any]:
+    looks = ask_nodes(call, watched.placements)
+    services = {name: _service(scene, states, looks) for name, scene in watched.scenes.items()}
+    services |= {name: _unfit(problem) for name, problem in watched.problems.items()}
+    services = dict(sorted(services.items()))
+    locks = [_lock(held) for held in call.ledger.locks.held()]
+    chain = call.ledger.ledger.verify(call.ledger.environment)
+    table = [*status_table(services, locks), f"ledger: {chain}"]
+    told = {"services": services, "locks": locks, "ledger": str(chain)}
+    return {**told, "pools": _pools(watched, states), "table": table}
 
 
-def _service(call: Call, name: str) -> dict[str, Any]:
-    scene = Scene(call, name)
+_VIEWS: dict[str, Callable[[Call, Watched, Answers], dict[str, Any]]] = {"status": _status_view, "pools": _pools_view}
+
+
+def _pools(watched: Watched, states: Answers) -> list[dict[str, Any]]:
+    return [
+        values
+        for scene in watched.scenes.values()
+        for placement in scene.placements
+        for pool in pools_seen(scene, placement)
+        for values in pool_values(pool, _of_site(placement, states))
+    ]
+
+
+def _of_site(placement: Placement, states: Answers) -> Answers:
+    return {host: states[host] for host in placement.load_balancers}
+
+
+def _unfit(problem: str) -> dict[str, Any]:
+    return {"nodes": {}, "silent_load_balancers": {}, "under_way": {}, "last_done": {}, "problem": problem}
+
+
+def _service(scene: Scene, states: Answers, looks: Mapping[str, Look]) -> dict[str, Any]:
     nodes: dict[str, Any] = {}
     silent: dict[str, str] = {}
     for placement in scene.placements:
-        states = read_load_balancers(call, placement)
-        looks = read_nodes(call, placement)
-        silent |= {host: str(state) for host, state in states.items() if isinstance(state, DomainError)}
-        nodes |= {node: _node(scene, placement, node, states, looks[node]) for node in placement.nodes}
+        here = _of_site(placement, states)
+        silent |= {host: str(state) for host, state in here.items() if isinstance(state, DomainError)}
+        nodes |= {node: _node(scene, placement, node, here, looks[node]) for node in placement.nodes}
     return {
         "nodes": nodes,
         "silent_load_balancers": silent,
@@ -70,14 +96,12 @@ def _service(call: Call, name: str) -> dict[str, Any]:
     }
 
 
-def _node(
-    scene: Scene, placement: Placement, node: str, states: Mapping[str, LoadBalancerState | DomainError], look: Look
-) -> dict[str, Any]:
+def _node(scene: Scene, placement: Placement, node: str, states: Answers, look: Look) -> dict[str, Any]:
     name = scene.service.name
     served = look.served[name]
     pools = [(pool.online, pool.maintenance) for pool in scene.service.pools]
     absence = scene.history.absent.get(node)
-    place = {host: " ".join(_place(state, pool, node) for pool in pools) for host, state in states.items()}
+    place = {host: " ".join(place_of(state, *pool, node) for pool in pools) for host, state in states.items()}
     out = any(text != "online" for text in place.values())
     return {
         "version": served.version,
@@ -88,21 +112,6 @@ def _node(
         "frozen_by": str(look.freeze or ""),
         "beside": [each.name for each in placement.services[node] if each.name != name],
     }
-
-
-def _place(state: LoadBalancerState | DomainError, pool: tuple[str, str], node: str) -> str:
-    if isinstance(state, DomainError):
-        return "unknown"
-    online, maintenance = (state.servers.get((backend, node)) for backend in pool)
-    if online is None or maintenance is None:
-        return "missing"
-    if usable(online):
-        return "online"
-    if not online.admin.effective:
-        return f"online, but {online.status}"
-    if maintenance.admin.effective:
-        return f"out ({online.status})"
-    return "maintenance" if online.status == "MAINT" else f"maintenance ({online.status})"
 
 
 def _deployment(deployment: Deployment | None) -> dict[str, Any]:
@@ -120,39 +129,3 @@ def _lock(held: Held) -> dict[str, Any]:
         "doing": held.doing,
         "gone": gone,
     }
-
-
-def _table(services: Mapping[str, Any], locks: list[dict[str, Any]]) -> list[str]:
-    lines: list[str] = []
-    for name, service in services.items():
-        lines.append(f"{name}: {service.get('problem') or _headline(service)}")
-        lines += [_line(node, seen) for node, seen in service["nodes"].items()]
-        lines += [f"  {host} did not answer: {why}" for host, why in service["silent_load_balancers"].items()]
-    for lock in locks:
-        lines.append(
-            f"locked: {lock['name']} by {lock['holder']} since {lock['since']}, doing {lock['doing']}{_gone(lock)}"
-        )
-    return lines
-
-
-def _gone(lock: Mapping[str, Any]) -> str:
-    return "; that process is gone: the next run takes the lock over" if lock["gone"] else ""
-
-
-def _headline(service: Mapping[str, Any]) -> str:
-    under_way, last = service["under_way"], service["last_done"]
-    if under_way:
-        return f"{under_way['kind']} to {under_way['version']} is {under_way['state']} ({under_way['id']})"
-    return f"{last['kind']} to {last['version']} was done at {last['closed_at']}" if last else "no deployment on record"
-
-
-def _line(node: str, seen: Mapping[str, Any]) -> str:
-    places = sorted(set(seen["pools"].values()))
-    where = places[0] if len(places) == 1 else ", ".join(f"{host}: {place}" for host, place in seen["pools"].items())
-    notes = [
-        f"taken out by {seen['taken_by']}" if seen["taken_by"] else "",
-        f"Puppet disabled: {seen['frozen_by']}" if seen["frozen_by"] else "",
-        f"with {', '.join(seen['beside'])}" if seen["beside"] else "",
-        seen["problem"],
-    ]
-    return f"  {node:<12} {where:<24} {seen['version'] or '?':<10} {'; '.join(filter(None, notes))}".rstrip()

@@ -16,6 +16,13 @@ options:
   service:
     description: The service's name. All services of the catalog when it is left out.
     type: str
+  view:
+    description:
+      - V(status) asks load balancers, nodes and ledger, and RV(table) has what nodes serve and who holds what.
+      - V(pools) asks load balancers and the ledger alone, and RV(table) has the pools with their sessions.
+    type: str
+    choices: [status, pools]
+    default: status
 extends_documentation_fragment:
   - action_common_attributes
 attributes:
@@ -40,13 +47,22 @@ EXAMPLES = r"""
   tidegate.delivery.service_info:
     service: tradeapi
   register: status
+
+- name: Show the pools of all services without asking a node
+  tidegate.delivery.service_info:
+    view: pools
+  register: seen
+
+- name: Name the nodes that are not online on every load balancer
+  ansible.builtin.debug:
+    msg: "{{ seen.pools | map(attribute='nodes') | flatten | rejectattr('place', 'eq', 'online') | map(attribute='name') | unique }}"
 """
 
 RETURN = r"""
 services:
   description: By service, its nodes, its open deployment and the last one that was done.
   type: dict
-  returned: success
+  returned: success and O(view=status)
   contains:
     nodes:
       description: By node, the release it serves, its place on each load balancer, who took it out and who froze it.
@@ -64,11 +80,53 @@ locks:
   description: Who holds which lock, since when, doing what.
   type: list
   elements: dict
-  returned: success
+  returned: success and O(view=status)
 ledger:
   description: Whether the environment's chain of entries is intact, and up to which one.
   type: str
+  returned: success and O(view=status)
+pools:
+  description: Every pool of every service, once for each load balancer.
+  type: list
+  elements: dict
   returned: success
+  contains:
+    service:
+      description: The service.
+      type: str
+    site:
+      description: The site.
+      type: str
+    load_balancer:
+      description: The load balancer.
+      type: str
+    online:
+      description: The backend that customers use.
+      type: str
+    maintenance:
+      description: The backend for testers.
+      type: str
+    min_online:
+      description: What the descriptor asks for.
+      type: str
+    floor:
+      description: How many usable servers that is here; null when the load balancer didn't answer.
+      type: int
+    configured:
+      description: How many servers the online backend lists; null when the load balancer didn't answer.
+      type: int
+    usable:
+      description: How many of them customers can use right now; null when the load balancer didn't answer.
+      type: int
+    problem:
+      description: Why the load balancer didn't answer; empty when it did.
+      type: str
+    nodes:
+      description:
+        - The service's nodes with C(name), C(place), C(taken_by) (who took it out through Tidegate) and for each of C(online) and C(maintenance)
+          its entry there with C(status), C(admin), C(weight) and C(sessions); null where there is none.
+      type: list
+      elements: dict
 table:
   description: The same as people read it.
   type: list

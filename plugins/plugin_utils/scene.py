@@ -24,6 +24,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.opening import O
 from ansible_collections.tidegate.delivery.plugins.module_utils.placement import Placement, hosts_of, place
 from ansible_collections.tidegate.delivery.plugins.module_utils.plan import SiteView
 from ansible_collections.tidegate.delivery.plugins.module_utils.service import Service
+from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import WHILE_PLANNING
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.folder import DeploymentFolder, folder_of
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.plan_facts import first_error
@@ -58,11 +59,11 @@ class Seen:
 class Scene:
     """One service in one environment, as a request finds it."""
 
-    def __init__(self, call: Call, name: str) -> None:
+    def __init__(self, call: Call, name: str, catalog: Catalog | None = None) -> None:
         self.call = call
         self.environment = str(call.hostvar(call.host, "tidegate_environment"))
         folder = str(call.hostvar(call.host, "tidegate_services"))
-        self.catalog: Catalog = load_catalog(folder, self.environment)
+        self.catalog: Catalog = load_catalog(folder, self.environment) if catalog is None else catalog
         self.service: Service = find_service(self.catalog, name, folder)
         self.placements: list[Placement] = place(self.service, self.catalog, call.vars["groups"])
         self.record = call.ledger
@@ -109,7 +110,7 @@ class Scene:
 
     def look(self) -> Seen:
         """Every load balancer and node. Raises the first load balancer's error: nothing moves without all of them."""
-        self.call.stopping.look("while planning; nothing was opened")
+        self.call.stopping.look(WHILE_PLANNING)
         sites: list[SiteView] = []
         looks: dict[str, Look] = {}
         for placement in self.placements:
@@ -188,7 +189,7 @@ class Scene:
         self, opening: Opening, deployment: Deployment, plan: Mapping[str, Any], table: Sequence[str]
     ) -> Deployment:
         """Open the deployment or its next attempt: the plan beside the chain, its digest and every decision in it."""
-        self.call.stopping.look("while planning; nothing was opened")
+        self.call.stopping.look(WHILE_PLANNING)
         require_no_secret(plan, self.call.redactor)
         self.record.keep_in(DeploymentFolder(Path(plan["folder"])))
         ledger = self.record.ledger

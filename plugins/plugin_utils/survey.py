@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.capacity import usable
@@ -59,12 +59,17 @@ def _moves(placement: Placement) -> list[PoolMove]:
 
 def read_nodes(call: Call, placement: Placement) -> dict[str, Look]:
     """Every node of the site, all at once."""
+    return look_at(call, placement.services)
+
+
+def look_at(call: Call, services: Mapping[str, Sequence[Service]]) -> dict[str, Look]:
+    """These hosts, all at once, each asked for the releases of its services."""
 
     def read(host: str) -> Look:
-        return _look(call, placement, host)
+        return _look(call, services[host], host)
 
-    call.nodes(placement.nodes)
-    looks = call.in_parallel(read, placement.nodes)
+    call.nodes(services)
+    looks = call.in_parallel(read, list(services))
     return {name: _required(look) for name, look in looks.items()}
 
 
@@ -74,10 +79,10 @@ def _required(look: Look | DomainError) -> Look:
     return look
 
 
-def _look(call: Call, placement: Placement, host: str) -> Look:
+def _look(call: Call, services: Sequence[Service], host: str) -> Look:
     served: dict[str, Served] = {}
     problems: dict[str, str] = {}
-    for service in placement.services[host]:
+    for service in services:
         release = read_release(*release_question(call, service, host))
         if isinstance(release, NotRead):
             served[service.name], problems[service.name] = Served(), str(release)
