@@ -49,9 +49,15 @@ def plan_answer(decided: Decided) -> dict[str, Any]:
         "waves": [_wave(number, wave) for number, wave in enumerate(plan.waves, 1)],
         "capacity": [_capacity(pool) for pool in plan.capacity],
         "co_hosted": _co_hosted(decided.beside),
+        "nothing_to_do": nothing_to_do(decided.opening, plan),
         "skipped": {node.name: node.why for node in plan.nodes if node.fate is Fate.SKIP},
     }
     return {**answer, "decisions_sha256": decisions_digest(answer)}
+
+
+def nothing_to_do(opening: Opening, plan: Plan) -> bool:
+    """Whether no node moves and no open deployment is to be settled or closed."""
+    return not (plan.waves or opening.resumes or opening.supersedes)
 
 
 def decisions_digest(answer: Mapping[str, Any]) -> str:

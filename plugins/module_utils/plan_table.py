@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.plan import Fate, NodePlan, Plan, SiteView
+from ansible_collections.tidegate.delivery.plugins.module_utils.columns import columns
+from ansible_collections.tidegate.delivery.plugins.module_utils.plan import Fate, NodePlan, Plan, PlannedWave, SiteView
+from ansible_collections.tidegate.delivery.plugins.module_utils.waves import PoolView
 
 
 def summary(service: str, version: str, environment: str, plan: Plan) -> str:
@@ -20,25 +22,30 @@ def summary(service: str, version: str, environment: str, plan: Plan) -> str:
 
 
 def plan_table(plan: Plan, sites: Sequence[SiteView]) -> list[str]:
-    """A line a node, a line a wave, a line a pool."""
+    """A line a node, a line a wave, a line a pool; columns as wide as what stands in them."""
     standing = {node.name: str(node.standing) for site in sites for node in site.nodes}
     waves = {name: number for number, wave in enumerate(plan.waves, 1) for name in wave.nodes}
-    lines = [_node_line(node, standing[node.name], waves.get(node.name)) for node in plan.nodes]
-    for number, wave in enumerate(plan.waves, 1):
-        limit = f"; {wave.asked} asked for, but {wave.limited_by}" if wave.limited_by else ""
-        lines.append(f"wave {number} ({wave.site}): {', '.join(wave.nodes)}{limit}")
-    for pool in plan.capacity:
-        lines.append(
-            f"{pool.pool} on {pool.load_balancer}: {len(pool.usable)} of {pool.configured} usable, "
-            f"at least {pool.floor} stay (min_online {pool.min_online})"
-        )
-    return lines
+    return [
+        *columns([_node_row(node, standing[node.name], waves.get(node.name)) for node in plan.nodes]),
+        *(_wave_line(number, wave) for number, wave in enumerate(plan.waves, 1)),
+        *columns([_pool_row(pool) for pool in plan.capacity]),
+    ]
 
 
-def _node_line(node: NodePlan, standing: str, wave: int | None) -> str:
-    way = f"{node.version_from} -> {node.version_to}"
+def _node_row(node: NodePlan, standing: str, wave: int | None) -> tuple[str, ...]:
     fate = {Fate.MOVE: f"wave {wave}", Fate.DONE: "done", Fate.SKIP: "skipped"}[node.fate]
-    return f"{node.name:<12} {standing:<9} {way:<20} {fate}{': ' + node.why if node.why else ''}"
+    way = f"{node.version_from} -> {node.version_to}"
+    return node.name, standing, way, f"{fate}{': ' + node.why if node.why else ''}"
+
+
+def _wave_line(number: int, wave: PlannedWave) -> str:
+    limit = f"; {wave.asked} asked for, but {wave.limited_by}" if wave.limited_by else ""
+    return f"wave {number} ({wave.site}): {', '.join(wave.nodes)}{limit}"
+
+
+def _pool_row(pool: PoolView) -> tuple[str, ...]:
+    usable = f"{len(pool.usable)} of {pool.configured} usable"
+    return pool.pool, f"on {pool.load_balancer}", usable, f"at least {pool.floor} stay (min_online {pool.min_online})"
 
 
 def _count(number: int, noun: str) -> str:

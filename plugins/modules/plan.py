@@ -152,6 +152,9 @@ plan:
     co_hosted:
       description: By service that moves with this one, the nodes that they share.
       type: dict
+    nothing_to_do:
+      description: Whether no node moves and no open deployment is to be settled or closed.
+      type: bool
     skipped:
       description: By node that stays as it is, why.
       type: dict

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,6 +19,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.opening import O
 from ansible_collections.tidegate.delivery.plugins.module_utils.plan import Fate, Plan, Served, make_plan
 from ansible_collections.tidegate.delivery.plugins.module_utils.plan_answer import (
     Decided,
+    nothing_to_do,
     plan_answer,
     require_confirmed,
 )
@@ -62,8 +64,8 @@ class Planned:
 
     @property
     def empty(self) -> bool:
-        """Whether there is nothing to do, nor anything to close."""
-        return not (self.plan.waves or self.request.opening.resumes or self.request.opening.supersedes)
+        """Whether nothing needs to be opened."""
+        return nothing_to_do(self.request.opening, self.plan)
 
 
 def plan_release(call: Call, decide: Callable[[Scene], Opening]) -> dict[str, Any]:
@@ -167,11 +169,11 @@ def _answer(planned: Planned, *, opens: bool) -> dict[str, Any]:
     """The result; with `opens` the deployment is opened first."""
     scene, call = planned.scene, planned.scene.call
     answer = plan_answer(_decided(planned))
-    require_confirmed(str(call.args.get("confirmed") or ""), answer)
     msg = summary(scene.service.name, planned.deployment.version, scene.environment, planned.plan)
     table = plan_table(planned.plan, planned.seen.sites)
     for line in [msg, *table]:
         call.progress(line)
+    require_confirmed(str(call.args.get("confirmed") or ""), answer)
     # Also when nothing is opened: what they would refuse is part of the answer.
     facts = {} if planned.empty else _facts(planned)
     return {
@@ -202,7 +204,9 @@ def _nothing(planned: Planned, msg: str) -> dict[str, Any]:
 def _opened(planned: Planned, msg: str, facts: dict[str, Any], table: list[str]) -> dict[str, Any]:
     facts = {**_common(planned, msg), **facts}
     opened = planned.scene.open(planned.request.opening, planned.deployment, facts, table)
-    return {**facts, "attempt": opened.attempt}
+    told = {**facts, "attempt": opened.attempt}
+    planned.scene.keep_plan({**told, "plan": plan_answer(_decided(planned)), "table": table})
+    return told
 
 
 def _facts(planned: Planned) -> dict[str, Any]:
@@ -218,11 +222,19 @@ def _facts(planned: Planned) -> dict[str, Any]:
         "order": [node for wave in plan.waves for node in wave.nodes],
         "sizes": [len(wave.nodes) for wave in plan.waves],
         "waves": wave_facts(plan, placements),
+        "releases": _before(planned),
         "skipped": {node.name: node.why for node in plan.nodes if node.fate is Fate.SKIP},
         "excluded": list(planned.excluded),
         "puppet": puppet_facts(scene.call, scene.service, target, plan, _releases(planned)),
         "nodes": {name: {"checks": checks.of(name, scene.placement_of(name))} for name in plan.of(Fate.MOVE)},
     }
+
+
+def _before(planned: Planned) -> dict[str, str]:
+    """What each node served when the deployment began; a later attempt knows it from the plan before."""
+    before = planned.request.before
+    first = json.loads(before.plan).get("releases", {}) if before and planned.request.opening.resumes else {}
+    return {node.name: first.get(node.name) or node.version_from for node in planned.plan.nodes}
 
 
 def _releases(planned: Planned) -> dict[str, Served]:

@@ -82,7 +82,9 @@ def test_the_plan_is_shown_with_versions_waves_and_reasons() -> None:
     sites = [site(NodeView("n1", ON, OLD), NodeView("n2", OUT, OLD, taken_by="alice"))]
     plan = make_plan(NEW, sites, [Share.parse(1)])
     assert summary("s", "1.1.0", "lab", plan) == "s 1.1.0 to lab: 1 node in 1 wave (1), 1 skipped"
-    text = "\n".join(plan_table(plan, sites))
-    assert "1.0.0 -> 1.1.0" in text
-    assert "skipped: taken out by alice" in text
-    assert "s_online on lb1: 1 of 2 usable, at least 0 stay (min_online 0)" in text
+    assert plan_table(plan, sites) == [
+        "n1  online  1.0.0 -> 1.1.0  wave 1",
+        "n2  out     1.0.0 -> 1.1.0  skipped: taken out by alice",
+        "wave 1 (main): n1",
+        "s_online  on lb1  1 of 2 usable  at least 0 stay (min_online 0)",
+    ]

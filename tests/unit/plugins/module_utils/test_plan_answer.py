@@ -85,6 +85,7 @@ def test_the_answer_tells_the_whole_plan() -> None:
             }
         ],
         "co_hosted": {"p": ["n1"]},
+        "nothing_to_do": False,
         "skipped": {"n3": "excluded by the operator"},
     }
 
