@@ -18,6 +18,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import 
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.proof import require_online
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.summary_files import keep_summary
 
 _LEASE = 300.0
 _STEPS = {"wave": Step.WAVE, "joined": Step.WAVE, "held": Step.HOLD, "left": Step.POOL, "closed": Step.CLOSE}
@@ -94,12 +95,14 @@ def _hold(call: Call) -> dict[str, Any]:
     deployment, nodes = record.deployment, list(call.args["nodes"])
     record.require_not_taken_over()
     why = why_held(record.events, deployment.attempt)
-    msg = f"{why.message.rstrip('.')}. {next_commands(deployment, nodes, stopped=why.stopped)}"
+    ways_on = next_commands(deployment, nodes, stopped=why.stopped)
+    msg = f"{why.message.rstrip('.')}. {ways_on}"
     if not deployment.state.final:
         event = record.event(Step.HOLD, Outcome.HELD, nodes, {"msg": msg, "step": why.step, "cause": why.message})
-        record.ledger.update_state(deployment.id, State.HELD, event)
+        deployment = record.ledger.update_state(deployment.id, State.HELD, event)
     record.release_ours()
-    return {"changed": False, "outcome": "held", "stopped": why.stopped, "msg": msg, "recorded": True}
+    told = keep_summary(record, deployment, call.redact, ways_on.splitlines())
+    return {**told, "changed": False, "outcome": "held", "stopped": why.stopped, "msg": msg, "recorded": True}
 
 
 def _left(call: Call) -> dict[str, Any]:
@@ -123,9 +126,16 @@ def _close(call: Call) -> dict[str, Any]:
     else:
         record.require_joined(record.wave_numbers())
     msg = _closing(call)
-    record.ledger.update_state(deployment.id, State.DONE, record.event(Step.CLOSE, Outcome.OK, (), {"msg": msg}))
+    closing = record.event(Step.CLOSE, Outcome.OK, (), {"msg": msg})
+    deployment = record.ledger.update_state(deployment.id, State.DONE, closing)
     record.release_ours()
-    return {"changed": True, "outcome": "closed", "msg": msg, "recorded": True}
+    return {
+        **keep_summary(record, deployment, call.redact),
+        "changed": True,
+        "outcome": "closed",
+        "msg": msg,
+        "recorded": True,
+    }
 
 
 def _closing(call: Call) -> str:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,7 +28,7 @@ class ActionModule(DomainAction):
 
     EFFECT = True
     IN_WAVE = True
-    RECORDED = ("msg", "reason", "places", "drained_seconds", "sessions_cut")
+    RECORDED = ("msg", "reason", "places", "drained_seconds", "sessions_cut", "own_s")
 
     def step(self, call: Call) -> str:
         return _intent(call).value
@@ -47,13 +48,20 @@ class ActionModule(DomainAction):
 
     def act(self, call: Call) -> dict[str, Any]:
         intent = _intent(call)
-        move = _move(call)
+        move, began = _move(call), time.monotonic()
         changes = move.preview(intent, _ours(call))
         if changes and not call.check:
             if intent is Intent.JOIN:
                 call.require_evidence(call.covered)
             move.run(intent)
-        return _result(call, move.report, intent, changes)
+        result = _result(call, move.report, intent, changes)
+        return result | {"own_s": _own_seconds(move.report, intent, time.monotonic() - began)}
+
+
+def _own_seconds(report: MoveReport, intent: Intent, elapsed_s: float) -> float:
+    """A leave's own time is the drain, a join's the whole: its checks are HAProxy's."""
+    drained = max(report.drained_seconds.values(), default=0.0)
+    return round(elapsed_s if intent is Intent.JOIN else drained, 3)
 
 
 def _intent(call: Call) -> Intent:

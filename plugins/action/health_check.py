@@ -57,7 +57,7 @@ class ActionModule(DomainAction):
     """Arguments → check and warm-up → evidence."""
 
     AT_STOP = AtStop.GIVE_UP
-    RECORDED = ("outcome", "msg", "url", "version", "digest", "started", "pid", "answers", "warmup_requests")
+    RECORDED = ("outcome", "msg", "url", "version", "digest", "started", "pid", "answers", "warmup_requests", "own_s")
 
     def step(self, call: Call) -> str:
         return str(call.args["step"])
@@ -190,6 +190,7 @@ def _result(call: Call, found: HealthResult, explained: str) -> dict[str, Any]:
         "url": call.args["url"],
         "answers": len(found.findings),
         "seconds": round(found.seconds, 3),
+        "own_s": round(found.seconds, 3),
         **{key: value for key, value in told.items() if value is not None},
     }
 
@@ -198,6 +199,7 @@ def _warmth(warmed: WarmupResult, plan: WarmupPlan) -> dict[str, Any]:
     return {
         "outcome": (HealthOutcome.HEALTHY if warmed.warm else HealthOutcome.COLD).value,
         "msg": explain_warmup(warmed, plan),
+        "own_s": round(warmed.seconds, 3),
         "warmup_requests": warmed.requests,
         "warmup_rounds": len(warmed.rounds),
         "warmup_ms": {measure: round(1000 * s, 1) for measure, s in warmed.rounds[-1].worst.items()},

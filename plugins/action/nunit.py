@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import 
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.arguments import defaults_of
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call, plain
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.folder import file_name
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.needs import pipeline
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.options import seconds
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.planned_check import fill_in
@@ -27,6 +29,7 @@ with pipeline():
     from ansible_collections.tidegate.delivery.plugins.module_utils.nunit import (
         NUnitOutcome,
         NUnitResult,
+        blot_out_xml,
         first_line,
         run_nunit,
     )
@@ -59,7 +62,7 @@ class ActionModule(DomainAction):
     AT_STOP = AtStop.GIVE_UP
     RECORDED = (
         *("outcome", "msg", "version", "total", "passed", "failed_tests", "inconclusive", "skipped_tests"),
-        *("failing", "duration_s", "results_sha256"),
+        *("failing", "duration_s", "own_s", "results_sha256"),
     )
 
     def complete(self, call: Call) -> None:
@@ -84,9 +87,19 @@ class ActionModule(DomainAction):
             allowed_failures=args["allowed_failures"],
             stopping=call.stopping,
         )
+        done = replace(done, xml=blot_out_xml(done.xml, call.redactor.forms))
         if done.xml and args.get("save_to"):
             save(Path(args["save_to"]), done.xml)
+        _keep(call, run, done.xml)
         return _finished(call, run, done)
+
+
+def _keep(call: Call, run: BoxRun, xml: bytes) -> None:
+    """Leave the results in the deployment's folder."""
+    if xml and call.folder is not None:
+        own = call.ledger.deployment
+        name = file_name(call.args.get("service") or own.service, run.node, own.attempt)
+        call.folder.write(f"nunit/{name}.xml", xml)
 
 
 def _require_planned(call: Call) -> None:
@@ -162,6 +175,7 @@ def _numbers(done: NUnitResult) -> dict[str, Any]:
         "failures": told,
         "failing": [f"{case.name}: {first_line(case)}" for case in failures],
         "duration_s": round(done.report.runner_seconds, 3),
+        "own_s": round(done.report.runner_seconds, 3),
         "folder": done.report.folder,
         **({"results_sha256": hashlib.sha256(done.xml).hexdigest()} if done.xml else {}),
     }

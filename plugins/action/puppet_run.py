@@ -10,11 +10,13 @@ from typing import Any
 from ansible_collections.tidegate.delivery.plugins.module_utils.jobs import job_id
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet import PuppetOutcome
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_agent import look
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_evidence import own_seconds, puppet_evidence
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze import freeze_of
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_run import Request, Result, run
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.folder import file_name
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.options import seconds
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.puppet_options import (
     confdir,
@@ -43,6 +45,7 @@ class ActionModule(DomainAction):
         "report",
         "configuration_version",
         "duration_s",
+        "own_s",
         "noop_pending",
     )
 
@@ -52,7 +55,18 @@ class ActionModule(DomainAction):
     def act(self, call: Call) -> dict[str, Any]:
         if call.check:
             return _would_run(call)
-        return _told(call, run(call.node(), _request(call), call.progress, call.stopping))
+        result = run(call.node(), _request(call), call.progress, call.stopping)
+        told = _told(call, result)
+        _keep(call, result, told)
+        return told
+
+
+def _keep(call: Call, result: Result, told: dict[str, Any]) -> None:
+    """Leave in the deployment's folder what the run's report says."""
+    if call.folder is not None:
+        name = file_name(call.host, call.ledger.deployment.attempt)
+        evidence = puppet_evidence(call.host, result, str(told["msg"]))
+        call.folder.write_json(f"puppet/{name}.json", call.redact(evidence))
 
 
 def _request(call: Call) -> Request:
@@ -85,6 +99,7 @@ def _told(call: Call, result: Result) -> dict[str, Any]:
         "adopted": result.adopted,
         "exit_code": result.exit_code,
         "duration_s": result.seconds,
+        "own_s": own_seconds(result),
         "report": result.report_path,
         "configuration_version": report.configuration_version if report else "",
         "noop_pending": bool(report and report.noop_pending),

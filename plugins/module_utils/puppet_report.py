@@ -7,19 +7,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
+from ansible_collections.tidegate.delivery.plugins.module_utils.excerpt import excerpt
 
 REPORT_LIMIT = 16 * 1024 * 1024
 _KEPT_LIMIT = 512 * 1024
 _NAMED = 20
+_LONGEST_NAME = 200
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?(e-?[0-9]{1,3})?")
 _MESSAGE_LIMIT = 500
 _TOP_KEY = re.compile(r"([a-z_]+):")
-_RESOURCE = re.compile(r"  \S")
+# A name that is too long for `name:` stands as `? name`, and its values below `: `.
+_RESOURCE = re.compile(r"  [^\s:]")
+_VALUES = "  : "
+_CHANGED = "    changed: true"
+_MOST_CHANGED = 200
 _FAILED = re.compile(r"    failed(_to_restart)?: true")
 # The base loader makes strings of all scalars and plain maps and lists of all else, whatever the tags say.
 _Loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
@@ -56,6 +63,13 @@ class Report:
     noop_pending: bool = False
     resources: Mapping[str, int] | None = None
     failed: tuple[FailedResource, ...] = ()
+    changed: tuple[str, ...] = ()
+    """The names of the resources that changed, the first 200."""
+    times: Mapping[str, float] = field(default_factory=dict)
+    """Seconds as Puppet counts them; `total` is the run's own duration."""
+    puppet_version: str = ""
+    report_format: str = ""
+    began: str = ""
 
     @property
     def failures(self) -> int:
@@ -91,15 +105,19 @@ def _unreadable(why: str) -> BadInput:
 def _deciding_lines(text: str) -> Iterator[str]:
     """All lines but the logs and the resources that are well: of hundreds of kilobytes a few remain.
 
+    Of a resource that changed only its name does: how it changed may be a secret.
+
     Keys of the report stand at column 0, names of resources at column 2; items of a list may stand at column 0.
     """
-    section, block = "", list[str]()
+    section, block, changed = "", list[str](), 0
     for line in text.split("\n"):
         if line.startswith(("---", "...")):
             continue
         top = _TOP_KEY.match(line)
         if top or (section == "resource_statuses" and _RESOURCE.match(line)):
-            yield from _if_failed(block)
+            kept = _kept(block, changed)
+            changed += kept[-1:] == [_CHANGED]
+            yield from kept
             block = []
         if top:
             section = top[1]
@@ -107,11 +125,21 @@ def _deciding_lines(text: str) -> Iterator[str]:
             block.append(line)
         elif section != "logs":
             yield line
-    yield from _if_failed(block)
+    yield from _kept(block, changed)
 
 
-def _if_failed(block: list[str]) -> list[str]:
-    return block if any(_FAILED.match(line) for line in block) else []
+def _kept(block: list[str], changed: int) -> list[str]:
+    """What of a resource's lines is read on; `changed` counts those before it."""
+    if any(_FAILED.match(line) for line in block):
+        return block
+    return [*_name(block), _CHANGED] if _CHANGED in block and changed < _MOST_CHANGED else []
+
+
+def _name(block: list[str]) -> list[str]:
+    if not block[0].startswith("  ? "):
+        return block[:1]
+    values = next((at for at, line in enumerate(block) if line.startswith(_VALUES)), len(block) - 1)
+    return block[: values + 1]
 
 
 def _report(fields: Mapping[str, Any]) -> Report:
@@ -122,8 +150,13 @@ def _report(fields: Mapping[str, Any]) -> Report:
         transaction_completed=fields.get("transaction_completed") == "true",
         noop=fields.get("noop") == "true",
         noop_pending=fields.get("noop_pending") == "true",
+        puppet_version=_text(fields.get("puppet_version")),
+        report_format=_text(fields.get("report_format")),
+        began=_text(fields.get("time")),
         resources=_counts(fields),
+        times=_times(fields),
         failed=tuple(_failed(fields))[:_NAMED],
+        changed=tuple(_changed(fields)),
     )
 
 
@@ -137,10 +170,23 @@ def _counts(fields: Mapping[str, Any]) -> dict[str, int]:
     return {row[0]: int(row[2]) for row in rows if isinstance(row, list) and len(row) == 3 and row[2].isdecimal()}
 
 
+def _times(fields: Mapping[str, Any]) -> dict[str, float]:
+    values = _dig(fields, "metrics", "time", "values")
+    rows = [row for row in values if isinstance(row, list) and len(row) == 3] if isinstance(values, list) else []
+    return {str(row[0]): float(row[2]) for row in rows if _SECONDS.fullmatch(str(row[2]))}
+
+
+def _changed(fields: Mapping[str, Any]) -> Iterator[str]:
+    statuses = _dig(fields, "resource_statuses")
+    for name, status in statuses.items() if isinstance(statuses, dict) else ():
+        if isinstance(status, dict) and status.get("changed") == "true":
+            yield excerpt(name, _LONGEST_NAME)
+
+
 def _failed(fields: Mapping[str, Any]) -> Iterator[FailedResource]:
     statuses = _dig(fields, "resource_statuses")
     for name, status in statuses.items() if isinstance(statuses, dict) else ():
-        if isinstance(status, dict):
+        if isinstance(status, dict) and (status.get("failed"), status.get("failed_to_restart")) != (None, None):
             yield FailedResource(name, _place(status), _message(status), status.get("failed_to_restart") == "true")
 
 
@@ -159,7 +205,7 @@ def _message(status: Mapping[str, Any]) -> str:
     events = status.get("events")
     failures = [event for event in events if _failure(event)] if isinstance(events, list) else []
     said = "; ".join(_text(event.get("message")) for event in failures) or "failed without a message"
-    return " ".join(said.split())[:_MESSAGE_LIMIT]
+    return excerpt(" ".join(said.split()), _MESSAGE_LIMIT)
 
 
 def _failure(event: Any) -> bool:  # noqa: ANN401

@@ -20,6 +20,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.node import Posi
 from ansible_collections.tidegate.delivery.plugins.module_utils.redaction import Redactor
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import Stopping
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.connections import connect
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.folder import DeploymentFolder
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.host_variables import HostVariables
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import PROOFS, Record
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.secrets import Secrets
@@ -139,6 +140,11 @@ class Call:
     def ledger(self) -> Record:
         """This environment's ledger and locks."""
         return Record.of(self)
+
+    @property
+    def folder(self) -> DeploymentFolder | None:
+        """Where this call may leave files for people; None without a deployment and in check mode."""
+        return self.ledger.folder if self.deployment_id and not self.check else None
 
     def require_permit(self, deadline_s: float, doing: str, *, in_wave: bool) -> None:
         """Refused unless the deployment is open, covers our nodes and its locks are ours; renews the lease."""

@@ -164,6 +164,7 @@ def _open(scene: Scene, name: str, seen: Seen, opening: Opening, deployment: Dep
         "nodes": {name: {"checks": _checks(scene, name, seen, deployment)}} if intent == "join" else {},
     }
     opened = scene.open(opening, deployment, facts, [msg])
+    scene.keep_plan({**facts, "attempt": opened.attempt})
     return _answer(scene, msg, True, {**facts, "attempt": opened.attempt})
 
 

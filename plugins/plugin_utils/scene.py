@@ -205,6 +205,10 @@ class Scene:
             supersedes = (opening.supersedes, self.event(Step.CLOSE, Outcome.OK, opening.supersedes, ended))
         return ledger.open(replace(deployment, plan=text), event, supersedes=supersedes)
 
+    def keep_plan(self, plan: Mapping[str, Any]) -> None:
+        """Leave the plan in the folder of the deployment that was just opened."""
+        DeploymentFolder(Path(plan["folder"])).write_json("plan.json", self.call.redact(plan))
+
     def deployment_id(self, opening: Opening) -> str:
         """The id under which the request goes on."""
         return opening.resumes or new_deployment_id(self.service.name)

@@ -44,6 +44,10 @@ class PuppetCall:
         return NEVER
 
     @property
+    def folder(self) -> None:
+        return None
+
+    @property
     def deployment_id(self) -> str:
         return str(self.args["deployment"])
 
