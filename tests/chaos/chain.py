@@ -17,9 +17,10 @@ from pathlib import Path
 
 from lab import agents, processes
 from lab.layout import PROJECT, Layout, Service
+from lab.witness import wait_until
 from tests.chaos.kills import Ending, Kill
 from tests.chaos.seen import Job, Looker, Unmet, require
-from tests.integration.flow.lab_site import GOOD, PLAYBOOK
+from tests.integration.flow.lab_site import PLAYBOOK
 
 BAD = "1.2.0"
 _CALLBACK = Path(__file__).parent / "callback"
@@ -64,6 +65,7 @@ class Chain:
     folder: Path
     count: int = 0
     exhausted: set[str] = field(default_factory=set)
+    stopped: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         self.looker = Looker(self.layout, self.service, self.nodes[0])
@@ -96,12 +98,10 @@ class Chain:
                 stderr=output,
                 start_new_session=True,
             )
-            try:
-                code = process.wait(_RUN_LIMIT_S)
-            except subprocess.TimeoutExpired:
-                code = -1
+            ended = wait_until(lambda: process.poll() is not None or self.stopped.is_set(), _RUN_LIMIT_S)
+            if not ended or self.stopped.is_set():
                 _end_all(mark)
-                process.wait()
+            code = process.wait()
         left = processes.await_end(lambda: _of_run(mark), _GONE_S)
         _end_all(mark)
         require(not left, f"{_GONE_S:.0f} s after the end of the run there still live: {[each.title for each in left]}")
@@ -131,7 +131,7 @@ class Chain:
             with obstacle:
                 what = self._killed(argv, kill)
                 self._look_after_kill(before)
-                running = self.looker.running_job()
+                running = self.looker.run_under_way()
                 with _slowed(self.looker, running):
                     self._again(argv, expected_good=kill.ending is Ending.DONE)
                 if running:
@@ -186,7 +186,11 @@ class Chain:
         self.run(self.command("deploy", self.next_version()))
 
     def next_version(self) -> str:
-        return GOOD[(GOOD.index(serving) + 1) % len(GOOD)] if (serving := self.looker.serving()) in GOOD else GOOD[0]
+        """A good release that the node doesn't serve, so that a deployment has all of its work to do."""
+        published = sorted(folder.name for folder in (self.layout.artifacts_dir / self.service.name).iterdir())
+        good = [version for version in published if version != BAD]
+        serving = self.looker.serving()
+        return good[(good.index(serving) + 1) % len(good)] if serving in good else good[0]
 
 
 class _Obstacle:

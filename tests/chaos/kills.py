@@ -11,6 +11,9 @@ from tests.chaos.flow_steps import FlowStep
 # Most steps have fewer touches; one that polls has more, all alike.
 TOUCHES = (1, 2, 3, 4, 5, 6, 8, 11, 15, 20)
 
+# The touch of a Puppet step after which the run goes on at the node, for the next one to adopt.
+RUN_UNDER_WAY = 11
+
 
 class Place(StrEnum):
     """Where in a step the kill falls (callback/kill_point.py)."""
@@ -77,7 +80,8 @@ def everyday(steps: Sequence[FlowStep], services: Sequence[str]) -> list[Kill]:
         places = [Place.INSIDE, edge] if twice else [list(Place)[index % 3]]
         for shift, place in enumerate(places):
             service = can[(index + shift) % len(can)]
-            kills.append(_kill(service, step, place, 2 + (3 * index) % 11, index // 2 + shift))
+            nth = RUN_UNDER_WAY if step.module == "puppet_run" else 2 + (3 * index) % 11
+            kills.append(_kill(service, step, place, nth, index // 2 + shift))
     return kills
 
 

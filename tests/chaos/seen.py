@@ -17,9 +17,13 @@ from lab.facts import ENVIRONMENT, newest_deployment, read_facts
 from lab.haproxy_socket import ask
 from lab.layout import Layout, Service
 from lab.sampler import Pool, Row, in_both, parse, usable
+from lab.witness import wait_until
 from tidegate.ledger import SqlLedger
 from tidegate.locks import SqlLocks
 from tidegate.store import Store
+
+# Ruby and Puppet take seconds to load.
+_RUBY_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,12 @@ class Looker:
         found = {} if newest is None else self._jobs(newest)
         live = [Job(id, state.pid or 0) for id, state in found.items() if state.phase is Phase.RUNNING]
         return live[0] if live else None
+
+    def run_under_way(self) -> Job | None:
+        """The same, once Puppet itself says that it runs: its lock is what another run would wait for."""
+        lock = self.layout.host(self.node).puppet_vardir / "state" / "agent_catalog_run.lock"
+        wait_until(lambda: lock.exists() or self.running_job() is None, _RUBY_S)
+        return self.running_job()
 
     def puppet_steps(self) -> int:
         """How many Puppet steps have begun."""

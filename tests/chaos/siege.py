@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import secrets
+import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -43,6 +44,7 @@ class Siege:
 
 def lay(layout: Layout, kills: Sequence[Kill], folder: Path) -> Siege:
     """Make the kills, each service's in their order and both services' at once; files go to `folder`."""
+    shutil.rmtree(folder, ignore_errors=True)
     inventory = _inventory(folder)
     label = f"kills-{secrets.token_hex(3)}"
     log = AccessLog(layout)
@@ -54,10 +56,21 @@ def lay(layout: Layout, kills: Sequence[Kill], folder: Path) -> Siege:
         stack.callback(load.kill)
         sampler.start()
         load.start()
-        with ThreadPoolExecutor(len(chains)) as pool:
+        with ThreadPoolExecutor(len(chains)) as pool, _stopped_early(chains):
             fell = [each for part in pool.map(lambda chain: _suffer(chain, kills), chains) for each in part]
         customers, seen = load.stop(), sampler.stop()
     return Siege(tuple(fell), customers, log.counts(label, customers.requests_written), seen)
+
+
+@contextlib.contextmanager
+def _stopped_early(chains: Sequence[Chain]) -> Iterator[None]:
+    """Whoever interrupts the test doesn't wait for the rest of the kills."""
+    try:
+        yield
+    except BaseException:
+        for chain in chains:
+            chain.stopped.set()
+        raise
 
 
 def _suffer(chain: Chain, kills: Sequence[Kill]) -> list[Fell]:
@@ -65,6 +78,8 @@ def _suffer(chain: Chain, kills: Sequence[Kill]) -> list[Fell]:
     with _back_in_the_end(chain), (chain.folder / "kills.jsonl").open("w") as record:
         for kill in kills:
             beyond = kill.place is Place.INSIDE and kill.step in chain.exhausted
+            if chain.stopped.is_set():
+                break
             if kill.service != chain.service.name or beyond:
                 continue
             fell.append(chain.suffer(kill))
