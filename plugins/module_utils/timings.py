@@ -61,15 +61,17 @@ class WaveTimes:
 
 def timings(events: Sequence[Event]) -> list[WaveTimes]:
     """The times of every wave that began, in order, for all attempts. `events`: one deployment's, oldest first."""
-    return [_wave(events, begun) for begun in events if _is(begun, "begun")]
+    return [_wave(events[at:]) for at, event in enumerate(events) if _is(event, "begun")]
 
 
 def _is(event: Event, outcome: str) -> bool:
     return event.step is Step.WAVE and event.details.get("outcome") == outcome
 
 
-def _wave(events: Sequence[Event], begun: Event) -> WaveTimes:
-    later = [event for event in events if event.attempt == begun.attempt and event.at >= begun.at]
+def _wave(events: Sequence[Event]) -> WaveTimes:
+    """The wave that begins with the first of these events."""
+    begun = events[0]
+    later = [event for event in events if event.attempt == begun.attempt]
     end, outcome = _end(later, begun)
     own = [event for event in later if event.wave == begun.wave and event.outcome is not Outcome.STARTED]
     named = {name: _by_node(own, [step for step, told in OWN.items() if told == name]) for name in OWN.values()}

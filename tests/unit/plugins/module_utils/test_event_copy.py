@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.tidegate.delivery.plugins.module_utils import event_copy
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DeadlineExceeded
 from ansible_collections.tidegate.delivery.plugins.module_utils.event_copy import catch_up, last_seq
+from ansible_collections.tidegate.delivery.plugins.module_utils.events import MAX_EVENT_BYTES
 
 
 def line(seq: int, text: str = "") -> str:
@@ -88,7 +89,7 @@ def test_what_is_no_event_at_the_end_has_all_written_anew(path: Path, rubbish: b
 
 
 def test_the_longest_event_is_found_at_the_end(path: Path) -> None:
-    text = "x" * (event_copy.MAX_EVENT_BYTES - len(line(7)))
+    text = "x" * (MAX_EVENT_BYTES - len(line(7)))
     source = Source(3, 7, text=text)
     catch_up(path, source.after)
     assert last_seq(path) == 7
