@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import time
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
+from time import monotonic
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -19,6 +21,8 @@ from tidegate.progress import Ended, Mark, Node, Progress, gates_shown
 # Nothing that takes longer than this stays silent, in seconds.
 SILENT_S = 2.0
 AGAIN_S = 15.0
+# The headline, the table's header, the line about the rest, the spinner, and room to breathe.
+_OTHER_LINES = 6
 
 
 class Display(Protocol):
@@ -74,7 +78,7 @@ class Lines(Quiet):
         self._progress = Progress()
         self._with_plan = with_plan
         self._beginning = beginning
-        self._told_at = time.monotonic()
+        self._told_at = monotonic()
         self._told_of = ("", "")
 
     def __enter__(self) -> Self:
@@ -82,7 +86,7 @@ class Lines(Quiet):
         return self
 
     def hear(self, said: Said) -> None:
-        ended = self._progress.hear(said, time.monotonic())
+        ended = self._progress.hear(said, monotonic())
         for line in plan_lines(said) if self._with_plan else ():
             self._line(line)
         if ended is not None:
@@ -91,7 +95,7 @@ class Lines(Quiet):
             self._line(said.text.strip())
 
     def tick(self) -> None:
-        now = time.monotonic()
+        now = monotonic()
         longest = self._progress.longest(now)
         if longest is None:
             return
@@ -102,7 +106,7 @@ class Lines(Quiet):
             self._line(f"{host}: {step} goes on, {seconds:.0f} s so far")
 
     def _line(self, text: str, *, bad: bool = False) -> None:
-        self._told_at = time.monotonic()
+        self._told_at = monotonic()
         clock = datetime.now().astimezone().strftime("%H:%M:%S")
         self.console.print(Text.assemble((f"{clock}  ", "dim"), (text, "red" if bad else "")), soft_wrap=True)
 
@@ -116,7 +120,7 @@ class Screen(Quiet):
         self._with_plan = with_plan
         self._spinner = Spinner("dots", style="cyan")
         self._live = Live(console=console, auto_refresh=False, transient=False)
-        self._began = time.monotonic()
+        self._began = monotonic()
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -131,7 +135,7 @@ class Screen(Quiet):
         self._live.stop()
 
     def hear(self, said: Said) -> None:
-        self._progress.hear(said, time.monotonic())
+        self._progress.hear(said, monotonic())
         for line in plan_lines(said) if self._with_plan else ():
             self._live.console.print(line, markup=False, highlight=False, soft_wrap=True)
         if said.kind == "line" and said.text.strip() and not said.text.startswith("  "):
@@ -145,7 +149,7 @@ class Screen(Quiet):
         self._live.console.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
     def _refresh(self, *, over: bool = False) -> None:
-        self._live.update(self._frame(time.monotonic(), over), refresh=True)
+        self._live.update(self._frame(monotonic(), over), refresh=True)
 
     def _frame(self, now: float, over: bool) -> RenderableType:
         progress = self._progress
@@ -153,7 +157,10 @@ class Screen(Quiet):
         if progress.headline:
             parts.append(Text(progress.headline, style="bold"))
         if progress.nodes:
-            parts.append(_table(progress, now))
+            shown = fitting(progress, self.console.height - _OTHER_LINES)
+            parts.append(_table(shown, now, self.console.width))
+            if len(shown) < len(progress.nodes):
+                parts.append(Text(_rest(progress, shown), style="dim"))
         if not over:
             what = progress.note or _doing(progress, now)
             self._spinner.update(text=Text(f"{what}  {now - self._began:.0f} s", style="dim"))
@@ -196,29 +203,52 @@ _STYLES = {
 _POOLS = {"online": "green", "maintenance": "yellow"}
 
 
-def _table(progress: Progress, now: float) -> Table:
+def fitting(progress: Progress, lines: int) -> list[Node]:
+    """The nodes that are shown: all, or where they don't fit those of this wave and those that failed."""
+    nodes = list(progress.nodes.values())
+    if len(nodes) <= lines:
+        return nodes
+    wanted = [
+        node for node in nodes if node.mark is Mark.FAILED or (node.wave is not None and node.wave == progress.wave)
+    ]
+    return wanted[: max(1, lines)]
+
+
+def _rest(progress: Progress, shown: Sequence[Node]) -> str:
+    names = {node.name for node in shown}
+    marks = Counter(str(node.mark) for node in progress.nodes.values() if node.name not in names)
+    return f"… and {marks.total()} more: " + ", ".join(f"{count} {mark}" for mark, count in marks.items())
+
+
+# Each column with the narrowest terminal that has room for it.
+_COLUMNS = {"wave": 50, "node": 0, "release": 70, "pool": 0, "step": 0, "time": 0, "gates": 110}
+
+
+def _table(nodes: Sequence[Node], now: float, width: int) -> Table:
     table = Table(box=None, pad_edge=False, show_edge=False, header_style="dim")
-    for name in ("wave", "node", "release", "pool", "step", "time", "gates"):
+    names = [name for name, needed in _COLUMNS.items() if width >= needed]
+    for name in names:
         table.add_column(name, no_wrap=True, justify="right" if name == "time" else "left")
-    table.add_column("", no_wrap=True, overflow="ellipsis", ratio=1)
-    for node in progress.nodes.values():
-        table.add_row(*_row(node, now))
+    # The one column that gives way where the terminal is narrow; its cells don't wrap either.
+    table.add_column("", no_wrap=False)
+    for node in nodes:
+        cells = _cells(node, now)
+        note = Text(node.note, style="red" if node.mark is Mark.FAILED else "dim", no_wrap=True, overflow="ellipsis")
+        table.add_row(*(cells[name] for name in names), note)
     return table
 
 
-def _row(node: Node, now: float) -> tuple[RenderableType, ...]:
-    elapsed = "" if node.since is None else f"{now - node.since:.0f} s"
+def _cells(node: Node, now: float) -> dict[str, RenderableType]:
     gates = Text(" ").join(_gate(name, verdict) for name, verdict in gates_shown(node))
-    return (
-        str(node.wave or ""),
-        Text(node.name, style="bold"),
-        node.way,
-        Text(node.pool, style=_POOLS.get(node.pool, "red")),
-        Text(node.step if node.mark in (Mark.RUNNING, Mark.FAILED) else node.mark, style=_STYLES[node.mark]),
-        elapsed,
-        gates if node.wave else "",
-        Text(node.note, style="red" if node.mark is Mark.FAILED else "dim"),
-    )
+    return {
+        "wave": str(node.wave or ""),
+        "node": Text(node.name, style="bold"),
+        "release": node.way,
+        "pool": Text(node.pool, style=_POOLS.get(node.pool, "red")),
+        "step": Text(node.step if node.mark in (Mark.RUNNING, Mark.FAILED) else node.mark, style=_STYLES[node.mark]),
+        "time": "" if node.since is None else f"{now - node.since:.0f} s",
+        "gates": gates if node.wave else "",
+    }
 
 
 def _gate(name: str, verdict: bool | None) -> Text:
