@@ -6,8 +6,11 @@ import pytest
 from rich.console import Console
 
 from tests.unit.tidegate.cli.scripted import OPENED
-from tidegate.cli import show
-from tidegate.cli.show import AGAIN_S, Lines, Quiet, Screen, fitting, make_display
+from tidegate.cli import lines, screen
+from tidegate.cli.display import Quiet
+from tidegate.cli.lines import AGAIN_S, Lines
+from tidegate.cli.screen import Screen, fitting
+from tidegate.cli.show import make_display
 from tidegate.playbook import Said
 from tidegate.progress import Mark, Node, Progress
 
@@ -15,7 +18,8 @@ from tidegate.progress import Mark, Node, Progress
 class Clock:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 100.0
-        monkeypatch.setattr(show, "monotonic", lambda: self.now)
+        for module in (lines, screen):
+            monkeypatch.setattr(module, "monotonic", lambda: self.now)
 
 
 @pytest.fixture
@@ -38,50 +42,50 @@ def lines_of(written: io.StringIO) -> list[str]:
 
 def test_what_takes_longer_than_two_seconds_is_told_and_then_every_quarter_of_a_minute(clock: Clock) -> None:
     where, written = console()
-    with Lines(where, "deploy", with_plan=False) as lines:
-        lines.hear(PLAN)
-        lines.hear(PUPPET)
+    with Lines(where, "deploy", with_plan=False) as shown:
+        shown.hear(PLAN)
+        shown.hear(PUPPET)
         for _tick in range(int(5 * (AGAIN_S + 4))):
             clock.now += 0.2
-            lines.tick()
+            shown.tick()
     told = lines_of(written)[2:]
     assert told == ["n1: puppet goes on, 2 s so far", "n1: puppet goes on, 17 s so far"]
 
 
 def test_nothing_is_told_while_nothing_runs(clock: Clock) -> None:
     where, written = console()
-    with Lines(where, "deploy", with_plan=False) as lines:
+    with Lines(where, "deploy", with_plan=False) as shown:
         clock.now += 60
-        lines.tick()
+        shown.tick()
     assert lines_of(written) == ["deploy"]
 
 
 def test_a_failed_step_is_told_with_its_message(clock: Clock) -> None:
     where, written = console()
-    with Lines(where, "deploy", with_plan=False) as lines:
-        lines.hear(PLAN)
-        lines.hear(Said("start", "nunit", "n1"))
+    with Lines(where, "deploy", with_plan=False) as shown:
+        shown.hear(PLAN)
+        shown.hear(Said("start", "nunit", "n1"))
         clock.now += 3.25
-        lines.hear(Said("end", "nunit", "n1", ok=False, result={"msg": "2 of 14 tests failed [x]"}))
+        shown.hear(Said("end", "nunit", "n1", ok=False, result={"msg": "2 of 14 tests failed [x]"}))
     assert lines_of(written)[-1] == "wave 1  n1  nunit  3.2 s  FAILED  2 of 14 tests failed [x]"
 
 
 def test_a_hold_shows_its_cause_alone(clock: Clock) -> None:
     where, written = console()
     held = Said("end", "deployment", "n1", once=True, options={"state": "held"}, result={"msg": "why.\nTry again: x"})
-    with Lines(where, "deploy", with_plan=False) as lines:
-        lines.hear(held)
+    with Lines(where, "deploy", with_plan=False) as shown:
+        shown.hear(held)
     assert lines_of(written)[-1] == "hold  why."
 
 
 def test_a_terminal_has_a_line_for_each_node_with_its_gates(clock: Clock) -> None:
     where, written = console(terminal=True)
-    with Screen(where, "deploy", with_plan=True) as screen:
-        screen.hear(PLAN)
-        screen.hear(Said("end", "health_check", "n1", options={"step": "release"}, result={}))
-        screen.hear(PUPPET)
+    with Screen(where, "deploy", with_plan=True) as shown:
+        shown.hear(PLAN)
+        shown.hear(Said("end", "health_check", "n1", options={"step": "release"}, result={}))
+        shown.hear(PUPPET)
         clock.now += 7
-        screen.tick()
+        shown.tick()
     last = [line for line in written.getvalue().splitlines() if " n1 " in line and "puppet" in line][-1]
     for told in ("1.0.0 → 1.1.0", "online", "puppet", "7 s", "release ✓", "nunit"):
         assert told in last
@@ -90,8 +94,8 @@ def test_a_terminal_has_a_line_for_each_node_with_its_gates(clock: Clock) -> Non
 @pytest.mark.parametrize(("width", "node"), [(80, "n1"), (40, "n1")])
 def test_a_narrow_terminal_still_shows_the_nodes(clock: Clock, width: int, node: str) -> None:
     where, written = console(terminal=True, width=width)
-    with Screen(where, "deploy", with_plan=False) as screen:
-        screen.hear(PLAN)
+    with Screen(where, "deploy", with_plan=False) as shown:
+        shown.hear(PLAN)
     assert node in written.getvalue()
 
 
