@@ -27,7 +27,7 @@ def use_inventories(sources: Iterable[str]) -> None:
 def plan(service: str, version: str) -> str:
     """Show what a deployment would do."""
     command = _spelled(("plan", service, version), "deploy", {"service": service, "version": version})
-    return command if _by_command() else f"{command} --check"
+    return command if by_command() else f"{command} --check"
 
 
 def deploy(service: str, version: str) -> str:
@@ -78,12 +78,13 @@ def validate() -> str:
 
 def leaving_out(*nodes: str) -> str:
     """The option that leaves nodes out of a deployment."""
-    if _by_command():
+    if by_command():
         return shlex.join(word for node in nodes for word in ("--exclude", node))
     return shlex.join(("-e", json.dumps({"exclude": nodes})))
 
 
-def _by_command() -> bool:
+def by_command() -> bool:
+    """Whether the command runs this, and shows plan and end in its own way."""
     return os.environ.get(BY_COMMAND) == "1"
 
 
@@ -93,7 +94,7 @@ def _asking(name: str, service: str) -> str:
 
 def _spelled(command: Sequence[str], playbook: str, variables: dict[str, str]) -> str:
     inventories = [word for source in _inventories for word in ("-i", source)]
-    if _by_command():
+    if by_command():
         return shlex.join(("tidegate", *command, *inventories))
     extra = [word for name, value in variables.items() for word in ("-e", f"{name}={value}")]
     return shlex.join(("ansible-playbook", *inventories, f"playbooks/{playbook}.yml", *extra))

@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible import context
 
+from ansible_collections.tidegate.delivery.plugins.module_utils import advice
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind
 from ansible_collections.tidegate.delivery.plugins.module_utils.lock import this_user
@@ -171,8 +172,9 @@ def _answer(planned: Planned, *, opens: bool) -> dict[str, Any]:
     answer = plan_answer(_decided(planned))
     msg = summary(scene.service.name, planned.deployment.version, scene.environment, planned.plan)
     table = plan_table(planned.plan, planned.seen.sites)
-    for line in [msg, *table]:
-        call.progress(line)
+    if not advice.by_command():
+        for line in [msg, *table]:
+            call.progress(line)
     require_confirmed(str(call.args.get("confirmed") or ""), answer)
     # Also when nothing is opened: what they would refuse is part of the answer.
     facts = {} if planned.empty else _facts(planned)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
+from ansible_collections.tidegate.delivery.plugins.module_utils import advice
 from tidegate.playbook import Said
 
 
@@ -89,7 +90,7 @@ def _cut_off(plan: Mapping[str, Any], interrupted: bool) -> Verdict:
     service = plan.get("plan", {}).get("service") or "SERVICE"
     told = (
         f"Deployment {_opened(plan)} was cut off; its wave is where it was at that moment, and what runs on a node "
-        f"runs on. Go on with `tidegate resume {service}`, or go back with `tidegate rollback {service}`"
+        f"runs on.\nGo on: {advice.resume(service)}\nOr go back: {advice.rollback(service)}"
     )
     return Verdict(Exit.INTERRUPTED if interrupted else Exit.FAULT, "cut_off", told)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
 from rich.console import Console
 
+from ansible_collections.tidegate.delivery.plugins.module_utils import advice
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
 from tidegate.cli.asking import history, pools, status, validate
 from tidegate.cli.completion import completion
@@ -31,6 +33,7 @@ for _command in (plan, deploy, rollback, resume, status, pools, history, validat
 
 def main() -> None:
     """The entry point."""
+    os.environ[advice.BY_COMMAND] = "1"
     sys.exit(_run())
 
 

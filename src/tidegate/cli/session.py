@@ -11,6 +11,7 @@ from typing import Any
 import click
 from rich.console import Console
 
+from ansible_collections.tidegate.delivery.plugins.module_utils import advice
 from tidegate.cli.options import Common
 from tidegate.cli.show import make_display
 from tidegate.interrupt import Interruption, interruptible
@@ -36,6 +37,7 @@ class Run:
 
 def carry_out(playbook: Playbook, common: Common, judge: Judge, beginning: str, *, with_plan: bool = False) -> Run:
     """Run it. Progress goes to standard error, so that standard output has the answer alone."""
+    advice.use_inventories(common.inventories)
     console = Console(stderr=True, highlight=False)
     said: list[Said] = []
     with make_display(console, beginning, quiet=common.quiet, with_plan=with_plan) as display:

@@ -48,7 +48,8 @@ def test_the_last_word_on_the_deployment_decides(said: list[Said], rc: int, code
     assert (verdict.exit, verdict.outcome) == (code, outcome)
 
 
-def test_a_deployment_that_was_cut_off_says_how_to_go_on() -> None:
+def test_a_deployment_that_was_cut_off_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIDEGATE_COMMAND", "1")
     verdict = judge([end("plan", OPENED), WAVE], 254, interrupted=True)
     assert verdict.exit is Exit.INTERRUPTED
     assert "tidegate resume tradeapi" in verdict.message
