@@ -94,3 +94,34 @@ def test_odd_shapes_are_no_traceback() -> None:
     assert (report.resources, report.failed, report.job_id) == ({}, (), "")
     half = HEAD + "resource_statuses:\n  A:\n    failed: true\n    events: x\n    line: {}\n"
     assert str(read_report(half.encode()).failed[0]) == "A: failed without a message"
+
+
+def test_of_what_changed_the_name_is_read_and_nothing_else() -> None:
+    report = read_report((RUNS / "changed.yaml").read_bytes())
+    assert report.changed == ("File[/srv/app/out.txt]",)
+    assert report.times["total"] == 3.457122075
+    assert (report.puppet_version, report.report_format) == ("7.23.0", "12")
+
+
+def test_names_too_long_for_a_plain_key_are_read() -> None:
+    """YAML writes keys of more than 128 characters as `? key` and their values below `: `."""
+    text = HEAD + "resource_statuses:\n"
+    for name, state in (("a", "changed"), ("b", "failed")):
+        text += f"  ? Exec[{name * 150}]\n  : title: {name}\n    {state}: true\n    events: []\n"
+    report = read_report(text.encode())
+    assert report.changed == (f"Exec[{'a' * 150}]",)
+    assert [each.resource for each in report.failed] == [f"Exec[{'b' * 150}]"]
+
+
+def test_only_the_first_changes_are_named() -> None:
+    changes = "".join(f"  File[/f{number}]:\n    title: x\n    changed: true\n" for number in range(50_000))
+    report = read_report((HEAD + "resource_statuses:\n" + changes).encode())
+    assert len(report.changed) == 200
+    assert report.failed == ()
+
+
+@pytest.mark.parametrize("value", [".inf", "NaN", "-1.5", "x", "1e999999"])
+def test_times_that_are_none_are_left_out(value: str) -> None:
+    rows = (f"    - - {name}\n      - X\n      - {time}\n" for name, time in (("total", value), ("exec", "2.9007e-05")))
+    text = f"{HEAD}metrics:\n  time:\n    values:\n{''.join(rows)}"
+    assert read_report(text.encode()).times == {"exec": 2.9007e-05}
