@@ -193,7 +193,7 @@ class Move:
 
     def _look_for_stop(self, phase: Phase) -> None:
         if self._stoppable and phase <= Phase.EMPTYING:
-            self._around.stopping.look("while customers' sessions drained")
+            self._around.stopping.look("while the wave left the online pool")
 
     def _send(self, step: Send, states: States, seen: Mapping[Spot, Seen]) -> States:
         self._remember(step, seen)

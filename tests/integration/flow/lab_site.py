@@ -61,13 +61,18 @@ class Site:
         words = [word for key, value in values.items() for word in ("-e", _extra(key, value))]
         return [str(PLAYBOOK), "-i", "inventories/lab", f"playbooks/{name}.yml", *words, *options]
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables of a playbook against this lab."""
+        own = {"TIDEGATE_LAB_NET": self.layout.net, "TIDEGATE_LAB_STATE": str(self.layout.state)}
+        return {**os.environ, **self.layout.environment, **own, "ANSIBLE_NOCOLOR": "1", "PYTHONUNBUFFERED": "1"}
+
     def start(self, name: str, *options: str, **extra: object) -> subprocess.Popen[str]:
         """Begin a playbook in a process group of its own."""
         return subprocess.Popen(
             self.argv(name, *options, **extra),
             cwd=PROJECT,
-            env={**os.environ, **self.layout.environment, "TIDEGATE_LAB_NET": self.layout.net}
-            | {"TIDEGATE_LAB_STATE": str(self.layout.state), "ANSIBLE_NOCOLOR": "1", "PYTHONUNBUFFERED": "1"},
+            env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
