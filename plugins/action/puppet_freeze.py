@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.tidegate.delivery.plugins.module_utils import jobs
+from ansible_collections.tidegate.delivery.plugins.module_utils.jobs import Phase
 from ansible_collections.tidegate.delivery.plugins.module_utils.lock import this_user
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_agent import look
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze import (
@@ -25,6 +27,8 @@ from ansible_collections.tidegate.delivery.plugins.plugin_utils.options import s
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.puppet_options import (
     confdir,
     diff,
+    jobs_folder,
+    run_family,
     service,
     settings_cache,
 )
@@ -76,8 +80,15 @@ def _waited(call: Call, deadline_s: float) -> float:
     def tell(pid: int) -> None:
         call.progress(f"waiting for Puppet run {pid} to end")
 
+    def own(pid: int) -> bool:
+        # Its node has left already: no customer's request can be hurt by it.
+        runs = jobs.find(call.node(), jobs_folder(call), run_family(call))
+        return pid in [run.pid for run in runs.values() if run.phase is Phase.RUNNING]
+
     cache = settings_cache(call)
-    return wait_for_run(call.node(), confdir(call), deadline_s, tell, settings_cache=cache, stopping=call.stopping)
+    return wait_for_run(
+        call.node(), confdir(call), deadline_s, tell, settings_cache=cache, stopping=call.stopping, own=own
+    )
 
 
 def _result(call: Call, change: Change, waited: float) -> dict[str, Any]:

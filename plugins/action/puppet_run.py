@@ -20,8 +20,9 @@ from ansible_collections.tidegate.delivery.plugins.plugin_utils.folder import fi
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.options import seconds
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.puppet_options import (
     confdir,
+    jobs_folder,
+    run_family,
     settings_cache,
-    state_dir,
 )
 
 # Asking the agent, ending an overdue run, reading its report, a node that is out of reach for a while.
@@ -72,9 +73,9 @@ def _keep(call: Call, result: Result, told: dict[str, Any]) -> None:
 def _request(call: Call) -> Request:
     own = call.ledger.deployment
     return Request(
-        folder=f"{state_dir(call)}/jobs",
+        folder=jobs_folder(call),
         run_id=job_id(own.id, call.host, own.attempt, call.args.get("job") or ""),
-        family=job_id(own.id, call.host) + ".",
+        family=run_family(call),
         timeout=seconds(call.args, "timeout"),
         wait_for_lock=seconds(call.args, "wait_for_lock"),
         interval=seconds(call.args, "interval"),

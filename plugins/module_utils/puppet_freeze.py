@@ -126,15 +126,19 @@ def wait_for_run(
     *,
     settings_cache: str = "",
     stopping: Stopping = NEVER,
+    own: Callable[[int], bool] = lambda _pid: False,
 ) -> float:
     """Wait until no run holds the agent's lock; the seconds that took. `tell` gets the pid that is waited for.
 
+    An `own` run, left by an attempt that was killed, is not waited for: it is adopted later.
     A run takes the lock and only then looks whether it is disabled: once the agent is frozen and the lock is
     free, no run begins (Puppet::Agent#run, 7.23). Raises DeadlineExceeded or Stopped; the freeze stays.
     """
     began, told = time.monotonic(), 0
     while pid := look(node, confdir, settings_cache=settings_cache).running:
         if pid != told:
+            if own(pid):
+                break
             tell(pid)
             told = pid
         if time.monotonic() - began >= deadline_s:

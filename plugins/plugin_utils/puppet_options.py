@@ -9,6 +9,7 @@ import hashlib
 from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.jobs import job_id
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 
 _STATE_DIR = "/var/lib/tidegate"
@@ -22,6 +23,16 @@ def confdir(call: Call, host: str = "") -> str:
 def state_dir(call: Call, host: str = "") -> str:
     """Where Tidegate keeps its own files on a host, the task's by default."""
     return str(call.hostvar(host or call.host, "tidegate_state_dir", _STATE_DIR)).rstrip("/")
+
+
+def jobs_folder(call: Call) -> str:
+    """Where the task's host keeps the runs that were started there."""
+    return f"{state_dir(call)}/jobs"
+
+
+def run_family(call: Call) -> str:
+    """The beginning of the ids of all of this deployment's Puppet runs on the task's host, whichever the attempt."""
+    return job_id(call.deployment_id, call.host) + "."
 
 
 def settings_cache(call: Call, host: str = "") -> str:

@@ -5,8 +5,11 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.tidegate.delivery.plugins.action.puppet_freeze import ActionModule
+from ansible_collections.tidegate.delivery.plugins.module_utils import jobs
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DeadlineExceeded, Refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.jobs import Limits
 from ansible_collections.tidegate.delivery.plugins.module_utils.lock import this_user
+from lab.witness import wait_until
 from tests.unit.plugins.action.puppet_call import PuppetCall, act
 from tests.unit.plugins.module_utils.puppet_double import PuppetDouble
 
@@ -83,6 +86,21 @@ def test_a_run_in_progress_is_waited_for_and_shown(call: PuppetCall, puppet: Pup
         result = act(ActionModule, call)
     assert result["waited_s"] > 0
     assert call.told == [f"waiting for Puppet run {process.pid} to end"]
+
+
+def test_a_run_that_an_earlier_attempt_left_is_adopted_later_and_not_waited_for(
+    call: PuppetCall, puppet: PuppetDouble, tmp_path: Path
+) -> None:
+    folder, lock = str(tmp_path / "state" / "jobs"), puppet.home / "run.lock"
+    agent = puppet.home / "bin" / "puppet-agent"
+    agent.symlink_to("/bin/sh")
+    jobs.start(puppet.node, folder, "d1.n1.1", [str(agent), "-c", f"echo $$ >{lock}; sleep 60; :"], Limits(60))
+    assert wait_until(lock.exists, 20)
+    try:
+        result = act(ActionModule, call)
+    finally:
+        jobs.stop(puppet.node, folder, "d1.n1.1", grace=0)
+    assert (result["outcome"], call.told) == ("frozen", [])
 
 
 def test_one_that_goes_on_too_long_fails_and_the_node_stays_frozen(call: PuppetCall, puppet: PuppetDouble) -> None:

@@ -122,6 +122,13 @@ def test_a_run_in_progress_is_waited_for(puppet: PuppetDouble) -> None:
     assert told == [process.pid]
 
 
+def test_a_run_of_our_own_is_not_waited_for(puppet: PuppetDouble) -> None:
+    told: list[int] = []
+    with puppet.run_in_progress(20) as process:
+        assert wait_for_run(puppet.node, "", 20, told.append, own=lambda pid: pid == process.pid) < 5
+    assert told == []
+
+
 def test_one_that_does_not_end_is_told_and_the_freeze_stays(puppet: PuppetDouble) -> None:
     freeze(puppet.node, "", OURS)
     with (
