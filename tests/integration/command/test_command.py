@@ -49,7 +49,7 @@ def test_what_is_refused_is_told_by_its_exit_code(site: Site, commands: Commands
     for words, code, told in (
         (("plan", "tradeapi", "9.9.9"), 2, "9.9.9"),
         (("plan", "nonsense", "1.1.0"), 2, "Known services: pricefeed, tradeapi"),
-        (("resume", "tradeapi", "-y"), 4, "nothing"),
+        (("resume", "tradeapi", "-y"), 2, "no deployment of tradeapi is open"),
         (("deploy", "tradeapi", "1.1.0", "-y", "--", "--limit", "n1"), 4, "--limit drops nodes"),
     ):
         answered = commands.call(*words)
