@@ -18,16 +18,17 @@ from pathlib import Path
 from lab import agents, processes
 from lab.layout import PROJECT, Layout, Service
 from lab.witness import wait_until
-from tests.chaos.kills import Ending, Kill
+from tests.chaos.kills import By, Ending, Kill
 from tests.chaos.seen import Job, Looker, Unmet, require
 from tests.integration.flow.lab_site import PLAYBOOK
 
 BAD = "1.2.0"
+_TIDEGATE = PLAYBOOK.with_name("tidegate")
 _CALLBACK = Path(__file__).parent / "callback"
 # Set for every process of one run, so that whoever outlives it is found.
 _RUN_VARIABLE = "TIDEGATE_KILL_RUN"
-_RUN_LIMIT_S = 240.0
-_GONE_S = 5.0
+_RUN_LIMIT_S = 600.0
+_GONE_S = 15.0
 # What a dead run could still write would come at once.
 _QUIET_S = 0.3
 # How long a Puppet run is held up at most, and how long once it could have been adopted.
@@ -73,12 +74,14 @@ class Chain:
 
     # Running
 
-    def command(self, verb: str, version: str = "") -> list[str]:
+    def command(self, by: By, verb: str, version: str = "") -> list[str]:
         """The command line that is run."""
-        given = {"service": self.service.name, "exclude": list(self.nodes[1:])} | (
-            {"version": version} if version else {}
-        )
         inventories = ["-i", "inventories/lab", "-i", str(self.inventory)]
+        excluded = list(self.nodes[1:])
+        if by is By.COMMAND:
+            words = [verb, self.service.name, *([version] if version else []), "--yes"]
+            return [str(_TIDEGATE), *words, *inventories, *(f"--exclude={node}" for node in excluded)]
+        given = {"service": self.service.name, "exclude": excluded} | ({"version": version} if version else {})
         return [str(PLAYBOOK), *inventories, f"playbooks/{verb}.yml", "-e", json.dumps(given)]
 
     def run(self, argv: list[str], order: dict[str, object] | None = None) -> Ran:
@@ -127,7 +130,7 @@ class Chain:
         try:
             obstacle = _Obstacle(self, kill.ending)
             before = self.looker.serving()
-            argv = self.command("deploy", obstacle.version)
+            argv = self.command(kill.by, "deploy", obstacle.version)
             with obstacle:
                 what = self._killed(argv, kill)
                 self._look_after_kill(before)
@@ -174,7 +177,7 @@ class Chain:
         """The obstacle is out of the way, or the release is bad for good and the way is back."""
         self.looker.require_held(in_maintenance=kill.ending is Ending.HELD)
         if obstacle.version == BAD:
-            self._again(self.command("rollback"), expected_good=True)
+            self._again(self.command(kill.by, "rollback"), expected_good=True)
             self.looker.require_finished(before)
         else:
             self._again(argv, expected_good=True)
@@ -183,7 +186,7 @@ class Chain:
     def _recover(self) -> None:
         """So that the next kill finds a site that is in order, whatever this one left."""
         agents.clear_node_data(self.layout, self.nodes[0])
-        self.run(self.command("deploy", self.next_version()))
+        self.run(self.command(By.HAND, "deploy", self.next_version()))
 
     def next_version(self) -> str:
         """A good release that the node doesn't serve, so that a deployment has all of its work to do."""

@@ -34,6 +34,13 @@ class Flavour(StrEnum):
     EVERYTHING = "everything"
 
 
+class By(StrEnum):
+    """How the flow is run: the command, or ansible-playbook by hand."""
+
+    COMMAND = "tidegate"
+    HAND = "ansible-playbook"
+
+
 class Ending(StrEnum):
     """What the killed run was on its way to, and so what running the same command again must come to."""
 
@@ -46,9 +53,10 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """One kill: of which service's deployment, at which step, where in it, and how. `nth` counts touches inside."""
+    """One kill: of whose deployment, run by what, at which step, where in it, and how. `nth` counts touches inside."""
 
     service: str
+    by: By
     step: str
     place: Place
     flavour: Flavour
@@ -57,7 +65,7 @@ class Kill:
 
     def __str__(self) -> str:
         number = f" {self.nth}" if self.place is Place.INSIDE else ""
-        return f"{self.service}, {self.step}, {self.place}{number}, {self.flavour}"
+        return f"{self.by} for {self.service}, {self.step}, {self.place}{number}, {self.flavour}"
 
 
 def ending_of(step: FlowStep) -> Ending:
@@ -72,7 +80,7 @@ def everyday(steps: Sequence[FlowStep], services: Sequence[str]) -> list[Kill]:
 
     Inside, each step is hit after another touch.
     """
-    kills = []
+    kills: list[Kill] = []
     for index, step in enumerate(steps):
         can = [name for name in services if step in reached_by(name, steps)]
         edge = (Place.BEFORE, Place.AFTER)[index % 2]
@@ -81,12 +89,13 @@ def everyday(steps: Sequence[FlowStep], services: Sequence[str]) -> list[Kill]:
         for shift, place in enumerate(places):
             service = can[(index + shift) % len(can)]
             nth = RUN_UNDER_WAY if step.module == "puppet_run" else 2 + (3 * index) % 11
-            kills.append(_kill(service, step, place, nth, index // 2 + shift))
+            turn = len([kill for kill in kills if kill.service == service])
+            kills.append(_kill(service, step, place, nth, turn))
     return kills
 
 
 def every(steps: Sequence[FlowStep], services: Sequence[str]) -> list[Kill]:
-    """Each step of each service before, after and inside after every touch, by both flavours in turn."""
+    """Each step of each service before and after it in every way, and inside after its touches, all ways in turn."""
     return [
         kill
         for shift, service in enumerate(services)
@@ -96,16 +105,17 @@ def every(steps: Sequence[FlowStep], services: Sequence[str]) -> list[Kill]:
 
 
 def _all_of(service: str, step: FlowStep, turn: int) -> Iterator[Kill]:
-    for place in (Place.BEFORE, Place.AFTER):
-        for flavour in Flavour:
-            yield _kill(service, step, place, 0, list(Flavour).index(flavour))
-    for nth in TOUCHES:
-        yield _kill(service, step, Place.INSIDE, nth, turn + nth)
+    for way in range(len(Flavour) * len(By)):
+        yield _kill(service, step, Place.BEFORE, 0, way)
+        yield _kill(service, step, Place.AFTER, 0, way)
+    for place, nth in enumerate(TOUCHES):
+        yield _kill(service, step, Place.INSIDE, nth, turn + place)
 
 
 def _kill(service: str, step: FlowStep, place: Place, nth: int, turn: int) -> Kill:
+    """By the ways in turn: both flavours by hand, then both by the command."""
     inside = nth if place is Place.INSIDE else 0
-    return Kill(service, step.id, place, list(Flavour)[turn % 2], ending_of(step), inside)
+    return Kill(service, list(By)[turn // 2 % 2], step.id, place, list(Flavour)[turn % 2], ending_of(step), inside)
 
 
 def reached_by(service: str, steps: Sequence[FlowStep]) -> list[FlowStep]:

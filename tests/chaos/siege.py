@@ -21,7 +21,7 @@ from lab.load import Load
 from lab.sampler import Sampler, SamplerResult
 from lab.tally import LoadResult
 from tests.chaos.chain import Chain, Fell
-from tests.chaos.kills import Kill, Place
+from tests.chaos.kills import By, Kill, Place
 
 # The chains share no node: only then may they run side by side.
 NODES = {TRADEAPI.name: ("n1", "n2"), PRICEFEED.name: ("p1",)}
@@ -96,7 +96,7 @@ def _back_in_the_end(chain: Chain) -> Iterator[None]:
     version = chain.looker.serving()
     yield
     if chain.looker.serving() != version:
-        chain.run(chain.command("deploy", version))
+        chain.run(chain.command(By.HAND, "deploy", version))
 
 
 def _customers(layout: Layout) -> list[Customer]:

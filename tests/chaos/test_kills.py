@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from itertools import product
 
 import pytest
 
 from lab.layout import PRICEFEED, PROJECT, TRADEAPI, Layout
 from tests.chaos.flow_steps import steps_of_flow
-from tests.chaos.kills import Flavour, Place, every, everyday
+from tests.chaos.kills import By, Flavour, Place, every, everyday
 from tests.chaos.siege import Siege, lay
 from tests.integration.flow.lab_site import Site
 
@@ -35,7 +36,7 @@ def test_after_each_kill_the_invariants_hold_and_the_same_command_completes(sieg
 def test_every_step_of_the_flow_was_killed(siege: Siege) -> None:
     assert {each.kill.step for each in siege.fell if each.what} == {step.id for step in STEPS}
     assert {each.kill.place for each in siege.fell} == set(Place)
-    assert {each.kill.flavour for each in siege.fell} == set(Flavour)
+    assert {(each.kill.by, each.kill.flavour) for each in siege.fell} == set(product(By, Flavour))
 
 
 def test_no_step_ran_that_was_not_found_in_the_playbook(siege: Siege) -> None:
