@@ -25,7 +25,7 @@ from tests.integration.flow.lab_site import Played, Site, others
 
 # Jenkins finds all processes of a build by a variable that they inherit (BUILD_ID); so do we.
 _COOKIE = "TIDEGATE_TEST_RUN"
-_LIMIT_S = 90.0
+_LIMIT_S = 300.0
 _ORDER = json.dumps({"symbol": "EURUSD", "quantity": 1, "reference": "interrupted"}).encode()
 _ORDER_HEAD = f"POST /orders HTTP/1.1\r\nHost: trade.lab\r\nContent-Length: {len(_ORDER)}\r\n\r\n".encode()
 _POLL_S = 0.02

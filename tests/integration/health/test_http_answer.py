@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Stopped
 from ansible_collections.tidegate.delivery.plugins.module_utils.http_answer import BODY_LIMIT, ask, target
 from tests.integration.health.servers import (
     Behaviour,
@@ -52,6 +52,19 @@ def test_a_server_that_never_ends_its_answer_is_given_up_at_the_deadline(behave:
     assert answer.late
     assert answer.problem
     assert 0.4 < took < 1.0
+
+
+def test_a_stop_ends_a_request_in_its_middle() -> None:
+    looks: list[bool] = []
+
+    def look() -> None:
+        looks.append(True)
+        if len(looks) > 2:
+            raise Stopped("stopped")
+
+    with serving(trickle) as node, pytest.raises(Stopped):
+        ask(target(node.url), 120, look)
+    assert len(looks) == 3
 
 
 def test_the_thread_of_a_given_up_request_ends() -> None:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Stopped, Unreachable
 from ansible_collections.tidegate.delivery.plugins.module_utils.expectation import Expectation, Expected
-from ansible_collections.tidegate.delivery.plugins.module_utils.node import LocalShell, PosixNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.node import Completed, LocalShell, PosixNode
 from ansible_collections.tidegate.delivery.plugins.module_utils.nunit import NUnitOutcome, NUnitResult, run_nunit
 from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_box import BoxRun
+from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import Stopping
 from tests.integration.nunit.artifacts import archive, packed
 from tests.integration.nunit.servers import Site, serving
 
@@ -260,3 +264,55 @@ def test_only_the_last_five_runs_are_kept(site: Site, tmp_path: Path) -> None:
     assert kept[:-1] == [f"20200101T00000{number}.abcdef" for number in range(3, 7)]
     assert kept[-1] == Path(done.report.folder).name
     assert Path(done.report.folder).stat().st_mode & 0o777 == 0o700
+
+
+class Interrupted:
+    """A way to the box whose client ends, as soon as somebody asks to stop, while the command there goes on."""
+
+    def __init__(self, when: Callable[[], bool]) -> None:
+        self._when = when
+        self.asked = False
+        self.stopping = Stopping(self._look, self._asking)
+
+    def __call__(self, command: str, stdin: bytes | None, timeout: float) -> Completed:
+        if stdin is None:
+            return LocalShell()(command, stdin, timeout)
+        process = subprocess.Popen(command, shell=True, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        threading.Thread(target=process.communicate, args=(stdin,)).start()
+        while not self._when():
+            time.sleep(0.05)
+        self.asked = True
+        raise Unreachable("the answer broke off")
+
+    def _look(self, where: str) -> None:
+        if self.asked:
+            raise Stopped(f"stopped {where}")
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        yield
+
+
+def test_a_stop_ends_the_run_and_what_it_started(site: Site, tmp_path: Path) -> None:
+    way = Interrupted(lambda: any("nunit" in line for line in processes_marked(tmp_path)))
+    with pytest.raises(Stopped, match="while the tests ran; they are ended"):
+        run_nunit(
+            PosixNode("box", way), order(site, tmp_path, ("HANGING",)), EXPECTED, min_tests=1, stopping=way.stopping
+        )
+    assert processes_marked(tmp_path) == []
+    # The box is free for the next one.
+    assert run(replace(order(site, tmp_path, ("PASSING",)), queue_timeout=5)).verdict.outcome is NUnitOutcome.PASSED
+    assert not list(tmp_path.glob("run.*.pid"))
+
+
+def test_a_stop_ends_a_run_that_still_waits_for_the_box(site: Site, tmp_path: Path) -> None:
+    first = threading.Thread(target=run, args=(order(site, tmp_path, ("SLOW",)),))
+    first.start()
+    while not processes_marked(tmp_path):
+        time.sleep(0.05)
+    way = Interrupted(lambda: len(list(tmp_path.glob("run.*.pid"))) == 2)
+    with pytest.raises(Stopped):
+        run_nunit(PosixNode("box", way), order(site, tmp_path, ("PASSING",)), EXPECTED, stopping=way.stopping)
+    assert len(list(tmp_path.glob("run.*.pid"))) == 1
+    first.join()
+    assert len(list((tmp_path / "runs").iterdir())) == 1

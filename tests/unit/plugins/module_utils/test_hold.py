@@ -65,3 +65,18 @@ def test_a_step_that_was_refused_before_it_began_is_named() -> None:
     )
     assert why_held([refused], 1).step == "join"
     assert why_held([refused], 1).message == "join refused: n1 may not"
+
+
+def test_a_wave_that_somebody_stopped_is_told_as_stopped_with_the_way_on_first() -> None:
+    stopped = event(Step.LEAVE, Outcome.STOPPED, "n1", msg="stopped by alice (SIGTERM) while it drained")
+    cause = why_held([stopped, event(Step.THAW, Outcome.FAILED, "n1")], 1)
+    assert cause.stopped
+    assert cause.message == "Stopped by alice (SIGTERM) while it drained"
+    ways = next_commands(deployment(Kind.DEPLOY), ["n1"], stopped=cause.stopped).splitlines()[1:]
+    assert [way.partition(":")[0] for way in ways] == ["Go on", "Or go back"]
+    assert "Go on: ansible-playbook" in next_commands(deployment(Kind.ROLLBACK), ["n1"], stopped=True)
+
+
+def test_what_failed_before_somebody_stopped_it_is_the_cause() -> None:
+    events = [event(Step.NUNIT, Outcome.FAILED, "n1"), event(Step.NUNIT, Outcome.STOPPED, "n2")]
+    assert not why_held(events, 1).stopped

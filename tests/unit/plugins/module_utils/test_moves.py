@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Refused, Unreachable
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Refused, Stopped, Unreachable
 from ansible_collections.tidegate.delivery.plugins.module_utils.move_report import Stuck, Undone
 from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Limits, Move, Surroundings
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Cell, Intent, look
+from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import NEVER, Stopping
 from tests.unit.plugins.module_utils import haproxy_rows as shown
 from tests.unit.plugins.module_utils.haproxy_rows import MAINTENANCE, ONLINE, pool
 from tests.unit.plugins.module_utils.simulated_haproxy import Killed, SimulatedHaproxy, Time, one_after_the_other
@@ -28,6 +29,7 @@ class Stage:
     time: Time = field(default_factory=Time)
     told: list[str] = field(default_factory=list)
     balancers: dict[str, SimulatedHaproxy] = field(default_factory=dict)
+    stopping: Stopping = NEVER
 
     def __post_init__(self) -> None:
         for name in ("lb1", "lb2"):
@@ -35,7 +37,7 @@ class Stage:
             self.balancers[name].show(dict.fromkeys(NODES, shown.ON))
 
     def move(self, *nodes: str, floor: str = "1", **limits: Any) -> Move:
-        around = Surroundings(one_after_the_other, self.told.append, self.time, self.time.sleep)  # type: ignore[arg-type]
+        around = Surroundings(one_after_the_other, self.told.append, self.time, self.time.sleep, self.stopping)  # type: ignore[arg-type]
         return Move(self.balancers, [pool(*(nodes or ("n1",)), floor=floor)], Limits(**limits), around)
 
     def run(self, intent: Intent, *nodes: str, ours: Sequence[str] = NODES, floor: str = "1", **limits: Any) -> Move:
@@ -46,6 +48,9 @@ class Stage:
 
     def cells(self, node: str = "n1") -> list[Cell]:
         return [look(each.read(), pool(node), node).cell for each in self.balancers.values()]
+
+    def cells_of(self, name: str, node: str = "n1") -> Cell:
+        return look(self.balancers[name].read(), pool(node), node).cell
 
     @property
     def sent(self) -> int:
@@ -360,3 +365,62 @@ def test_every_reason_is_told_at_once(stage: Stage) -> None:
         stage.move().preview(Intent.LEAVE, ())
     for reason in ("n1 is missing in shop_maintenance", "agent-check", "lists other servers on lb2 than on lb1: n1"):
         assert reason in str(refusal.value)
+
+
+def asked_to_stop(stage: Stage, after_s: float) -> None:
+    """Somebody asks so many seconds from now."""
+    asked: list[bool] = []
+    stage.time.after(after_s, lambda: asked.append(True))
+
+    def look_(where: str) -> None:
+        if asked:
+            raise Stopped(f"stopped by alice {where}")
+
+    stage.stopping = Stopping(look_)
+
+
+@pytest.mark.parametrize("asked_at", [2, 8], ids=["while draining", "while it empties after MAINT"])
+def test_a_stop_brings_a_wave_back_whose_sessions_are_waited_for(stage: Stage, asked_at: float) -> None:
+    stage.balancers["lb2"].serve(ONLINE, "n1", 3)
+    asked_to_stop(stage, asked_at)
+    with pytest.raises(Stopped, match="stopped by alice while the wave left the online pool; online again: n1 in"):
+        stage.run(Intent.LEAVE, soft=5.0, hard=60.0)
+    assert stage.cells() == [Cell.ON, Cell.ON]
+    assert stage.balancers["lb2"].rows[ONLINE, "n1"].sessions == 3
+    assert stage.time.now - 1000 < asked_at + 5
+
+
+def test_a_stop_before_the_first_command_touches_nothing(stage: Stage) -> None:
+    asked_to_stop(stage, 0)
+    stage.time.sleep(1)
+    with pytest.raises(Stopped, match="nothing was touched"):
+        stage.run(Intent.LEAVE)
+    assert stage.sent == 0
+
+
+def test_a_wave_without_customers_finishes_its_leave(stage: Stage) -> None:
+    for each in stage.balancers.values():
+        each.after_apply = partial(_ask_after_maint, stage, each)
+    stage.run(Intent.LEAVE)
+    assert stage.cells() == [Cell.TEST, Cell.TEST]
+
+
+def _ask_after_maint(stage: Stage, balancer: SimulatedHaproxy) -> None:
+    if balancer.applied[-1].endswith("state ready"):
+        asked_to_stop(stage, 0)
+
+
+def test_a_join_is_brought_to_its_end(stage: Stage) -> None:
+    stage.run(Intent.LEAVE)
+    asked_to_stop(stage, 0.1)
+    stage.run(Intent.JOIN)
+    assert stage.cells() == [Cell.ON, Cell.ON]
+
+
+def test_a_stop_with_a_load_balancer_that_fell_silent_says_what_a_person_has_to_do(stage: Stage) -> None:
+    stage.balancers["lb1"].serve(ONLINE, "n1", 1)
+    asked_to_stop(stage, 3)
+    stage.time.after(2, lambda: setattr(stage.balancers["lb2"], "silent", True))
+    with pytest.raises(Stuck, match=f"NOT online again: .*'set server {ONLINE}/n1 state ready"):
+        stage.run(Intent.LEAVE, silent=5.0)
+    assert stage.cells_of("lb1") == Cell.ON

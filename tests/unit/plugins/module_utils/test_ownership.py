@@ -52,6 +52,8 @@ JOINED = [event(Step.JOIN, STARTED), event(Step.JOIN, CHANGED)]
         ([*LEFT, LEFT[0], event(Step.LEAVE, REFUSED)], {"n1"}),
         ([LEFT[0], event(Step.LEAVE, FAILED, reason="undone")], set()),
         ([LEFT[0], event(Step.LEAVE, FAILED, reason="stuck")], {"n1"}),
+        ([LEFT[0], event(Step.LEAVE, Outcome.STOPPED, reason="stopped")], set()),
+        ([*LEFT, LEFT[0], event(Step.LEAVE, Outcome.STOPPED, reason="stopped")], {"n1"}),
         ([*LEFT, *JOINED, JOINED[0], event(Step.JOIN, REFUSED)], set()),
         ([*LEFT, event(Step.JOIN, OK)], set()),
         ([LEFT[0], event(Step.LEAVE, CHANGED, "n2")], {"n1", "n2"}),

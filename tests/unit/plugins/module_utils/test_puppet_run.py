@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.tidegate.delivery.plugins.module_utils import jobs
-from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DeadlineExceeded, Unreachable
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DeadlineExceeded, Stopped, Unreachable
 from ansible_collections.tidegate.delivery.plugins.module_utils.jobs import Phase
 from ansible_collections.tidegate.delivery.plugins.module_utils.node import Completed, PosixNode
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet import NO_LOCK_FILE, PuppetOutcome
@@ -22,6 +22,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_run impor
     run,
     start_or_adopt,
 )
+from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import Stopping
 from tests.unit.plugins.module_utils.puppet_double import PuppetDouble
 
 
@@ -235,3 +236,19 @@ def test_a_run_whose_watch_is_gone_is_ended_by_us(
     result = once(puppet, replace(request_, timeout=1))
     assert result.outcome is PuppetOutcome.TIMED_OUT
     assert jobs.poll(puppet.node, request_.folder, "d1.n1.1").phase is Phase.TIMED_OUT
+
+
+def test_a_stop_leaves_the_run_to_be_adopted(puppet: PuppetDouble, request_: Request) -> None:
+    puppet.will("changed", 2, before="sleep 3")
+    polls: list[str] = []
+
+    def look_(where: str) -> None:
+        polls.append(where)
+        if len(polls) > 1:
+            raise Stopped(f"stopped {where}")
+
+    with pytest.raises(Stopped, match="the run goes on there, and the next attempt adopts it"):
+        run(puppet.node, request_, lambda _line: None, Stopping(look_))
+    result = run(puppet.node, replace(request_, run_id="d1.n1.2"), lambda _line: None)
+    assert (result.job_id, result.adopted, result.outcome) == ("d1.n1.1", True, PuppetOutcome.CHANGED)
+    assert len(puppet.calls("--onetime")) == 1
