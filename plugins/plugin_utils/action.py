@@ -22,6 +22,7 @@ from ansible_collections.tidegate.delivery.plugins.plugin_utils.stop import (
     explained,
     require_going_on,
     signalled_since,
+    stop_requested,
 )
 
 
@@ -105,7 +106,7 @@ class DomainAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         return {**result, **outcome}
 
     def _permitted(self, call: Call) -> dict[str, Any]:
-        if self.at_stop(call) is not AtStop.FINISH:
+        if stop_requested() and self.at_stop(call) is not AtStop.FINISH:
             self._require_going_on(call)
         if self.EFFECT and not call.check:
             self._require_permit(call)
