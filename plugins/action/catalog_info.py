@@ -38,12 +38,13 @@ class ActionModule(DomainAction):
         placed = place_catalog(survey, call.vars["groups"])
         found = [*survey.problems, *placement_problems(placed), *controller_problems(call)]
         problems = sorted([*found, *inventory_problems(call, placed)], key=lambda problem: problem.file)
+        msg = _message(len(survey.files), problems)
         return {
             "changed": False,
-            "msg": _message(len(survey.files), problems),
+            "msg": msg,
             "services": [_service(placed, name) for name in survey.files],
             "problems": [asdict(problem) for problem in problems],
-            "table": _table(problems),
+            "table": [*_table(problems), msg],
         }
 
 

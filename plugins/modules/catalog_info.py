@@ -105,7 +105,7 @@ services:
       type: list
       elements: str
 table:
-  description: The problems as people read them, by file.
+  description: The problems as people read them, by file, and RV(msg).
   type: list
   elements: str
   returned: success

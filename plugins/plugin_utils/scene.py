@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.tidegate.delivery.plugins.module_utils import advice
 from ansible_collections.tidegate.delivery.plugins.module_utils.catalog import Catalog, find_service, load_catalog
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DomainError, Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
@@ -88,8 +89,17 @@ class Scene:
         if under_way is None:
             return ()
         here = {node for placement in self.placements for node in placement.nodes}
-        excluded = Record.of(self.call, under_way.id).plan.get("excluded", [])
-        return tuple(node for node in excluded if node in here)
+        return tuple(node for node in self._recorded_plan(under_way).get("excluded", []) if node in here)
+
+    def _recorded_plan(self, deployment: Deployment) -> dict[str, Any]:
+        try:
+            return Record.of(self.call, deployment.id).plan
+        except Refused as error:
+            name = self.service.name
+            rollback = deployment.kind is Kind.ROLLBACK
+            command = advice.rollback(name) if rollback else advice.deploy(name, deployment.version)
+            remedy = f"Find out who changed it; then name the nodes to leave out yourself: {command}"
+            raise Refused(error.message, where=error.where, remedy=remedy) from error
 
     def placement_of(self, node: str) -> Placement:
         """The site to which a node belongs. Raises BadInput for a node that doesn't host the service."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
@@ -22,6 +25,23 @@ def result(played: Played, marker: str) -> dict[str, Any]:
         if marker in told:
             return dict(told)
     raise AssertionError(f"no task returned {marker}:\n{played.output}")
+
+
+@contextmanager
+def changed_plan(site: Site, deployment: str) -> Iterator[None]:
+    """The deployment's plan as somebody with the ledger's file could change it."""
+    with closing(sqlite3.connect(site.layout.ledger)) as ledger:
+        [(kept,)] = ledger.execute("SELECT plan FROM deployments WHERE id = ?", (deployment,))
+        _set_plan(ledger, deployment, '{"excluded": []}')
+        try:
+            yield
+        finally:
+            _set_plan(ledger, deployment, kept)
+
+
+def _set_plan(ledger: sqlite3.Connection, deployment: str, plan: str) -> None:
+    with ledger:
+        ledger.execute("UPDATE deployments SET plan = ? WHERE id = ?", (plan, deployment))
 
 
 def planned(site: Site, version: str, nodes: list[str]) -> dict[str, Any]:
@@ -55,6 +75,12 @@ def test_a_confirmed_deployment_that_was_killed_is_resumed_as_it_was(site: Site)
     kill(process)
     killed = site.deployment()
     assert killed.state is State.OPEN
+
+    with changed_plan(site, killed.id):
+        refused = site.play("resume", service="tradeapi")
+        assert refused.rc != 0
+        assert f"the plan of deployment {killed.id} is not the one that was recorded" in refused.output
+        assert f"playbooks/deploy.yml -e service=tradeapi -e version={version}" in refused.output
 
     resumed = site.play("resume", service="tradeapi")
     assert resumed.rc == 0, resumed.output
