@@ -5,15 +5,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Mapping
-from typing import Any
-
-from ansible.plugins.callback import CallbackBase
-
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.signals import MainSignals
-
 DOCUMENTATION = r"""
 name: command
 type: stdout
@@ -26,6 +17,15 @@ description:
 author:
   - The Tidegate contributors (@tidegate)
 """
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.plugins.callback import CallbackBase
+
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.signals import MainSignals
 
 _COLLECTION = "tidegate.delivery."
 # The options of our actions that tell which step a task is.

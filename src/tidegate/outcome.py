@@ -45,8 +45,8 @@ def judge(said: Sequence[Said], rc: int, *, interrupted: bool = False) -> Verdic
             return _closed(end.result) if outcome != "held" else _held(end.result)
     plan = next((end for end in reversed(ends) if end.action == "plan"), None)
     if plan is not None and plan.ok and rc == 0:
-        waves = plan.result.get("plan", {}).get("waves")
-        return Verdict(Exit.DONE, "planned" if waves else "nothing_to_do", _message(plan.result))
+        idle = plan.result.get("plan", {}).get("nothing_to_do", True)
+        return Verdict(Exit.DONE, "nothing_to_do" if idle else "planned", _message(plan.result))
     if plan is not None and plan.ok and _opened(plan.result):
         return _cut_off(plan.result, interrupted)
     return judge_question(said, rc, interrupted=interrupted)

@@ -70,7 +70,7 @@ def _move(common: Common, name: str, given: dict[str, Any], *, yes: bool, dry_ru
     confirmed = ""
     if not yes:
         run = _planned(common, name, given)
-        if run.verdict.exit is not Exit.DONE or not run.result("plan").get("plan", {}).get("waves"):
+        if run.verdict.exit is not Exit.DONE or run.verdict.outcome == "nothing_to_do":
             return _answer_plan(common, name, run)
         confirmed = _confirm(run)
     beginning = f"{name} {given['service']} {given.get('version', '')}".rstrip()

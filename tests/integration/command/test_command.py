@@ -27,7 +27,7 @@ def test_a_release_that_fails_is_held_and_one_command_leads_back(site: Site, com
     assert "TheSpreadIsPositive" in held.document["message"]
     assert "tidegate rollback tradeapi -i inventories/lab" in held.document["message"]
 
-    back = commands.call("rollback", "tradeapi", "--yes", "--json")
+    back = commands.call("rollback", "tradeapi", "--yes", "--json", *only("n1"))
     assert back.rc == 0, back.stderr
     assert back.document["outcome"] == "done"
     assert site.facts().serving["n1"] == before

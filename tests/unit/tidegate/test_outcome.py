@@ -7,7 +7,7 @@ import pytest
 from tidegate.outcome import Exit, judge, judge_question
 from tidegate.playbook import Said
 
-PLAN = {"plan": {"service": "tradeapi", "waves": [{"number": 1}]}, "msg": "1 node in 1 wave"}
+PLAN = {"plan": {"service": "tradeapi", "nothing_to_do": False}, "msg": "1 node in 1 wave"}
 OPENED = {**PLAN, "ansible_facts": {"tidegate_plan": {"deployment": "tradeapi-1"}}}
 
 
@@ -28,7 +28,7 @@ WAVE = end("deployment", {"outcome": "begun", "msg": "wave 1 begins"})
         ([end("plan", OPENED), WAVE, end("deployment", {"outcome": "closed", "msg": "is at 1.1.0"})], 0, 0, "done"),
         ([end("plan", OPENED), WAVE, end("deployment", {"outcome": "left", "msg": "n3 is out"})], 0, 0, "done"),
         ([end("plan", PLAN)], 0, 0, "planned"),
-        ([end("plan", {"plan": {"waves": []}, "msg": "nothing"})], 0, 0, "nothing_to_do"),
+        ([end("plan", {"plan": {"nothing_to_do": True}, "msg": "nothing"})], 0, 0, "nothing_to_do"),
         ([end("plan", OPENED), end("deployment", {"outcome": "held", "msg": "tests"})], 2, 3, "held"),
         ([end("plan", OPENED), end("deployment", {"outcome": "held", "stopped": True})], 2, 130, "stopped"),
         ([end("plan", OPENED), end("deployment", {"msg": "not ours"}, ok=False)], 2, 1, "cut_off"),

@@ -21,6 +21,7 @@ PLAN: dict[str, Any] = {
     "plan": {
         "service": "tradeapi",
         "version": "1.1.0",
+        "nothing_to_do": False,
         "decisions_sha256": "abc123",
         "nodes": [
             {"name": "n1", "wave": 1, "site": "lab", "standing": "online", "from": "1.0.0", "to": "1.1.0"}

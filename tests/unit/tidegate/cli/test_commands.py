@@ -60,7 +60,7 @@ def test_no_means_that_nothing_runs(script: Script, monkeypatch: pytest.MonkeyPa
 
 
 def test_nothing_to_do_asks_nothing(script: Script) -> None:
-    nothing = {**PLAN, "msg": "nothing to do", "plan": {**PLAN["plan"], "waves": []}}
+    nothing = {**PLAN, "msg": "nothing to do", "plan": {**PLAN["plan"], "nothing_to_do": True}}
     script.says = {"deploy --check": (0, [end("plan", nothing)])}
     assert script.call("deploy", "tradeapi", "1.1.0").return_value == 0
     assert len(script.ran) == 1
