@@ -5,12 +5,6 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
-from ansible.plugins.callback import CallbackBase
-
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.signals import MainSignals
-
 DOCUMENTATION = r"""
 name: stop
 type: aggregate
@@ -34,6 +28,12 @@ seealso:
 author:
   - The Tidegate contributors (@tidegate)
 """
+
+from typing import Any, ClassVar
+
+from ansible.plugins.callback import CallbackBase
+
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.signals import MainSignals
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships no type information
