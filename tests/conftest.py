@@ -14,7 +14,7 @@ from tests.session_lab import NET, STATE, SessionLab
 
 UNIT = Path(__file__).parent / "unit"
 # Folders of tests that deploy to the lab and leave another release there.
-DEPLOYING = ("flow", "molecule", "chaos")
+DEPLOYING = ("flow", "command", "molecule", "chaos")
 NOT_RUN = ("skipped", "xfailed", "xpassed")
 SESSION_LAB = pytest.StashKey[SessionLab]()
 

@@ -1,0 +1,137 @@
+"""Canary secrets in inventory, environment and in what nodes answer show nowhere: output, process list, files."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+import yaml
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.events import Outcome, Step
+from lab import agents
+from tests.integration.flow.lab_site import Site
+from tests.integration.health.servers import always, respond, serving
+
+pytestmark = pytest.mark.lab
+MARK = "canary-4711"
+CANARIES = {
+    "host": f"{MARK}-of-the-host",
+    "group": f"{MARK}/of the group&co",
+    "localhost": f'{MARK}-"quoted"-of-localhost',
+    "environment": f"{MARK}-of-the-environment",
+    "lines": f"{MARK}-line-one\n{MARK}-line-two\n",
+}
+
+
+@pytest.fixture
+def inventory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What is added to the lab's inventory, and to the environment of ansible-playbook."""
+    monkeypatch.setenv("FOO_SECRET", CANARIES["environment"])
+    path = tmp_path / "canaries.yml"
+    hosts = {
+        "localhost": {"local_token": CANARIES["localhost"]},
+        "n1": {"db_password": CANARIES["host"], "tls_private_key": CANARIES["lines"]},
+    }
+    nodes = {"vars": {"api_token": CANARIES["group"]}}
+    path.write_text(yaml.safe_dump({"all": {"hosts": hosts, "children": {"tradeapi": nodes}}}))
+    return path
+
+
+class Processes:
+    """Command lines in which the mark was seen."""
+
+    def __init__(self) -> None:
+        self.seen: set[str] = set()
+        self.looks = 0
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        ended = threading.Event()
+        thread = threading.Thread(target=self._watch, args=(ended,))
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+    def _watch(self, ended: threading.Event) -> None:
+        while not ended.wait(0.2):
+            self.looks += 1
+            for path in Path("/proc").glob("[0-9]*/cmdline"):
+                try:
+                    line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                except OSError:
+                    continue
+                if MARK in line:
+                    self.seen.add(line)
+
+
+def files_with_the_mark(folder: Path) -> set[Path]:
+    found = set()
+    for path in folder.rglob("*"):
+        if path.is_file() and MARK.encode() in path.read_bytes():
+            found.add(path.relative_to(folder))
+    return found
+
+
+def said(site: Site, step: Step, attempt: int) -> str:
+    """What the newest deployment's ledger has of a step that failed."""
+    events = site.events(site.deployment().id)
+    (event,) = [each for each in events if (each.step, each.attempt, each.outcome) == (step, attempt, Outcome.FAILED)]
+    return str(event.details["msg"])
+
+
+def test_no_canary_shows_anywhere(site: Site, tmp_path: Path, inventory: Path) -> None:
+    """First Puppet's output carries them, then the service's health; the first wave is held both times."""
+    processes, version = Processes(), site.other_version("n1")
+    with processes.watched():
+        # What doesn't fit its pattern, the compiler's message quotes.
+        agents.set_node_data(site.layout, "n1", {"monoservice::repository": f"{MARK}-of-the-host"})
+        failed = site.deploy(version, "-i", str(inventory), nodes=["n1"])
+        agents.clear_node_data(site.layout, "n1")
+        answer = {"status": [*CANARIES.values(), *map(quote, CANARIES.values())]}
+        with (
+            serving(always(respond(answer))) as node,
+            site.with_services(
+                tmp_path,
+                lambda service: service["verify"]["health"].update(url=f"{node.url}/{{service}}", timeout="2s"),
+            ),
+        ):
+            unhealthy = site.deploy(version, "-i", str(inventory), nodes=["n1"])
+    assert failed.rc != 0 and unhealthy.rc != 0
+
+    # They were there to be seen: what is left of the messages shows where.
+    assert "***" in said(site, Step.PUPPET, attempt=1)
+    assert "***" in said(site, Step.HEALTH, attempt=2)
+    assert "***" in failed.output and "***" in unhealthy.output
+
+    assert MARK not in failed.output + unhealthy.output
+    assert processes.looks > 20 and not processes.seen
+    kept = files_with_the_mark(site.layout.state)
+    # The node and the compile server have what they were given and what Puppet said of it: that is their own.
+    theirs = {("hosts", "n1"), ("hosts", "puppet"), ("log", "puppetserver.log")}
+    assert {path.parts[:2] for path in kept} <= theirs
+    folder = Path(json.loads(site.deployment().plan)["folder"])
+    assert {path.name for path in folder.iterdir()} == {
+        *("events.jsonl", "plan.json", "puppet", "summary.json", "summary.txt")
+    }
+    site.reset()
+
+
+def test_a_plan_that_would_carry_a_secret_is_refused(site: Site, tmp_path: Path, inventory: Path) -> None:
+    before = site.snapshot()
+    with site.with_services(
+        tmp_path, lambda service: service["verify"]["health"].update(url=f"http://{{node}}:8080/{CANARIES['host']}")
+    ):
+        played = site.deploy(site.other_version("n1"), "-i", str(inventory), nodes=["n1"])
+    assert played.rc != 0
+    assert "the plan would carry a secret" in played.output
+    assert "nodes.n1.checks.tradeapi.health.url" in played.output
+    assert MARK not in played.output
+    assert site.snapshot() == before
