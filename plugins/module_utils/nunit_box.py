@@ -335,11 +335,14 @@ rm -rf "$run/tmp"
 stop done ""
 """
 
-# $1 work folder, $2 the run's id. It returns when the run has ended, or after 10 s.
+# $1 work folder, $2 the run's id. It returns when the run has ended, or after 10 s. One whose output nobody reads any
+# more may have ended before, without tidying up: then its pid may be another's by now.
 _CANCEL = r"""
 file=$1/run.$2.pid
 read -r pid 2>/dev/null <"$file" || exit 0
-kill -TERM "$pid" 2>/dev/null
+runs() { [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = timeout ]; }
+runs && kill -TERM "$pid" 2>/dev/null
 waited=0
-while [ -e "$file" ] && [ "$waited" -lt 100 ]; do sleep 0.1; waited=$((waited + 1)); done
+while runs && [ "$waited" -lt 100 ]; do sleep 0.1; waited=$((waited + 1)); done
+rm -f "$file"
 """

@@ -17,7 +17,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.errors import St
 from ansible_collections.tidegate.delivery.plugins.module_utils.expectation import Expectation, Expected
 from ansible_collections.tidegate.delivery.plugins.module_utils.node import Completed, LocalShell, PosixNode
 from ansible_collections.tidegate.delivery.plugins.module_utils.nunit import NUnitOutcome, NUnitResult, run_nunit
-from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_box import BoxRun
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_box import BoxRun, cancel
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import Stopping
 from tests.integration.nunit.artifacts import archive, packed
 from tests.integration.nunit.servers import Site, serving
@@ -302,6 +302,19 @@ def test_a_stop_ends_the_run_and_what_it_started(site: Site, tmp_path: Path) -> 
     assert processes_marked(tmp_path) == []
     # The box is free for the next one.
     assert run(replace(order(site, tmp_path, ("PASSING",)), queue_timeout=5)).verdict.outcome is NUnitOutcome.PASSED
+    assert not list(tmp_path.glob("run.*.pid"))
+
+
+def test_a_run_that_ended_with_its_reader_is_not_waited_for(tmp_path: Path, site: Site) -> None:
+    gone = order(site, tmp_path, ("PASSING",))
+    # Its pid is another's by now.
+    with subprocess.Popen(["sleep", "300"]) as stranger:
+        (tmp_path / f"run.{gone.id}.pid").write_text(f"{stranger.pid}\n")
+        began = time.monotonic()
+        cancel(BOX, gone)
+        assert time.monotonic() - began < 5
+        assert stranger.poll() is None
+        stranger.kill()
     assert not list(tmp_path.glob("run.*.pid"))
 
 
