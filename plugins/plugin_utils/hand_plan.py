@@ -26,6 +26,7 @@ from ansible_collections.tidegate.delivery.plugins.plugin_utils.plan_facts impor
     Checks,
     Target,
     artifact_of,
+    for_plays,
     step_facts,
     wave_facts,
 )
@@ -197,5 +198,5 @@ def _answer(scene: Scene, msg: str, changed: bool, facts: dict[str, Any] | None)
         "msg": msg,
         "table": [msg],
         "folder": folder,
-        "ansible_facts": {"tidegate_plan": told},
+        "ansible_facts": {"tidegate_plan": for_plays(told)},
     }

@@ -24,6 +24,9 @@ from ansible_collections.tidegate.delivery.plugins.plugin_utils.survey import (
     release_question,
 )
 
+# The steps that a descriptor may leave out.
+_OPTIONAL = ("nunit", "warmup")
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -72,6 +75,20 @@ def _wave(number: int, wave: PlannedWave, placement: Placement) -> dict[str, Any
             for move in placement.moves(wave.nodes)
         ],
     }
+
+
+def for_plays(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What plays and roles take of the plan: of a node's checks only which there are.
+
+    Ansible goes through all facts whenever a template reads one, for every node and task. The actions read what is
+    asked and what must be answered from the recorded plan.
+    """
+    nodes = {name: {"checks": _which(node["checks"])} for name, node in facts["nodes"].items()}
+    return {**{key: value for key, value in facts.items() if key != "releases"}, "nodes": nodes}
+
+
+def _which(checks: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, bool]]:
+    return {service: {step: bool(check.get(step)) for step in _OPTIONAL} for service, check in checks.items()}
 
 
 def puppet_facts(

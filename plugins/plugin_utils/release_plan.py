@@ -30,6 +30,7 @@ from ansible_collections.tidegate.delivery.plugins.plugin_utils.plan_facts impor
     Checks,
     Target,
     artifact_of,
+    for_plays,
     puppet_facts,
     step_facts,
     wave_facts,
@@ -208,7 +209,7 @@ def _opened(planned: Planned, msg: str, facts: dict[str, Any], table: list[str])
     opened = planned.scene.open(planned.request.opening, planned.deployment, facts, table)
     told = {**facts, "attempt": opened.attempt}
     planned.scene.keep_plan({**told, "plan": plan_answer(_decided(planned)), "table": table})
-    return told
+    return for_plays(told)
 
 
 def _facts(planned: Planned) -> dict[str, Any]:
