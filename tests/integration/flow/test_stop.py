@@ -82,7 +82,7 @@ PIN = Stop("pin", began(Step.PIN), "before Puppet ran", out=True)
 PUPPET = Stop("puppet", began(Step.PUPPET, 2.0), "while Puppet ran", out=True)
 RELEASE = Stop("release", said("Read back which release is served"), "", out=True)
 HEALTH = Stop("health", said("Wait until the node is healthy"), "", out=True)
-NUNIT = Stop("nunit", began(Step.NUNIT, 1.0), "while the tests ran", out=True)
+NUNIT = Stop("nunit", began(Step.NUNIT, 0.3), "while the tests ran", out=True)
 WARMUP = Stop("warmup", said("Warm the node up"), "", out=True)
 STOPS = (PLANNING, OPENED, FREEZE, DRAIN, PIN, PUPPET, RELEASE, HEALTH, NUNIT, WARMUP)
 # What comes sooner is the same request: signals are often passed on by several.
