@@ -10,7 +10,7 @@ from typing import Any
 from ansible_collections.tidegate.delivery.plugins.module_utils.jobs import job_id
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet import PuppetOutcome
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_agent import look
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_evidence import own_seconds, puppet_evidence
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_evidence import puppet_evidence
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze import freeze_of
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_run import Request, Result, run
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop
@@ -100,7 +100,7 @@ def _told(call: Call, result: Result) -> dict[str, Any]:
         "adopted": result.adopted,
         "exit_code": result.exit_code,
         "duration_s": result.seconds,
-        "own_s": own_seconds(result),
+        "own_s": result.seconds,
         "report": result.report_path,
         "configuration_version": report.configuration_version if report else "",
         "noop_pending": bool(report and report.noop_pending),

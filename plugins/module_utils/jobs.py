@@ -46,7 +46,7 @@ class JobState:
     phase: Phase
     pid: int | None = None
     rc: int | None = None
-    seconds: int | None = None
+    seconds: float | None = None
     output: str = ""
 
     @property
@@ -119,7 +119,7 @@ def stop(node: Node, folder: str, id: str, *, grace: float = KILL_AFTER) -> None
 def _state(node: Node, done: Completed, words: list[str], output: str) -> JobState:
     try:
         phase, pid, rc, seconds = words
-        return JobState(Phase(phase), _number(pid), _number(rc), _number(seconds), output)
+        return JobState(Phase(phase), _number(pid), _number(rc), None if seconds == "-" else float(seconds), output)
     except ValueError:
         said = done.stderr.decode(errors="backslashreplace").strip()[-300:] or " ".join(words)[:300]
         raise Unreachable(

@@ -48,6 +48,7 @@ end_tree() {  # TERM, $2 seconds of grace, KILL; also for what they started in b
   for one in $(left "$all"); do kill -KILL "${one%:*}" 2>/dev/null; done
 }
 uptime() { read -r seconds _ </proc/uptime; echo "${seconds%.*}"; }
+hundredths() { read -r seconds _ </proc/uptime; echo "${seconds%.*}${seconds#*.}"; }
 """
 
 _STATES = (
@@ -81,7 +82,7 @@ else rm -rf "$new"; [ -d "$folder/$id" ] && echo adopted || echo failed; exit
 fi
 dir=$folder/$id
 exec </dev/null >/dev/null 2>&1
-began=$(uptime)
+began=$(uptime); exactly=$(hundredths)
 # The command's own shell says who it is before it becomes the command.
 sh -c 'dir=$1 boot=$2 mask=$3; shift 3; read -r stat </proc/$$/stat
   echo "$$ $(set -- ${stat##*) }; shift 19; echo "$1") $boot" >"$dir/command"
@@ -96,7 +97,8 @@ command=$!
 ) &
 wait "$command"; rc=$?
 [ -z "$kept" ] || { cp "$kept" "$dir/kept.new" && mv "$dir/kept.new" "$dir/kept"; }
-echo "$rc $(($(uptime) - began))" >"$dir/rc.new" && mv "$dir/rc.new" "$dir/rc"
+took=$(($(hundredths) - exactly))
+printf '%s %d.%02d\n' "$rc" $((took / 100)) $((took % 100)) >"$dir/rc.new" && mv "$dir/rc.new" "$dir/rc"
 """
 )
 

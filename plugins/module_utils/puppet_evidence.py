@@ -11,12 +11,6 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_report im
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_run import Result
 
 
-def own_seconds(result: Result) -> float | None:
-    """The run's own duration: Puppet's own total, else what the node's clock told of the job (whole seconds)."""
-    total = result.report.times.get("total") if result.report else None
-    return round(total, 3) if total is not None else result.seconds
-
-
 def puppet_evidence(node: str, result: Result, msg: str) -> dict[str, Any]:
     """One run as a JSON object. `report` is null when the run left none of its own."""
     return {
@@ -26,7 +20,7 @@ def puppet_evidence(node: str, result: Result, msg: str) -> dict[str, Any]:
         "job_id": result.job_id,
         "adopted": result.adopted,
         "exit_code": result.exit_code,
-        "duration_s": own_seconds(result),
+        "duration_s": result.seconds,
         "report_on_node": result.report_path,
         "report": _told(result.report) if result.report else None,
     }

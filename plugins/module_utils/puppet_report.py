@@ -66,7 +66,7 @@ class Report:
     changed: tuple[str, ...] = ()
     """The names of the resources that changed, the first 200."""
     times: Mapping[str, float] = field(default_factory=dict)
-    """Seconds as Puppet counts them; `total` is the run's own duration."""
+    """Seconds as Puppet counts them. Its own start and end are not in `total`."""
     puppet_version: str = ""
     report_format: str = ""
     began: str = ""

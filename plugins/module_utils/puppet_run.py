@@ -77,7 +77,7 @@ class Result:
     report_path: str
     report: Report | None = None
     exit_code: int | None = None
-    seconds: int | None = None
+    seconds: float | None = None
 
     @property
     def outcome(self) -> PuppetOutcome:

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What each wave's steps took by their own clocks, and what Tidegate added, told from the deployment's events.
 
-An event's `own_s` is the step's own time: a drain from its first command to no sessions, Puppet's own total, NUnit's
-runner, the warm-up's rounds. All nodes of a wave wait for the slowest at each step, as Ansible's linear strategy has
-it, so the sum of the slowest is what the wave would have taken without us: its critical path.
+An event's `own_s` is the step's own time: a drain from its first command to no sessions, Puppet's process on the node,
+NUnit's runner, the warm-up's rounds. All nodes of a wave wait for the slowest at each step, as Ansible's linear
+strategy has it, so the sum of the slowest is what the wave would have taken without us: its critical path.
 """
 
 from __future__ import annotations

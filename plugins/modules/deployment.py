@@ -80,6 +80,36 @@ outcome:
   type: str
   returned: success
   sample: joined
+folder:
+  description: The deployment's folder on the controller. Empty for one that was planned by a version without folders.
+  type: str
+  returned: when O(state=held) or O(state=closed)
+  sample: /var/lib/tidegate/deployments/prod/tradeapi-20260131-142501-7f3a
+summary:
+  description: What C(summary.json) in that folder holds; how it ended, where each node is, and what each wave took.
+  type: dict
+  returned: when O(state=held) or O(state=closed)
+  contains:
+    outcome:
+      description: C(done), C(rolled_back), C(held), or C(stopped) when somebody asked for it.
+      type: str
+    cause:
+      description: Why it is held; empty otherwise.
+      type: str
+    next:
+      description: What leads on, as people are told it; empty when nothing is left to do.
+      type: list
+      elements: str
+    nodes:
+      description: Each node with C(from), C(to), C(wave), C(state) (C(joined), C(held), C(skipped), C(waiting), C(unmoved)) and C(why).
+      type: list
+      elements: dict
+    waves:
+      description:
+        - Each wave of each attempt with C(wall_s), C(drain_s), C(puppet_s), C(tests_s), C(warmup_s) and C(tidegate_added_s).
+        - Steps are counted by their own clocks, of several nodes the slowest.
+      type: list
+      elements: dict
 stopped:
   description: Whether the wave is held because somebody asked to stop (SIGINT, SIGTERM, SIGHUP), and not because something failed.
   type: bool

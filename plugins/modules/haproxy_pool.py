@@ -167,6 +167,11 @@ drained_seconds:
   returned: success
   type: dict
   sample: {"n1": 5.2, "n2": 0.3}
+own_s:
+  description: The step's own seconds in a deployment's timings. For a leave the longest drain, for a join from the first look until all is UP.
+  returned: success
+  type: float
+  sample: 5.2
 sessions_cut:
   description: Per node, the sessions that were cut at the hard deadline.
   returned: success

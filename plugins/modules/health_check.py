@@ -260,6 +260,11 @@ seconds:
   returned: always
   type: float
   sample: 1.01
+own_s:
+  description: The step's own seconds in a deployment's timings. With O(warmup) its rounds alone, otherwise the same as RV(seconds).
+  returned: always
+  type: float
+  sample: 1.01
 warmup_requests:
   description: How many requests the warm-up sent.
   returned: with O(warmup)

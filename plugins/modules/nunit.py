@@ -122,7 +122,9 @@ options:
     description: The folder on the box for the runs. By default the box's variable V(tidegate_test_dir).
     type: str
   save_to:
-    description: A file on the controller for the results as NUnit wrote them, in XML, with O(environment) values blotted out.
+    description:
+      - A file on the controller for the results as NUnit wrote them, in XML, with O(environment) values and other secrets blotted out.
+      - With a deployment they are in its folder in any case.
     type: path
 extends_documentation_fragment:
   - action_common_attributes
@@ -229,6 +231,11 @@ failing:
   sample: ["TradeApi.Smoke.Quotes.HasAPrice: Expected: 12 But was: 0"]
 duration_s:
   description: How long the tests ran, in seconds.
+  returned: when run
+  type: float
+  sample: 1.7
+own_s:
+  description: The same, for a deployment's timings.
   returned: when run
   type: float
   sample: 1.7

@@ -161,6 +161,11 @@ plan:
     decisions_sha256:
       description: The digest of what is decided, for O(confirmed).
       type: str
+folder:
+  description: The folder on the controller in which the deployment leaves its events, reports and summary; empty when nothing was opened.
+  type: str
+  returned: success
+  sample: /var/lib/tidegate/deployments/prod/tradeapi-20260131-142501-7f3a
 ansible_facts:
   description: What the plays and roles take.
   type: dict

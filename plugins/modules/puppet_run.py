@@ -114,10 +114,15 @@ exit_code:
   type: int
   sample: 2
 duration_s:
-  description: How long the run took, the wait for another one included.
+  description: How long the run took by the node's clock, from its process's start to its end, the wait for another one included.
   returned: unless in check mode
-  type: int
-  sample: 4
+  type: float
+  sample: 4.31
+own_s:
+  description: The same, for the timings of a deployment's summary.
+  returned: unless in check mode
+  type: float
+  sample: 4.31
 report:
   description: The report on the node, as kept when the run ended.
   returned: unless in check mode

@@ -61,7 +61,7 @@ def test_other_ids_are_refused_before_anything_is_sent(id: str) -> None:
     [
         (b"absent - - -\n", JobState(Phase.ABSENT)),
         (b"running 42 - -\nso far", JobState(Phase.RUNNING, pid=42, output="so far")),
-        (b"ended - 3 17\nbye\n", JobState(Phase.ENDED, rc=3, seconds=17, output="bye\n")),
+        (b"ended - 3 17.04\nbye\n", JobState(Phase.ENDED, rc=3, seconds=17.04, output="bye\n")),
         (b"timed_out - 143 9\n", JobState(Phase.TIMED_OUT, rc=143, seconds=9)),
         (b"lost - - -\n\xff", JobState(Phase.LOST, output="\\xff")),
     ],
