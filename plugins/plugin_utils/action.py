@@ -17,7 +17,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import 
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.arguments import argument_spec, read_ahead
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call, plain
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.controller import end_with_controller
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.signals import hear_in_worker
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.signals import hear_in_worker, hear_no_more
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.stop import (
     explained,
     require_going_on,
@@ -81,6 +81,12 @@ class DomainAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Ansible's entry point."""
+        try:
+            return self._run(tmp, task_vars)
+        finally:
+            hear_no_more()
+
+    def _run(self, tmp: str | None, task_vars: dict[str, Any] | None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         call: Call | None = None
         try:

@@ -49,6 +49,22 @@ def hear_in_worker() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD)
 
 
+def hear_no_more() -> None:
+    """Have this worker, whose action has ended, pass signals over: nobody's wish to stop reaches only it.
+
+    At the end of a play, each wave's too, Ansible sends TERM to workers that have handed their result on and are not
+    gone yet (ansible-core 2.19: TaskQueueManager._cleanup_processes, WORKER_SHUTDOWN_POLL_COUNT is 0).
+    """
+    if multiprocessing.parent_process() is None:
+        return
+    for signum in _heard():
+        signal.signal(signum, _pass_over)
+
+
+def _pass_over(_signum: int, _frame: object) -> None:
+    """Not SIG_IGN: a loop's next item hears again, and its ssh clients would inherit that."""
+
+
 def _note(signum: int, _frame: object) -> None:
     request_stop(signum)
 

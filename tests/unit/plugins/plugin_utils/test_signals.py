@@ -183,3 +183,28 @@ def _lives(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except OSError:
         return False
+
+
+WORKER_THAT_IS_DONE = """
+import multiprocessing, os, signal
+from ansible_collections.tidegate.delivery.plugins.plugin_utils import signals, stop
+def worker():
+    for _item in range(2):
+        signals.hear_in_worker()
+        signals.hear_no_more()
+        for signum in signals.HEARD:
+            os.kill(os.getpid(), signum)
+    print("handed on", stop.stop_requested(), flush=True)
+    signals.hear_in_worker()
+    os.kill(os.getpid(), signal.SIGHUP)
+process = multiprocessing.get_context("fork").Process(target=worker)
+process.start()
+process.join()
+print(process.exitcode, stop.stop_requested().signal.name)
+"""
+
+
+def test_a_worker_whose_action_has_ended_takes_ansibles_term_for_no_wish_to_stop() -> None:
+    argv = [sys.executable, "-c", WORKER_THAT_IS_DONE]
+    ended = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True)
+    assert ended.stdout.splitlines() == ["handed on None", "0 SIGHUP"]
