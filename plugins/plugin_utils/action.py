@@ -17,6 +17,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import 
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.arguments import argument_spec, read_ahead
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call, plain
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.controller import end_with_controller
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.shown import redacted
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.signals import hear_in_worker, hear_no_more
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.stop import (
     explained,
@@ -93,8 +94,9 @@ class DomainAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
             end_with_controller()
             hear_in_worker()
             call = Call(self, task_vars or {}, self._validated())
-            self._completed(call)
-            outcome = self._permitted(call)
+            with redacted(call.redact):
+                self._completed(call)
+                outcome = self._permitted(call)
         except _NotPermitted as refusal:
             outcome = _cleaned(call, _failure(refusal.error))
             self._record_refusal(call, outcome)

@@ -96,9 +96,8 @@ class Call:
             return dict(zip(names, pool.map(guarded, names), strict=True))
 
     def progress(self, text: str) -> None:
-        """One line for whoever watches, while something is waited for."""
-        shown = self.redact(text)
-        Display().display(f"  {self.host}: {shown}" if self.host != "localhost" else f"  {shown}")
+        """One line for whoever watches, while something is waited for. The base class has it redacted."""
+        Display().display(f"  {self.host}: {text}" if self.host != "localhost" else f"  {text}")
 
     # Secrets
 

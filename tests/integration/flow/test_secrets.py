@@ -32,12 +32,15 @@ def said(site: Site, step: Step, attempt: int) -> str:
 
 
 def test_no_canary_shows_anywhere(site: Site, tmp_path: Path, inventory: Path) -> None:
-    """First Puppet's output carries them, then the service's health; the first wave is held both times."""
+    """First Puppet's output carries them, then the service's health; the first wave is held both times.
+
+    With -vvv Ansible shows all that was said to nodes and what they answered: it has to pass us, too.
+    """
     processes, version = Processes(), site.other_version("n1")
     with processes.watched():
         # What doesn't fit its pattern, the compiler's message quotes.
         agents.set_node_data(site.layout, "n1", {"monoservice::repository": f"{MARK}-of-the-host"})
-        failed = site.deploy(version, "-i", str(inventory), nodes=["n1"])
+        failed = site.deploy(version, "-vvv", "-i", str(inventory), nodes=["n1"])
         agents.clear_node_data(site.layout, "n1")
         answer = {"status": [*CANARIES.values(), *map(quote, CANARIES.values())]}
         with (
@@ -55,6 +58,7 @@ def test_no_canary_shows_anywhere(site: Site, tmp_path: Path, inventory: Path) -
     assert "***" in said(site, Step.HEALTH, attempt=2)
     assert "***" in failed.output and "***" in unhealthy.output
 
+    assert "Retrieving pluginfacts" in failed.output  # Puppet's own words, as ssh brought them
     assert MARK not in failed.output + unhealthy.output
     assert processes.looks > 20 and not processes.seen
     kept = files_with_the_mark(site.layout.state)
