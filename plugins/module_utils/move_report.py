@@ -19,6 +19,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.pools import (
     Refuse,
     Seen,
     Spot,
+    Wait,
 )
 
 
@@ -93,6 +94,20 @@ class Trace:
             beyond = self.last.cell is not Cell.DRAIN or not self.last.drained_by_us
         opened = Action.OPEN in self.actions or self.last.cell in (Cell.TEST, Cell.BOTH)
         return (*([Action.CLOSE] if opened else []), Action.REENTER if beyond else Action.READY)
+
+
+def waiting(step: Wait, seen: Mapping[Spot, Seen]) -> str:
+    """What a move waits for, for whoever watches."""
+    what = ", ".join(_awaited(spot, seen[spot]) for spot in step.spots[:6])
+    more = f" and {len(step.spots) - 6} more" if len(step.spots) > 6 else ""
+    return f"{step.phase.name.lower()}: {what}{more}"
+
+
+def _awaited(spot: Spot, what: Seen) -> str:
+    if what.cell in (Cell.DRAIN, Cell.OUT):
+        sessions = "sessions that an old worker doesn't tell" if what.unknown else f"{what.sessions} sessions"
+        return f"{spot} has {sessions}" + (f", {what.queued} queued" if what.queued else "")
+    return f"{spot} is {what.cell}"
 
 
 def refused(found: Sequence[Refuse]) -> Refused:

@@ -29,6 +29,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.move_report impo
     failed,
     refused,
     stopped,
+    waiting,
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.pool_checks import problems
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools import (
@@ -360,9 +361,7 @@ class Move:
     def _tell(self, step: Wait, seen: Mapping[Spot, Seen], now: float, told: float) -> float:
         if now - told < _PROGRESS:
             return told
-        what = ", ".join(_waiting(spot, seen[spot]) for spot in step.spots[:6])
-        more = f" and {len(step.spots) - 6} more" if len(step.spots) > 6 else ""
-        self._around.progress(f"{step.phase.name.lower()}: {what}{more}")
+        self._around.progress(waiting(step, seen))
         return now
 
     # Giving up
@@ -400,10 +399,3 @@ def _unsaved(answer: Applied | DomainError) -> str:
     if isinstance(answer, DomainError):
         return answer.message
     return ", ".join(answer.unsaved) or answer.changed
-
-
-def _waiting(spot: Spot, what: Seen) -> str:
-    if what.cell in (Cell.DRAIN, Cell.OUT):
-        sessions = "sessions that an old worker doesn't tell" if what.unknown else f"{what.sessions} sessions"
-        return f"{spot} has {sessions}" + (f", {what.queued} queued" if what.queued else "")
-    return f"{spot} is {what.cell}"
