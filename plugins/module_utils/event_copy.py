@@ -21,6 +21,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.events import MA
 
 LOCK_LIMIT_S = 10.0
 _LOCK_POLL_S = 0.005
+_LONGEST_POLL_S = 0.1
 # The last whole line and a torn one after it, each with its line feed.
 _TAIL = 2 * (MAX_EVENT_BYTES + 1) + 1
 
@@ -78,7 +79,7 @@ def _seq(line: bytes) -> int:
 
 
 def _lock(file: BinaryIO, path: Path) -> None:
-    deadline = time.monotonic() + LOCK_LIMIT_S
+    deadline, pause = time.monotonic() + LOCK_LIMIT_S, _LOCK_POLL_S
     while True:
         try:
             return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -89,4 +90,6 @@ def _lock(file: BinaryIO, path: Path) -> None:
                     where=str(path),
                     remedy=f"See which (`fuser {path}`). The ledger has the events; the next write completes the file",
                 ) from None
-            time.sleep(_LOCK_POLL_S)
+            time.sleep(pause)
+            # A wave's nodes end a step together: many that ask all the time would cost more than what they wait for.
+            pause = min(2 * pause, _LONGEST_POLL_S)
