@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +31,7 @@ from ansible_collections.tidegate.delivery.plugins.plugin_utils.folder import De
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.plan_facts import first_error
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import REMEMBERED, Record, plan_digest
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.secrets import require_no_secret
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.summary_files import keep_summary
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.survey import (
     Look,
     read_load_balancers,
@@ -213,7 +214,16 @@ class Scene:
         if opening.supersedes:
             ended = {"msg": f"superseded by {deployment.id}"}
             supersedes = (opening.supersedes, self.event(Step.CLOSE, Outcome.OK, opening.supersedes, ended))
-        return ledger.open(replace(deployment, plan=text), event, supersedes=supersedes)
+        opened = ledger.open(replace(deployment, plan=text), event, supersedes=supersedes)
+        if opening.supersedes:
+            self._sum_up(opening.supersedes)
+        return opened
+
+    def _sum_up(self, superseded: str) -> None:
+        """Its summary still says what leads on from there. The ledger has its end, so nothing here may fail."""
+        record = Record.of(self.call, superseded)
+        with suppress(DomainError):
+            keep_summary(record, record.deployment, self.call.redact)
 
     def keep_plan(self, plan: Mapping[str, Any]) -> None:
         """Leave the plan in the folder of the deployment that was just opened."""

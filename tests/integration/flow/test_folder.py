@@ -1,0 +1,109 @@
+"""What deployments leave in their folders, on the lab."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from defusedxml.ElementTree import parse
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment
+from tests.integration.flow.lab_site import ENVIRONMENT, Site
+from tidegate.copied import CopiedLedger
+from tidegate.store import Store
+
+pytestmark = pytest.mark.lab
+TWO = ("n1", "n2")
+
+
+def folder_of(deployment: Deployment) -> Path:
+    return Path(json.loads(deployment.plan)["folder"])
+
+
+def read(path: Path) -> dict[str, Any]:
+    value = json.loads(path.read_text())
+    assert isinstance(value, dict)
+    return value
+
+
+def assert_copied(site: Site, deployment: Deployment) -> None:
+    """events.jsonl is the ledger's own bytes, and nobody else's to read."""
+    ledger = CopiedLedger(Store(f"sqlite:///{site.layout.ledger}"), lambda event: event, lambda _id: None)
+    bodies = ledger.bodies(ENVIRONMENT, deployment.id)
+    folder = folder_of(deployment)
+    assert (folder / "events.jsonl").read_bytes() == "".join(f"{body}\n" for body in bodies).encode()
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    for path in folder.rglob("*"):
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
+
+
+def results_digest(site: Site, deployment: Deployment, node: str) -> object:
+    """The digest of a node's test results, as the ledger has it."""
+    tested = [event for event in site.events(deployment.id) if event.step == "nunit" and event.outcome.good]
+    return next(event.details["results_sha256"] for event in tested if node in event.nodes)
+
+
+def test_a_held_wave_and_the_deployment_that_supersedes_it(even_site: Site, tmp_path: Path) -> None:
+    site = even_site
+    before = site.facts().serving["n1"]
+    with site.with_services(tmp_path, lambda service: service.update(waves=[2])):
+        assert site.deploy("1.2.0", nodes=TWO).rc != 0
+        held = site.deployment()
+        summary = read(folder_of(held) / "summary.json")
+        assert_copied(site, held)
+        assert summary["outcome"] == "held"
+        assert "TheSpreadIsPositive" in summary["cause"]
+        assert any("rollback.yml -e service=tradeapi" in line for line in summary["next"])
+        assert [node["state"] for node in summary["nodes"]][:3] == ["held", "held", "skipped"]
+        assert [wave["outcome"] for wave in summary["waves"]] == ["held"]
+
+        good = site.other_version("n3", *TWO)
+        played = site.deploy(good, nodes=TWO)
+        assert played.rc == 0, played.output
+    done = site.deployment()
+    folder = folder_of(done)
+    assert read(folder_of(held) / "summary.json")["outcome"] == "superseded"
+    assert_copied(site, held)
+    assert_copied(site, done)
+
+    summary = read(folder / "summary.json")
+    assert (summary["outcome"], summary["next"]) == ("done", [])
+    assert [(node["name"], node["from"], node["to"]) for node in summary["nodes"]][:2] == [
+        ("n1", "1.2.0", good),
+        ("n2", "1.2.0", good),
+    ]
+    (wave,) = summary["waves"]
+    steps = [wave[f"{name}_s"] for name in ("drain", "puppet", "tests", "warmup")]
+    assert wave["nodes"] == list(TWO) and set(wave["slowest"]) >= {"puppet", "tests", "warmup"}
+    assert min(steps[1:]) > 0
+    assert wave["tidegate_added_s"] == pytest.approx(wave["wall_s"] - sum(steps), abs=0.11)
+    text = (folder / "summary.txt").read_text()
+    assert text.startswith(f"tradeapi {good} in lab: done\n") and "slowest: " in text
+
+    plan = read(folder / "plan.json")
+    assert (plan["deployment"], plan["version"], plan["attempt"]) == (done.id, good, 1)
+    assert before != good and plan["plan"]["supersedes"] == held.id
+    for node in TWO:
+        report = read(folder / "puppet" / f"{node}.1.json")["report"]
+        assert (report["status"], report["resources"]["failed"]) == ("changed", 0)
+        assert any("tradeapi" in name for name in report["changed"])
+        xml = folder / "nunit" / f"tradeapi.{node}.1.xml"
+        root = parse(xml).getroot()
+        assert root is not None and root.tag in ("test-results", "test-run")
+        assert hashlib.sha256(xml.read_bytes()).hexdigest() == results_digest(site, done, node)
+
+
+def test_a_folder_that_can_not_be_written_refuses_before_anything_moves(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "in_the_way").write_text("")
+    before = site.snapshot()
+    extra = {"tidegate_deployments": str(tmp_path / "in_the_way")}
+    for options in ((), ("--check",)):
+        played = site.deploy(site.other_version("n1"), *options, nodes=["n1"], **extra)
+        assert played.rc != 0
+        assert "the deployment's folder can't be written" in played.output
+        assert "Give tidegate_deployments a folder" in played.output
+        assert site.snapshot() == before
