@@ -7,10 +7,11 @@ import json
 import os
 import platform
 import shutil
+import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -30,34 +31,42 @@ NODE_STEPS = ("freeze", "puppet", "release", "health", "nunit", "warmup", "relea
 WAVE_STEPS = ("begin", "leave", "pin", "join", "confirm")
 # How the descriptor of the lab's main service cuts waves, for the growth.
 _GROWTH_WAVES, _GROWTH_MIN_ONLINE = ("1", "25%", "100%"), "60%"
-_METHOD = """All node and load balancer operations are no-ops that end well; playbook, roles, actions, permit, locks and
-ledger are the real ones. wave_overhead_s = (wall of `waves` waves - wall of one wave) / (waves - 1), all waves of
-nodes_per_wave nodes. cpu_ms_per_node_step = (processor time of `waves` waves - of one wave) / ((waves - 1) x
-nodes_per_wave x node steps), user and system time of ansible-playbook and all its workers; the steps that are done
-once a wave and the planning of the further nodes are in it. stock_ansible_cpu_ms_per_node_step: the same for
-benchmarks/stock.yml. Medians over `runs` rounds, in each of which the four commands run one after the other.
-fixed_s = wall of one wave - wave_overhead_s: start, planning, settling. growth: s is the wall time of a whole
-deployment of so many nodes in waves of 1, 25%, 100% with min_online 60%."""
+_METHOD = """All node and load balancer operations are no-ops that end well; playbook, roles, actions, permit, locks and ledger
+are the real ones. wave_overhead_s = (wall of `waves` waves - wall of one wave) / (waves - 1), all waves of
+nodes_per_wave nodes; by_wave_size has the same for waves of other sizes. cpu_ms_per_node_step = (processor time of
+`waves` waves - of one wave) / ((waves - 1) x nodes_per_wave x node steps), user and system time of ansible-
+playbook and all its workers; the steps that are done once a wave and the planning of the further nodes are in it.
+stock_ansible_cpu_ms_per_node_step: the same for benchmarks/stock.yml. Medians over `runs` rounds, in each of which
+all of these commands run one after the other. fixed_s = wall of one wave - wave_overhead_s: start, planning,
+settling. growth: s is the wall time of a whole deployment of so many nodes in waves of 1, 25%, 100% with
+min_online 60%."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
     """How much is run: so many waves of so many nodes, so many times, and deployments of these sizes."""
 
-    waves: int = 4
+    waves: int = 3
     nodes_per_wave: int = 5
+    other_sizes: tuple[int, ...] = (1, 2, 12)
     runs: int = 5
     growth: tuple[int, ...] = (5, 12, 50, 100, 200)
 
 
 @dataclass(frozen=True, slots=True)
-class Round:
-    """One wave and several, ours and with shipped modules, measured right after each other."""
+class Pair:
+    """One wave and several of the same size, measured right after each other."""
 
     one: Run
     several: Run
-    stock_one: Run
-    stock_several: Run
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Pairs by their waves' size, and the yardstick's."""
+
+    ours: Mapping[int, Pair]
+    stock: Pair
 
 
 def bench(shape: Shape, folder: Path) -> dict[str, Any]:
@@ -69,15 +78,17 @@ def bench(shape: Shape, folder: Path) -> dict[str, Any]:
 
 
 def _round(shape: Shape, folder: Path, number: int, url: str) -> Round:
+    sizes = sorted({shape.nodes_per_wave, *shape.other_sizes})
+    ours = {size: _pair(shape, folder / f"{number}-{size}", size) for size in sizes}
     size, several = shape.nodes_per_wave, shape.nodes_per_wave * shape.waves
-    done = Round(
-        one=_deployed(_equal_waves(folder / f"one-{number}", size, size)),
-        several=_deployed(_equal_waves(folder / f"several-{number}", several, size)),
-        stock_one=_stock(folder, size, size, url),
-        stock_several=_stock(folder, several, size, url),
-    )
-    _tell(f"round {number + 1}: one wave {done.one.wall_s:.1f} s, {shape.waves} waves {done.several.wall_s:.1f} s")
-    return done
+    stock = Pair(_stock(folder, size, size, url), _stock(folder, several, size, url))
+    _tell(f"round {number + 1} of {shape.runs}: {ours[size].one.wall_s:.1f} s, {ours[size].several.wall_s:.1f} s")
+    return Round(ours, stock)
+
+
+def _pair(shape: Shape, folder: Path, size: int) -> Pair:
+    one = _deployed(_equal_waves(folder / "one", size, size))
+    return Pair(one, _deployed(_equal_waves(folder / "several", size * shape.waves, size)))
 
 
 def _equal_waves(folder: Path, nodes: int, size: int) -> Site:
@@ -121,20 +132,37 @@ def _waves_in(made: Site) -> int:
 
 
 def _figures(shape: Shape, rounds: Sequence[Round]) -> dict[str, Any]:
-    more = shape.waves - 1
-    steps = more * shape.nodes_per_wave * len(NODE_STEPS)
-    wave_s = median((each.several.wall_s - each.one.wall_s) / more for each in rounds)
-    ours = median(1000 * (each.several.cpu_s - each.one.cpu_s) / steps for each in rounds)
-    stock = median(1000 * (each.stock_several.cpu_s - each.stock_one.cpu_s) / steps for each in rounds)
-    stock_wave_s = median((each.stock_several.wall_s - each.stock_one.wall_s) / more for each in rounds)
+    size, more = shape.nodes_per_wave, shape.waves - 1
+    ours, stock = [each.ours[size] for each in rounds], [each.stock for each in rounds]
+    steps = more * size * len(NODE_STEPS)
+    ours_ms, stock_ms = _cpu_ms(ours, steps), _cpu_ms(stock, steps)
     return {
-        "wave_overhead_s": round(wave_s, 3),
-        "cpu_ms_per_node_step": round(ours, 1),
-        "stock_ansible_cpu_ms_per_node_step": round(stock, 1),
-        "share_of_stock": round(ours / stock, 3),
-        "stock_ansible_wave_s": round(stock_wave_s, 3),
-        "fixed_s": round(median(each.one.wall_s for each in rounds) - wave_s, 3),
+        "wave_overhead_s": round(_wave_s(ours, more), 3),
+        "cpu_ms_per_node_step": round(ours_ms, 1),
+        "stock_ansible_cpu_ms_per_node_step": round(stock_ms, 1),
+        "share_of_stock": round(ours_ms / stock_ms, 3),
+        "stock_ansible_wave_s": round(_wave_s(stock, more), 3),
+        "fixed_s": round(median(pair.one.wall_s for pair in ours) - _wave_s(ours, more), 3),
+        "by_wave_size": [_of_size(rounds, each, more) for each in sorted(rounds[0].ours)],
     }
+
+
+def _of_size(rounds: Sequence[Round], size: int, more: int) -> dict[str, Any]:
+    pairs = [each.ours[size] for each in rounds]
+    cpu_ms = _cpu_ms(pairs, more * size * len(NODE_STEPS))
+    return {
+        "nodes_per_wave": size,
+        "wave_overhead_s": round(_wave_s(pairs, more), 3),
+        "cpu_ms_per_node_step": round(cpu_ms, 1),
+    }
+
+
+def _wave_s(pairs: Sequence[Pair], more: int) -> float:
+    return median((pair.several.wall_s - pair.one.wall_s) / more for pair in pairs)
+
+
+def _cpu_ms(pairs: Sequence[Pair], steps: int) -> float:
+    return median(1000 * (pair.several.cpu_s - pair.one.cpu_s) / steps for pair in pairs)
 
 
 def _about(shape: Shape) -> dict[str, Any]:
@@ -188,11 +216,12 @@ def _arguments() -> argparse.Namespace:
     usual = Shape()
     parser.add_argument("--waves", type=int, default=usual.waves, help="waves in the longer run (default %(default)s)")
     parser.add_argument("--nodes-per-wave", type=int, default=usual.nodes_per_wave, help="default %(default)s")
+    parser.add_argument("--other-sizes", type=int, nargs="*", default=list(usual.other_sizes), help="of waves as well")
     parser.add_argument("--runs", type=int, default=usual.runs, help="rounds, for the median (default %(default)s)")
     parser.add_argument("--growth", type=int, nargs="*", default=list(usual.growth), help="nodes of whole deployments")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="default build/bench/waves.json")
     given = parser.parse_args()
-    if given.waves < 2 or min(given.nodes_per_wave, given.runs, *given.growth, 1) < 1:
+    if given.waves < 2 or min(given.nodes_per_wave, given.runs, *given.other_sizes, *given.growth, 1) < 1:
         parser.error("at least 2 waves, and 1 of everything else")
     return given
 
@@ -200,7 +229,9 @@ def _arguments() -> argparse.Namespace:
 def main() -> int:
     """Measure, write the file, print it."""
     given = _arguments()
-    shape = Shape(given.waves, given.nodes_per_wave, given.runs, tuple(given.growth))
+    shape = Shape(given.waves, given.nodes_per_wave, tuple(given.other_sizes), given.runs, tuple(given.growth))
+    # So that a run that is under way ends with us: it is a session of its own.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     given.output.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="waves-", dir=given.output.parent))
     try:

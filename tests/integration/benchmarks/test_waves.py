@@ -19,9 +19,11 @@ NUMBERS = ("wave_overhead_s", "cpu_ms_per_node_step", "stock_ansible_cpu_ms_per_
 
 
 def test_a_small_run_tells_every_figure_and_how_it_was_measured(tmp_path: Path) -> None:
-    measured = bench(Shape(waves=2, nodes_per_wave=1, runs=1, growth=(3,)), tmp_path)
+    measured = bench(Shape(waves=2, nodes_per_wave=1, other_sizes=(2,), runs=1, growth=(3,)), tmp_path)
 
     assert all(isinstance(measured[key], float) for key in NUMBERS)
+    assert [each["nodes_per_wave"] for each in measured["by_wave_size"]] == [1, 2]
+    assert measured["by_wave_size"][0]["wave_overhead_s"] == measured["wave_overhead_s"]
     assert [(each["nodes"], each["waves"]) for each in measured["growth"]] == [(3, 3)]
     assert all(each[key] > 0 for each in measured["growth"] for key in ("s", "cpu_s", "cpu_ms_per_node_step"))
     assert measured["about"]["node_steps"] == list(NODE_STEPS)
