@@ -31,8 +31,8 @@ NODE_STEPS = ("freeze", "puppet", "release", "health", "nunit", "warmup", "relea
 WAVE_STEPS = ("begin", "leave", "pin", "join", "confirm")
 # How the descriptor of the lab's main service cuts waves, for the growth.
 _GROWTH_WAVES, _GROWTH_MIN_ONLINE = ("1", "25%", "100%"), "60%"
-_METHOD = """All node and load balancer operations are no-ops that end well; playbook, roles, actions, permit, locks and ledger
-are the real ones. wave_overhead_s = (wall of `waves` waves - wall of one wave) / (waves - 1), all waves of
+_METHOD = """All node and load balancer operations are no-ops that end well; playbook, roles, actions, permit, locks and
+ledger are the real ones. wave_overhead_s = (wall of `waves` waves - wall of one wave) / (waves - 1), all waves of
 nodes_per_wave nodes; by_wave_size has the same for waves of other sizes. cpu_ms_per_node_step = (processor time of
 `waves` waves - of one wave) / ((waves - 1) x nodes_per_wave x node steps), user and system time of ansible-
 playbook and all its workers; the steps that are done once a wave and the planning of the further nodes are in it.
