@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils import jobs
@@ -40,7 +41,7 @@ class ActionModule(DomainAction):
     """Arguments → freeze or thaw → what the lock says now."""
 
     EFFECT = True
-    RECORDED = ("outcome", "msg", "frozen_by", "waited_s")
+    RECORDED = ("outcome", "msg", "frozen_by", "waited_s", "own_s")
 
     def step(self, call: Call) -> str:
         return "freeze" if call.args["state"] == "frozen" else "thaw"
@@ -57,10 +58,10 @@ class ActionModule(DomainAction):
         return seconds(call.args, "wait") + _OVERHEAD
 
     def act(self, call: Call) -> dict[str, Any]:
-        wait_s = seconds(call.args, "wait")
+        wait_s, began = seconds(call.args, "wait"), time.monotonic()
         change = _frozen(call) if call.args["state"] == "frozen" else _thawed(call)
         waited = _waited(call, wait_s) if call.args["state"] == "frozen" and not call.check else 0.0
-        return _result(call, change, waited)
+        return _result(call, change, waited) | {"own_s": round(time.monotonic() - began, 3)}
 
 
 def _frozen(call: Call) -> Change:

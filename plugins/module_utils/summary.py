@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Step
@@ -14,7 +14,11 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import De
 from ansible_collections.tidegate.delivery.plugins.module_utils.timings import timings
 
 _OF_THE_WAVE = ("drain", "puppet", "tests", "warmup", "observation")
-_WAITED = {"health": "until healthy", "join": "until HAProxy's checks passed"}
+_WAITED = {
+    "freeze": "Puppet's agent off and on again",
+    "health": "until healthy",
+    "join": "until HAProxy's checks passed",
+}
 
 
 def summarise(
@@ -36,7 +40,7 @@ def summarise(
         "attempt": deployment.attempt,
         "outcome": _outcome(deployment, events),
         "cause": str(hold.details.get("cause", "")) if hold else "",
-        "next": list(ways_on) if hold else [],
+        "next": _next(deployment, events, ways_on),
         "opened_at": deployment.opened_at,
         "opened_by": deployment.opened_by,
         "ended_at": deployment.closed_at or (hold.at if hold else ""),
@@ -45,10 +49,18 @@ def summarise(
     }
 
 
-def _hold(events: Iterable[Event], deployment: Deployment) -> Event | None:
-    if deployment.state is not State.HELD:
-        return None
-    return next((event for event in reversed(list(events)) if event.step is Step.HOLD), None)
+def _hold(events: Sequence[Event], deployment: Deployment) -> Event | None:
+    """Where it was held last, unless it went on from there."""
+    ended = deployment.state not in (State.HELD, State.SUPERSEDED)
+    holds = [event for event in events if event.step is Step.HOLD and event.attempt == deployment.attempt]
+    return None if ended or not holds else holds[-1]
+
+
+def _next(deployment: Deployment, events: Sequence[Event], ways_on: Sequence[str]) -> list[str]:
+    if deployment.state is State.HELD:
+        return list(ways_on)
+    closing = [event for event in events if event.step is Step.CLOSE]
+    return [str(closing[-1].details.get("msg", ""))] if closing and deployment.state is State.SUPERSEDED else []
 
 
 def _outcome(deployment: Deployment, events: Sequence[Event]) -> str:

@@ -26,8 +26,14 @@ OWN = {
     Step.WARMUP: "warmup",
     Step.OBSERVE: "observation",
 }
-# Waits that are part of what Tidegate adds: it asks for these proofs; a join takes as long as HAProxy's checks.
-WAITS = {Step.RELEASE: "health", Step.HEALTH: "health", Step.JOIN: "join"}
+# Waits that are part of what Tidegate adds: it asks for the freeze and for these proofs, and for a safe join.
+WAITS = {
+    Step.FREEZE: "freeze",
+    Step.THAW: "freeze",
+    Step.RELEASE: "health",
+    Step.HEALTH: "health",
+    Step.JOIN: "join",
+}
 _ALWAYS = ("drain", "puppet", "tests", "warmup")
 
 
@@ -84,7 +90,7 @@ def _wave(events: Sequence[Event]) -> WaveTimes:
         outcome=outcome,
         wall_s=round(max(0.0, (_at(end) - _start(begun)).total_seconds()), 1),
         own_s={name: _most(nodes) for name, nodes in named.items() if nodes or name in _ALWAYS},
-        slowest={name: max(nodes, key=lambda node: nodes[node]) for name, nodes in named.items() if len(nodes) > 1},
+        slowest={name: max(nodes, key=lambda node: nodes[node]) for name, nodes in named.items() if _differ(nodes)},
         waits_s={name: _most(nodes) for name, nodes in waits.items() if nodes},
     )
 
@@ -115,6 +121,10 @@ def _own(event: Event) -> float | None:
     if not isinstance(own, int | float) or isinstance(own, bool) or own < 0:
         return None
     return float(own) if event.duration_ms is None else min(float(own), event.duration_ms / 1000)
+
+
+def _differ(nodes: dict[str, float]) -> bool:
+    return len(nodes) > 1 and max(nodes.values()) > min(nodes.values())
 
 
 def _most(nodes: dict[str, float]) -> float:

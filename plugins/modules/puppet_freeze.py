@@ -68,6 +68,11 @@ frozen_by:
   returned: on success
   type: str
   sample: "tidegate: deployment tradeapi-20260131-142501-7f3a (tradeapi), by alice"
+own_s:
+  description: How long the node took for all of it, in seconds, for a deployment's timings.
+  returned: on success
+  type: float
+  sample: 1.9
 waited_s:
   description: How long a run in progress was waited for, in seconds.
   returned: on success

@@ -66,7 +66,9 @@ def test_a_held_wave_and_the_deployment_that_supersedes_it(even_site: Site, tmp_
         assert played.rc == 0, played.output
     done = site.deployment()
     folder = folder_of(done)
-    assert read(folder_of(held) / "summary.json")["outcome"] == "superseded"
+    ended = read(folder_of(held) / "summary.json")
+    assert (ended["outcome"], ended["next"]) == ("superseded", [f"superseded by {done.id}"])
+    assert [node["state"] for node in ended["nodes"]][:2] == ["held", "held"]
     assert_copied(site, held)
     assert_copied(site, done)
 

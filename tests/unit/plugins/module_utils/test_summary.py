@@ -96,6 +96,19 @@ def test_one_that_somebody_stopped_is_told_from_one_that_failed() -> None:
     assert [node["state"] for node in told["nodes"]][:2] == ["held", "waiting"]
 
 
+def test_one_that_was_superseded_tells_by_what_and_where_it_had_been_held() -> None:
+    closing = event(Step.CLOSE, Outcome.OK, 40, msg="superseded by s-20260131-150000-0001")
+    told = summarise(replace(HELD, state=State.SUPERSEDED), [*FAILED, closing], PLAN)
+    assert (told["outcome"], told["next"]) == ("superseded", ["superseded by s-20260131-150000-0001"])
+    assert told["cause"] == "n2: nunit failed: 2 of 9 tests failed"
+    assert [node["state"] for node in told["nodes"]][:2] == ["joined", "held"]
+
+
+def test_what_held_an_earlier_attempt_is_no_cause_any_more() -> None:
+    told = summarise(replace(DEPLOYMENT, attempt=2), FAILED, PLAN)
+    assert (told["cause"], told["next"]) == ("", [])
+
+
 def test_a_rollback_that_is_done_is_rolled_back() -> None:
     assert summarise(replace(DEPLOYMENT, kind=Kind.ROLLBACK), [], PLAN)["outcome"] == "rolled_back"
 

@@ -51,7 +51,7 @@ def one(*rows: Row, begun: str = "n1") -> WaveTimes:
 
 def test_one_node() -> None:
     found = one(
-        (1, "freeze", "changed", "n1", None, 0.4),
+        (1, "freeze", "changed", "n1", 0.3, 0.4),
         (3, "leave", "changed", "n1", 1.5, 2.0),
         (10, "puppet", "started", "n1", None, None),
         (14, "puppet", "changed", "n1", 5.2, 9.0),
@@ -61,13 +61,14 @@ def test_one_node() -> None:
         (21, "warmup", "ok", "n1", 0.8, 1.0),
         (22, "release", "ok", "n1", 0.1, 0.3),
         (25, "join", "changed", "n1", 2.9, 3.0),
+        (25.5, "thaw", "changed", "n1", 0.2, 0.3),
         (26, "wave", "ok", "n1", None, None),
     )
     assert found.outcome == "joined"
     assert found.wall_s == 26.0
     assert found.own_s == {"drain": 1.5, "puppet": 5.2, "tests": 2.3, "warmup": 0.8}
     assert found.tidegate_added_s == 16.2
-    assert found.waits_s == {"health": 1.1, "join": 2.9}
+    assert found.waits_s == {"freeze": 0.5, "health": 1.1, "join": 2.9}
     assert found.slowest == {}
 
 
@@ -84,7 +85,7 @@ def test_of_several_nodes_each_step_counts_its_slowest() -> None:
     )
     assert found.own_s == {"drain": 1.0, "puppet": 8.0, "tests": 5.0, "warmup": 0.0}
     assert found.tidegate_added_s == 16.0
-    assert found.slowest["puppet"] == "n1" and found.slowest["tests"] == "n2"
+    assert found.slowest == {"puppet": "n1", "tests": "n2"}  # they drained together
     assert found.nodes == ("n1", "n2")
 
 
