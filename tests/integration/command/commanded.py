@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pty
 import signal
 import subprocess
 import sys
+import termios
 import time
 import uuid
 from collections.abc import Callable
@@ -121,6 +123,7 @@ class Terminal:
     @classmethod
     def open(cls) -> Terminal:
         ours, theirs = pty.openpty()
+        termios.tcsetwinsize(theirs, (40, 140))
         os.set_blocking(ours, False)
         return cls(ours, theirs)
 
@@ -160,9 +163,6 @@ def begun(step: Step) -> Callable[[Event], bool]:
 
 
 def _own_terminal() -> None:
-    import fcntl
-    import termios
-
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 

@@ -139,6 +139,7 @@ def require_done(site: Site, version: str, *nodes: str) -> None:
     assert not site.frozen()
 
 
+@pytest.mark.slow
 def test_stopped_at_every_turn_a_deployment_completes_in_the_end(site: Site, tmp_path: Path) -> None:
     new = site.other_version("n1", "n2")
     stop(site, tmp_path, new, PLANNING, alone(signal.SIGINT))
