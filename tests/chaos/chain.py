@@ -105,6 +105,7 @@ class Chain:
             if not ended or self.stopped.is_set():
                 _end_all(mark)
             code = process.wait()
+        require(ended, f"the run did not end within {_RUN_LIMIT_S:.0f} s: {log.read_text(errors='replace')[-2000:]}")
         left = processes.await_end(lambda: _of_run(mark), _GONE_S)
         _end_all(mark)
         require(not left, f"{_GONE_S:.0f} s after the end of the run there still live: {[each.title for each in left]}")
