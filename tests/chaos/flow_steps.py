@@ -58,7 +58,11 @@ def _of_tasks(file: Path, play: str, tasks: list[dict[str, Any]], *, rescue: boo
                 main = PROJECT / "roles" / value["name"].removeprefix(OURS) / "tasks" / "main.yml"
                 yield from _of_tasks(main, play, _load(main), rescue=rescue)
             if key.startswith(OURS):
-                yield FlowStep(str(file.relative_to(PROJECT)), task["name"], key.removeprefix(OURS), play, rescue)
+                yield FlowStep(_short_path(file), task["name"], key.removeprefix(OURS), play, rescue)
+
+
+def _short_path(file: Path) -> str:
+    return str(file.relative_to(PROJECT)) if file.is_relative_to(PROJECT) else file.name
 
 
 def _short(key: str) -> str:
