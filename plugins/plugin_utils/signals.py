@@ -22,7 +22,7 @@ from typing import Any
 
 from ansible import constants as C  # noqa: N812 (Ansible's own name for it)
 
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.lasting_stream import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.lasting_stream import (
     leave_closed_terminal,
     outlive_readers,
 )

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
 
+from ansible_collections.tidegate.delivery.plugins.module_utils.lasting_stream import leave_closed_terminal
 from tidegate.processes import Brood
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -27,20 +26,32 @@ class Interruption:
     first: signal.Signals | None = None
     at: float = 0.0
     at_once: bool = False
+    reached: bool = False
     _clock: Callable[[], float] = field(default=time.monotonic, repr=False)
 
     def __call__(self, number: int, _frame: FrameType | None) -> None:
         """The handler."""
         if number == signal.SIGHUP:
-            abandon_terminal()
+            leave_closed_terminal()
         now = self._clock()
         if self.first is None:
             self.first, self.at = signal.Signals(number), now
-            self.brood.ask(self.first)
+            self.pass_on()
             self.tell(f"{self.first.name}: stopping at the next safe point; once more ends it at once")
         elif now - self.at > ONE_REQUEST_S:
             self.at_once = True
             self.brood.kill()
+
+    def pass_on(self) -> None:
+        """Tell ansible-playbook what was asked for, unless it knows. To be called again: it may not be there yet."""
+        if self.first is not None and not self.reached:
+            self.reached = self.brood.ask(_as_request(self.first))
+
+    def lost_output(self) -> None:
+        """Nobody can read any more what is shown: as with a closed terminal, that is a request to stop."""
+        if self.first is None:
+            self.first, self.at = signal.SIGPIPE, self._clock()
+            self.pass_on()
 
 
 @contextmanager
@@ -57,10 +68,5 @@ def interruptible(interruption: Interruption) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def abandon_terminal() -> None:
-    """The terminal is gone, and writing to it would end us half-way: write to nowhere from now on."""
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):
-            os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
+def _as_request(number: signal.Signals) -> signal.Signals:
+    return signal.SIGTERM if number is signal.SIGPIPE else number

@@ -32,42 +32,60 @@ class Verdict:
     message: str
 
 
+# Ansible says that all is well, and none of our actions said how it ended.
+_NO_LAST_WORD = -1
 _BY_REASON = {"bad_input": Exit.USAGE, "locked": Exit.LOCKED, "stopped": Exit.INTERRUPTED}
 _NAMES = {Exit.USAGE: "bad_input", Exit.LOCKED: "locked", Exit.INTERRUPTED: "interrupted", Exit.REFUSED: "refused"}
 
 
-def judge(said: Sequence[Said], rc: int, *, interrupted: bool = False) -> Verdict:
-    """The verdict on a playbook that moves nodes: what the last word on its deployment was, then its plan's."""
+def judge(said: Sequence[Said], rc: int, *, interrupted: bool = False, check: bool = False) -> Verdict:
+    """The verdict on a playbook that moves nodes: what the last word on its deployment was, then its plan's.
+
+    Done is only what said so itself: an exit code of 0 alone proves nothing.
+    """
     ends = [each for each in said if each.kind == "end"]
     for end in reversed(ends):
         outcome = str(end.result.get("outcome", ""))
         if end.action == "deployment" and end.ok and outcome in ("held", "closed", "left"):
             return _closed(end.result) if outcome != "held" else _held(end.result)
     plan = next((end for end in reversed(ends) if end.action == "plan"), None)
-    if plan is not None and plan.ok and rc == 0:
+    if plan is not None and plan.ok and rc == 0 and not _opened(plan.result):
         idle = plan.result.get("plan", {}).get("nothing_to_do", True)
-        return Verdict(Exit.DONE, "nothing_to_do" if idle else "planned", _message(plan.result))
+        if idle or check:
+            return Verdict(Exit.DONE, "nothing_to_do" if idle else "planned", _message(plan.result))
     if plan is not None and plan.ok and _opened(plan.result):
-        return _cut_off(plan.result, interrupted)
-    return judge_question(said, rc, interrupted=interrupted)
+        return _cut_off(plan.result, _last_failure(ends), interrupted)
+    return judge_question(said, rc or _NO_LAST_WORD, interrupted=interrupted)
 
 
 def judge_question(said: Sequence[Said], rc: int, *, interrupted: bool = False) -> Verdict:
     """The verdict on a playbook that only asks: status, pools, history, validate."""
     if rc == 0:
         return Verdict(Exit.DONE, "done", "")
-    for each in said:
-        if each.kind == "end" and not each.ok:
-            exit_code = _BY_REASON.get(str(each.result.get("reason")), Exit.REFUSED)
-            return Verdict(exit_code, _NAMES[exit_code], _message(each.result))
     if interrupted:
         return Verdict(Exit.INTERRUPTED, "interrupted", "Stopped before anything was done.")
+    for each in said:
+        if each.kind == "end" and not each.ok:
+            return _refused(each.result)
     failed = next((each.text for each in said if each.kind == "failed"), "")
     if failed:
         return Verdict(Exit.REFUSED, "refused", failed)
     lines = [each.text for each in said if each.kind == "line" and each.text.strip()]
     told = "\n".join(lines[-20:]) or "it said nothing"
     return Verdict(Exit.FAULT, "fault", f"ansible-playbook ended with exit code {rc}:\n{told}")
+
+
+def _refused(result: Mapping[str, Any]) -> Verdict:
+    reason = str(result.get("reason") or "")
+    if not reason:  # an exception, and nothing that a user can cause
+        return Verdict(Exit.FAULT, "fault", _message(result))
+    exit_code = _BY_REASON.get(reason, Exit.REFUSED)
+    return Verdict(exit_code, _NAMES[exit_code], _message(result))
+
+
+def _last_failure(ends: Sequence[Said]) -> str:
+    """The message of the last step that failed, when nothing after it went well."""
+    return _message(ends[-1].result) if ends and not ends[-1].ok else ""
 
 
 def _opened(plan: Mapping[str, Any]) -> str:
@@ -85,10 +103,10 @@ def _held(result: Mapping[str, Any]) -> Verdict:
     return Verdict(Exit.HELD, "held", _message(result))
 
 
-def _cut_off(plan: Mapping[str, Any], interrupted: bool) -> Verdict:
+def _cut_off(plan: Mapping[str, Any], cause: str, interrupted: bool) -> Verdict:
     """The playbook ended without a last word: a second signal, or somebody killed it."""
     service = plan.get("plan", {}).get("service") or "SERVICE"
-    told = (
+    told = (f"{cause}\n" if cause else "") + (
         f"Deployment {_opened(plan)} was cut off; its wave is where it was at that moment, and what runs on a node "
         f"runs on.\nGo on: {advice.resume(service)}\nOr go back: {advice.rollback(service)}"
     )

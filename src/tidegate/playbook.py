@@ -84,7 +84,12 @@ def run_playbook(
     brood = brood or Brood()
     with tempfile.TemporaryDirectory(prefix="tidegate-") as folder:
         try:
-            runner = Runner(_config(playbook, Path(folder)), event_handler=_handler(hear), cancel_callback=_never(tick))
+            runner = Runner(
+                _config(playbook, Path(folder)),
+                event_handler=_handler(hear),
+                cancel_callback=_never(tick),
+                status_handler=_forget_command,
+            )
             runner.run()
         finally:
             brood.end()
@@ -98,6 +103,12 @@ def _handler(hear: Callable[[Said], None]) -> Callable[[Mapping[str, Any]], bool
         return False  # runner keeps no file of it
 
     return handle
+
+
+def _forget_command(status: Mapping[str, Any], runner_config: RunnerConfig) -> None:
+    """Runner has written down the arguments, in which a person may have put a secret."""
+    if status["status"] == "running":
+        (Path(runner_config.artifact_dir) / "command").unlink(missing_ok=True)
 
 
 def _never(tick: Callable[[], None]) -> Callable[[], bool]:

@@ -31,11 +31,16 @@ class Brood:
         own = [process for process in psutil.Process().children() if process not in self._others]
         return min(own, key=_started, default=None)
 
-    def ask(self, number: signal.Signals) -> None:
-        """Pass a signal on to the first, which takes it as a request to stop at the next safe point."""
+    def ask(self, number: signal.Signals) -> bool:
+        """Pass a signal on to the first, which takes it as a request to stop at the next safe point.
+
+        False when it could not take it: it isn't there, or it is still being made (our copy, before its exec).
+        """
         first = self.first()
-        if first is not None:
-            _signal([first], number)
+        if first is None or not _is_itself(first):
+            return False
+        _signal([first], number)
+        return True
 
     def kill(self) -> None:
         """Kill all of them and wait for none: whoever started the first does, and is surprised when another did."""
@@ -52,6 +57,13 @@ class Brood:
                 return
             _signal(left, signal.SIGKILL)
             psutil.wait_procs(left, timeout=1.0)
+
+
+def _is_itself(process: psutil.Process) -> bool:
+    try:
+        return process.cmdline() != psutil.Process().cmdline()
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _started(process: psutil.Process) -> float:

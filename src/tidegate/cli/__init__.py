@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 import click
@@ -38,13 +39,17 @@ def main() -> None:
 
 
 def _run() -> int:
+    # While no playbook runs there is nothing to bring to a safe point.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
     try:
         code = tidegate.main(standalone_mode=False)
         return int(code or 0)
     except click.exceptions.Exit as ending:
         return ending.exit_code
     except (click.Abort, KeyboardInterrupt):
-        _complain("Stopped. Nothing was moved.")
+        _complain(f"Interrupted. {advice.status()} shows how everything stands.")
         return Exit.INTERRUPTED
     except click.ClickException as error:
         error.show()

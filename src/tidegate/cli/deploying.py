@@ -69,8 +69,10 @@ def _move(common: Common, name: str, given: dict[str, Any], *, yes: bool, dry_ru
         return _show_plan(common, name, **given)
     confirmed = ""
     if not yes:
+        if not _somebody_there():
+            raise click.UsageError("nobody can be asked here: say --yes, or look first with --dry-run")
         run = _planned(common, name, given)
-        if run.verdict.exit is not Exit.DONE or run.verdict.outcome == "nothing_to_do":
+        if run.verdict.exit is not Exit.DONE or run.interrupted or run.verdict.outcome == "nothing_to_do":
             return _answer_plan(common, name, run)
         confirmed = _confirm(run)
     beginning = f"{name} {given['service']} {given.get('version', '')}".rstrip()
@@ -90,8 +92,6 @@ def _planned(common: Common, name: str, given: Mapping[str, Any]) -> Run:
 
 def _confirm(run: Run) -> str:
     """Ask; the digest of what was agreed to, so that another plan than this one is refused."""
-    if not _somebody_there():
-        raise click.UsageError("nobody can be asked here: say --yes, or look first with --dry-run")
     for line in _plan_lines(run):
         click.echo(line, err=True)
     click.confirm("Go on?", abort=True, err=True)

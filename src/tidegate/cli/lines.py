@@ -15,7 +15,7 @@ from tidegate.progress import Ended, Progress
 
 # Nothing that takes longer than this stays silent, in seconds.
 SILENT_S = 2.0
-AGAIN_S = 15.0
+AGAIN_S = 10.0
 
 
 class Lines(Quiet):
@@ -44,10 +44,8 @@ class Lines(Quiet):
 
     def tick(self) -> None:
         now = monotonic()
-        longest = self._progress.longest(now)
-        if longest is None:
-            return
-        step, host, seconds = longest
+        # Between steps it is Ansible that works: it starts, hands over, ends.
+        step, host, seconds = self._progress.longest(now) or ("Ansible", "localhost", now - self._told_at)
         patience = AGAIN_S if (step, host) == self._told_of else SILENT_S
         if min(seconds, now - self._told_at) >= patience:
             self._told_of = (step, host)

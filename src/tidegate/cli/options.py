@@ -14,6 +14,10 @@ from tidegate.playbook import FORKS, Playbook
 
 F = TypeVar("F", bound=Callable[..., Any])
 _FURTHER = "tidegate.ansible_arguments"
+_PARTS = (
+    *("--limit", "--tags", "--skip-tags", "--start-at-task", "--step", "--check", "--syntax-check"),
+    *("--list-tasks", "--list-tags", "--list-hosts"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +44,23 @@ class PlaybookCommand(click.Command):
         """Click's own, for what stands before `--`."""
         end = args.index("--") if "--" in args else len(args)
         ctx.meta[_FURTHER] = tuple(args[end + 1 :])
+        for word in args[end + 1 :]:
+            _require_whole(word)
         return super().parse_args(ctx, args[:end])
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
         """Click's own, and the `--`."""
         return [*super().collect_usage_pieces(ctx), "[-- ANSIBLE_ARGS]"]
+
+
+def _require_whole(word: str) -> None:
+    name = word.partition("=")[0]
+    # ansible-playbook takes any beginning of an option that is clear.
+    if name == "-l" or name == "-t" or (len(name) > 3 and any(part.startswith(name) for part in _PARTS)):
+        raise click.UsageError(
+            f"{name} would run a part of the playbook, or only show it: a deployment is run whole. "
+            "Leave nodes out with --exclude NODE, look first with --dry-run"
+        )
 
 
 def common_options(command: F) -> F:

@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 
 from ansible_collections.tidegate.delivery.plugins.module_utils import advice
+from ansible_collections.tidegate.delivery.plugins.module_utils.lasting_stream import to_nowhere
 from tidegate.cli.options import Common
 from tidegate.cli.show import make_display
 from tidegate.interrupt import Interruption, interruptible
@@ -28,6 +29,7 @@ class Run:
 
     said: Sequence[Said]
     verdict: Verdict
+    interrupted: bool = False
 
     def result(self, action: str) -> Mapping[str, Any]:
         """The last result of an action; empty when it gave none."""
@@ -41,20 +43,42 @@ def carry_out(playbook: Playbook, common: Common, judge: Judge, beginning: str, 
     console = Console(stderr=True, highlight=False)
     said: list[Said] = []
     with make_display(console, beginning, quiet=common.quiet, with_plan=with_plan) as display:
+        brood = Brood()
+        interruption = Interruption(brood, display.note)
 
         def hear(each: Said) -> None:
             said.append(each)
-            display.hear(each)
+            show(lambda: display.hear(each))
 
-        brood = Brood()
-        interruption = Interruption(brood, display.note)
+        def tick() -> None:
+            interruption.pass_on()
+            show(display.tick)
+
+        def show(what: Callable[[], None]) -> None:
+            try:
+                what()
+            except (OSError, SystemExit):  # rich leaves by SystemExit when its reader is gone
+                to_nowhere(2)
+                interruption.lost_output()
+
         with interruptible(interruption):
-            rc = run_playbook(playbook, hear, display.tick, brood)
-    return Run(said, judge(said, rc, interrupted=interruption.first is not None))
+            rc = run_playbook(playbook, hear, tick, brood)
+    asked = interruption.first is not None
+    told = judge(said, rc, interrupted=asked, check=True) if playbook.check else judge(said, rc, interrupted=asked)
+    return Run(said, told, asked)
 
 
 def answer(common: Common, verdict: Verdict, document: Mapping[str, Any], lines: Sequence[str]) -> int:
-    """Say how it ended, as JSON or for people, and return the exit code."""
+    """Say how it ended, as JSON or for people, and return the exit code: also when nobody reads it any more."""
+    try:
+        return _answered(common, verdict, document, lines)
+    except OSError:
+        to_nowhere(1)
+        to_nowhere(2)
+        return int(verdict.exit)
+
+
+def _answered(common: Common, verdict: Verdict, document: Mapping[str, Any], lines: Sequence[str]) -> int:
     if common.as_json:
         told = {"exit": int(verdict.exit), "outcome": verdict.outcome, "message": verdict.message, **document}
         click.echo(json.dumps(told, indent=2, ensure_ascii=False))

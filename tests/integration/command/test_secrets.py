@@ -31,7 +31,7 @@ def test_no_canary_shows_anywhere(site: Site, commands: Commands, tmp_path: Path
         again = commands.call(*words, "--json")
     assert again.rc == 0, again.stderr
     assert MARK not in again.stdout + again.stderr
-    assert list(temporary.glob("tidegate-*/artifacts/run/command"))
+    assert list(temporary.glob("tidegate-*/artifacts/run"))
     assert files_with_the_mark(temporary) == set()
     assert files_with_the_mark(site.layout.state) == set()
     assert processes.looks > 20 and not processes.seen

@@ -13,8 +13,11 @@ from tidegate.processes import Brood
 class Calls:
     made: list[str] = field(default_factory=list)
 
-    def ask(self, number: signal.Signals) -> None:
+    there: bool = True
+
+    def ask(self, number: signal.Signals) -> bool:
         self.made.append(f"ask {number.name}")
+        return self.there
 
     def kill(self) -> None:
         self.made.append("kill")
@@ -73,3 +76,24 @@ def test_what_nohup_ignores_stays_ignored() -> None:
         assert asked.first is None
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_a_request_that_reached_nobody_is_passed_on_again() -> None:
+    calls = Calls(there=False)
+    asked, _told = interruption(calls, 1.0)
+    asked.pass_on()
+    asked(signal.SIGTERM, None)
+    asked.pass_on()
+    calls.there = True
+    asked.pass_on()
+    asked.pass_on()
+    assert calls.made == ["ask SIGTERM"] * 3
+
+
+def test_output_that_nobody_reads_is_a_request_to_stop() -> None:
+    calls = Calls()
+    asked, told = interruption(calls, 1.0)
+    asked.lost_output()
+    asked.lost_output()
+    assert calls.made == ["ask SIGTERM"]
+    assert told == []

@@ -27,7 +27,10 @@ WAVE = end("deployment", {"outcome": "begun", "msg": "wave 1 begins"})
     [
         ([end("plan", OPENED), WAVE, end("deployment", {"outcome": "closed", "msg": "is at 1.1.0"})], 0, 0, "done"),
         ([end("plan", OPENED), WAVE, end("deployment", {"outcome": "left", "msg": "n3 is out"})], 0, 0, "done"),
-        ([end("plan", PLAN)], 0, 0, "planned"),
+        ([end("plan", OPENED)], 0, 1, "cut_off"),
+        ([end("plan", PLAN)], 0, 1, "fault"),
+        ([], 0, 1, "fault"),
+        ([end("plan", {"msg": "internal error: KeyError"}, ok=False)], 2, 1, "fault"),
         ([end("plan", {"plan": {"nothing_to_do": True}, "msg": "nothing"})], 0, 0, "nothing_to_do"),
         ([end("plan", OPENED), end("deployment", {"outcome": "held", "msg": "tests"})], 2, 3, "held"),
         ([end("plan", OPENED), end("deployment", {"outcome": "held", "stopped": True})], 2, 130, "stopped"),
@@ -54,6 +57,15 @@ def test_a_deployment_that_was_cut_off_says_how_to_go_on(monkeypatch: pytest.Mon
     assert verdict.exit is Exit.INTERRUPTED
     assert "tidegate resume tradeapi" in verdict.message
     assert "tradeapi-1" in verdict.message
+
+
+def test_a_dry_run_is_planned() -> None:
+    assert judge([end("plan", PLAN)], 0, check=True).outcome == "planned"
+
+
+def test_what_kept_a_deployment_from_being_held_is_told() -> None:
+    failed = end("deployment", {"msg": "the ledger can't be written"}, ok=False)
+    assert judge([end("plan", OPENED), failed], 2).message.startswith("the ledger can't be written\n")
 
 
 def test_an_interrupt_before_anything_was_done_is_no_fault() -> None:

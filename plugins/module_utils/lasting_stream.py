@@ -41,7 +41,7 @@ class LastingStream:
             self._give_up()
 
     def _give_up(self) -> None:
-        _to_nowhere(self._stream.fileno())
+        to_nowhere(self._stream.fileno())
         self._lost()
         # What could not be written is still buffered, and would be tried again at the end.
         with suppress(OSError):
@@ -69,10 +69,11 @@ def leave_closed_terminal() -> None:
         except termios.error as error:
             # EIO: a terminal that was hung up, tty_ioctl(4). A file or pipe says ENOTTY.
             if error.args[0] == errno.EIO:
-                _to_nowhere(fd)
+                to_nowhere(fd)
 
 
-def _to_nowhere(fd: int) -> None:
+def to_nowhere(fd: int) -> None:
+    """Have what is written to this file descriptor vanish from now on."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, fd, inheritable=False)
     os.close(nowhere)

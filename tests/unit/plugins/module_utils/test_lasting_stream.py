@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.lasting_stream import LastingStream
+from ansible_collections.tidegate.delivery.plugins.module_utils.lasting_stream import LastingStream
 
 # Prints into a pipe whose reader is gone, or after the terminal was hung up; what it did goes to a file.
 PRINTS = """
 import sys, time
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.lasting_stream import outlive_readers
+from ansible_collections.tidegate.delivery.plugins.module_utils.lasting_stream import outlive_readers
 lost = []
 outlive_readers(lambda: lost.append(1))
 sys.stdin.read()
@@ -24,7 +24,7 @@ open(sys.argv[1], "w").write(f"{len(lost)} {sys.stdout.encoding}")
 """
 HANGS_UP = """
 import fcntl, os, pty, signal, sys, termios
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.lasting_stream import leave_closed_terminal
+from ansible_collections.tidegate.delivery.plugins.module_utils.lasting_stream import leave_closed_terminal
 ours, theirs = pty.openpty()
 os.dup2(theirs, 1)
 file = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT)
