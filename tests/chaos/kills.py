@@ -13,6 +13,8 @@ TOUCHES = (1, 2, 4, 6, 8, 11, 15)
 
 # The touch of a Puppet step after which the run goes on at the node, for the next one to adopt.
 RUN_UNDER_WAY = 11
+# The touches before it are the ledger's: the permit and the beginning.
+FIRST = 4
 
 
 class Place(StrEnum):
@@ -88,7 +90,7 @@ def everyday(steps: Sequence[FlowStep], services: Sequence[str]) -> list[Kill]:
         places = [Place.INSIDE, edge] if twice else [list(Place)[index % 3]]
         for shift, place in enumerate(places):
             service = can[(index + shift) % len(can)]
-            nth = RUN_UNDER_WAY if step.module == "puppet_run" else 2 + (3 * index) % 11
+            nth = RUN_UNDER_WAY if step.module == "puppet_run" else FIRST + 3 * index % 9
             turn = len([kill for kill in kills if kill.service == service])
             kills.append(_kill(service, step, place, nth, turn))
     return kills
@@ -113,7 +115,7 @@ def _all_of(service: str, step: FlowStep, turn: int) -> Iterator[Kill]:
 
 
 def _kill(service: str, step: FlowStep, place: Place, nth: int, turn: int) -> Kill:
-    """By the ways in turn: both flavours by hand, then both by the command."""
+    """By the ways in turn: both flavours of the command's, then both by hand."""
     inside = nth if place is Place.INSIDE else 0
     return Kill(service, list(By)[turn // 2 % 2], step.id, place, list(Flavour)[turn % 2], ending_of(step), inside)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,6 +10,7 @@ import yaml
 
 from ansible_collections.tidegate.delivery.plugins.module_utils import jobs
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.events import parse as parse_event
 from ansible_collections.tidegate.delivery.plugins.module_utils.jobs import JobState, Phase
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, State
 from ansible_collections.tidegate.delivery.plugins.module_utils.node import LocalShell, PosixNode
@@ -135,6 +137,8 @@ class Looker:
         self._require_nothing_left()
         pinned = self._pinned()
         require(not pinned, f"the node is still pinned: {pinned}")
+        assert newest is not None
+        self._require_folder(newest)
 
     def require_held(self, *, in_maintenance: bool) -> None:
         """Nothing goes on, and the deployment waits for whoever decides."""
@@ -159,6 +163,17 @@ class Looker:
         require(not left, f"locks are left: {left}")
         frozen = self.layout.host(self.node).puppet_vardir / "state" / "agent_disabled.lock"
         require(not frozen.exists(), f"Puppet is still disabled: {frozen.read_text() if frozen.exists() else ''}")
+
+    def _require_folder(self, deployment: Deployment) -> None:
+        """Its copy of the ledger lacks nothing, and its summary tells the end."""
+        folder = self.layout.ledger.parent / "deployments" / ENVIRONMENT / deployment.id
+        copied = [parse_event(line)[:2] for line in (folder / "events.jsonl").read_bytes().splitlines()]
+        recorded = [(entry.event, entry.seq) for entry in self.ledger.entries(ENVIRONMENT, deployment.id)]
+        lacking = [f"{event.step} {event.outcome}" for event, seq in recorded if (event, seq) not in copied]
+        require(copied == recorded, f"{folder} has {len(copied)} of {len(recorded)} events; it lacks {lacking}")
+        summary = folder / "summary.json"
+        told = json.loads(summary.read_text())["ended_at"] if summary.exists() else "nothing"
+        require(told == deployment.closed_at, f"{summary} tells {told}, the ledger {deployment.closed_at}")
 
     def _pinned(self) -> dict[str, object]:
         path = self.layout.rollout_dir / "nodes" / f"{self.layout.host(self.node).certname}.yaml"
