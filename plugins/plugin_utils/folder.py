@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 VARIABLE = "tidegate_deployments"
 EVENTS = "events.jsonl"
+_READ_LIMIT = 16 * 1024 * 1024
 _SQLITE = "sqlite:///"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 _ODD = re.compile(r"[^A-Za-z0-9._-]")
@@ -70,6 +71,14 @@ class DeploymentFolder:
     def write_json(self, name: str, value: Any) -> None:  # noqa: ANN401 (whatever JSON takes)
         """Put a JSON file there that people can read."""
         self.write(name, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode(errors="replace"))
+
+    def read_json(self, name: str) -> Any:  # noqa: ANN401 (whatever JSON gives)
+        """What a JSON file there says; None when there is none that can be read."""
+        try:
+            with (self.path / name).open("rb") as file:
+                return json.loads(file.read(_READ_LIMIT))
+        except (OSError, ValueError):
+            return None
 
     def _refused(self, why: str) -> Refused:
         return Refused(

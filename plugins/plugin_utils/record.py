@@ -340,6 +340,11 @@ class Record:
         folder.prepare()
         self._opening = folder
 
+    def copy_events(self) -> None:
+        """Bring the folder's copy of the deployment's events up to date."""
+        if self.folder is not None:
+            self._copy(self._id)
+
     def _copy(self, deployment: str) -> None:
         """Copy what was just written. The ledger has it: whatever is wrong here must not fail the step."""
         # The plan was read for the event that was just written; reading it here could fail.

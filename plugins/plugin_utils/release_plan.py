@@ -77,6 +77,7 @@ def plan_release(call: Call, decide: Callable[[Scene], Opening]) -> dict[str, An
         return _answer(_plan(request), opens=False)
     with request.scene.locked(request.id):
         request.scene.require_unchanged(request.before)
+        request.scene.complete_ended()
         planned = _plan(request)
         if planned.empty:
             request.scene.unlock(request.id)

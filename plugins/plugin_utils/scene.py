@@ -31,7 +31,7 @@ from ansible_collections.tidegate.delivery.plugins.plugin_utils.folder import De
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.plan_facts import first_error
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import REMEMBERED, Record, plan_digest
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.secrets import require_no_secret
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.summary_files import keep_summary
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.summary_files import complete, keep_summary
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.survey import (
     Look,
     read_load_balancers,
@@ -42,6 +42,8 @@ from ansible_collections.tidegate.delivery.plugins.plugin_utils.survey import (
 
 # Looking at a large site and opening takes no longer than this; the first step renews it.
 PLANNING_LEASE = 300.0
+# The one that was done last, and one that it superseded.
+_ENDED_LATELY = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +226,13 @@ class Scene:
         record = Record.of(self.call, superseded)
         with suppress(DomainError):
             keep_summary(record, record.deployment, self.call.redact)
+
+    def complete_ended(self) -> None:
+        """Write what a run that was killed at its very end left out of its folder. The ledger has it: none may fail."""
+        for ended in self.record.ledger.deployments(self.service.name, self.environment, _ENDED_LATELY):
+            if ended.state.final:
+                with suppress(DomainError):
+                    complete(Record.of(self.call, ended.id), self.call.redact)
 
     def keep_plan(self, plan: Mapping[str, Any]) -> None:
         """Leave the plan in the folder of the deployment that was just opened."""

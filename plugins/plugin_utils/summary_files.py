@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment
     from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import Record
 
+_SUMMARY = "summary.json"
+
 
 def keep_summary(
     record: Record, deployment: Deployment, redact: Callable[[Any], Any], ways_on: Sequence[str] = ()
@@ -21,6 +23,18 @@ def keep_summary(
     """Write `summary.json` and `summary.txt` anew; what a result tells of them. `deployment`: as it is by now."""
     summary = redact(summarise(deployment, record.events, record.plan, ways_on))
     if record.folder is not None:
-        record.folder.write_json("summary.json", summary)
         record.folder.write("summary.txt", summary_text(summary).encode(errors="replace"))
+        # Last: that it tells the end means that all before it is there.
+        record.folder.write_json(_SUMMARY, summary)
     return {"summary": summary, "folder": str(record.folder or "")}
+
+
+def complete(record: Record, redact: Callable[[Any], Any]) -> None:
+    """Write what a run that was killed right after its deployment's end left out: the last events, the summary."""
+    folder, ended_at = record.folder, record.deployment.closed_at
+    if folder is None or not folder.path.is_dir():
+        return
+    told = folder.read_json(_SUMMARY)
+    if not isinstance(told, dict) or told.get("ended_at") != ended_at:
+        record.copy_events()
+        keep_summary(record, record.deployment, redact)
