@@ -11,7 +11,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.events import St
 from tests.integration.command.commanded import Commands, begun, only
 from tests.integration.flow.lab_site import NODES, Site, finished
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
 
 def test_a_release_that_fails_is_held_and_one_command_leads_back(site: Site, commands: Commands) -> None:
@@ -59,7 +59,6 @@ def test_what_is_refused_is_told_by_its_exit_code(site: Site, commands: Commands
     assert site.snapshot() == before
 
 
-@pytest.mark.slow
 def test_status_pools_and_validate_answer(site: Site, commands: Commands) -> None:
     nodes = commands.call("status", "tradeapi", "--json").document["services"]["tradeapi"]["nodes"]
     assert set(nodes) == set(NODES)
@@ -67,7 +66,6 @@ def test_status_pools_and_validate_answer(site: Site, commands: Commands) -> Non
     assert "n1" in commands.call("pools", "tradeapi").stdout
 
 
-@pytest.mark.slow
 def test_of_two_people_one_is_told_who_has_it(site: Site, commands: Commands) -> None:
     """First by hand against the command, then the command against one by hand."""
     version = site.other_version("n1")

@@ -13,7 +13,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.events import Ev
 from tests.integration.command.commanded import Commands, Running, Terminal, begun, only
 from tests.integration.flow.lab_site import NODES, Site
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
 
 def ended(step: Step) -> Callable[[Event], bool]:
@@ -65,7 +65,6 @@ def test_ctrl_c_jenkins_and_a_closed_terminal_stop_at_a_safe_point(site: Site, c
     assert site.deployment().attempt == 4
 
 
-@pytest.mark.slow
 def test_a_second_ctrl_c_ends_at_once_and_the_same_command_goes_on(site: Site, commands: Commands) -> None:
     version = site.other_version("n1")
     running = commands.start("deploy", "tradeapi", version, "--yes", *only("n1"))
@@ -86,7 +85,6 @@ def test_a_second_ctrl_c_ends_at_once_and_the_same_command_goes_on(site: Site, c
     assert site.facts().serving["n1"] == version
 
 
-@pytest.mark.slow
 def test_a_person_sees_the_plan_says_yes_and_watches(site: Site, commands: Commands) -> None:
     terminal = Terminal.open()
     version = site.other_version("n1")

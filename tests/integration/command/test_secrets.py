@@ -13,10 +13,9 @@ from tests.integration.command.commanded import Commands, begun, only
 from tests.integration.flow.canaries import CANARIES, MARK, Processes, files_with_the_mark, write_inventory
 from tests.integration.flow.lab_site import Site
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
 
-@pytest.mark.slow
 def test_no_canary_shows_anywhere(site: Site, commands: Commands, tmp_path: Path) -> None:
     """Killed while Puppet runs, so that what a run has in its temporary folder stays there to be looked at."""
     processes, temporary = Processes(), tmp_path / "tmp"
