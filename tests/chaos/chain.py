@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from lab import agents, processes
 from lab.layout import PROJECT, Layout, Service
 from lab.witness import wait_until
 from tests.chaos.kills import By, Ending, Kill
-from tests.chaos.seen import Job, Looker, Unmet, require
+from tests.chaos.seen import Looker, Unmet, require
 from tests.integration.flow.lab_site import PLAYBOOK
 
 BAD = "1.2.0"
@@ -135,11 +135,10 @@ class Chain:
             with obstacle:
                 what = self._killed(argv, kill)
                 self._look_after_kill(before)
-                running = self.looker.run_under_way()
-                with _slowed(self.looker, running):
+                with _slowed(self.looker) as run_under_way:
                     self._again(argv, expected_good=kill.ending is Ending.DONE)
-                if running:
-                    self.looker.require_adopted(running.id)
+                if run_under_way:
+                    self.looker.require_adopted(run_under_way)
                     adopted = True
             if kill.ending is Ending.DONE:
                 self.looker.require_finished(obstacle.version)
@@ -187,7 +186,8 @@ class Chain:
     def _recover(self) -> None:
         """So that the next kill finds a site that is in order, whatever this one left."""
         agents.clear_node_data(self.layout, self.nodes[0])
-        self.run(self.command(By.HAND, "deploy", self.next_version()))
+        with suppress(Unmet):
+            self.run(self.command(By.HAND, "deploy", self.next_version()))
 
     def next_version(self) -> str:
         """A good release that the node doesn't serve, so that a deployment has all of its work to do."""
@@ -225,31 +225,38 @@ class _Obstacle:
 
 
 @contextmanager
-def _slowed(looker: Looker, job: Job | None) -> Iterator[None]:
-    """A Puppet run that went on at the kill takes until the next run has come to its own Puppet step."""
-    if job is None:
-        yield
+def _slowed(looker: Looker) -> Iterator[str]:
+    """A Puppet run that goes on at the node lasts until the next run has come to its own Puppet step; its id, if any."""
+    job = looker.run_under_way()
+    table = processes.snapshot()
+    family = [table[pid] for pid in processes.with_descendants(table, [job.pid]) if pid in table] if job else []
+    _send(family, signal.SIGSTOP)
+    if job is None or looker.running_job() != job:
+        # It ended before it could be held up.
+        _send(family, signal.SIGCONT)
+        yield ""
         return
-    family = processes.with_descendants(processes.snapshot(), [job.pid])
-    for pid in family:
-        os.kill(pid, signal.SIGSTOP)
-    seen, over = looker.puppet_steps(), threading.Event()
-
-    def go_on() -> None:
-        deadline = time.monotonic() + _SLOW_S
-        while looker.puppet_steps() == seen and time.monotonic() < deadline and not over.wait(0.2):
-            pass
-        over.wait(_LOOKED_S)
-        for pid in family:
-            os.kill(pid, signal.SIGCONT)
-
-    helper = threading.Thread(target=go_on)
+    over = threading.Event()
+    helper = threading.Thread(target=_let_go_on, args=(looker, family, over))
     helper.start()
     try:
-        yield
+        yield job.id
     finally:
         over.set()
         helper.join()
+
+
+def _let_go_on(looker: Looker, family: list[processes.Process], over: threading.Event) -> None:
+    began, deadline = looker.puppet_steps(), time.monotonic() + _SLOW_S
+    while looker.puppet_steps() == began and time.monotonic() < deadline and not over.wait(0.2):
+        pass
+    over.wait(_LOOKED_S)
+    _send(family, signal.SIGCONT)
+
+
+def _send(family: list[processes.Process], number: signal.Signals) -> None:
+    for each in family:
+        processes.send(each, number)
 
 
 def _of_run(mark: str) -> list[processes.Process]:
