@@ -226,7 +226,7 @@ class _Obstacle:
 
 @contextmanager
 def _slowed(looker: Looker) -> Iterator[str]:
-    """A Puppet run that goes on at the node lasts until the next run has come to its own Puppet step; its id, if any."""
+    """A Puppet run that goes on at the node lasts until the next run came to its own Puppet step; its id, if any."""
     job = looker.run_under_way()
     table = processes.snapshot()
     family = [table[pid] for pid in processes.with_descendants(table, [job.pid]) if pid in table] if job else []
