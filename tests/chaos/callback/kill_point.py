@@ -93,11 +93,12 @@ class Executioner:
             os.killpg(self.leader, signal.SIGKILL)
             return
         os.kill(self.leader, signal.SIGSTOP)
-        family = processes.with_descendants(processes.snapshot(), [self.leader]) - {os.getpid()}
-        for pid in family:
+        # Our controller's end is ours (PDEATHSIG): the leader's must have come before, and all others' before that.
+        ours = (self.leader, os.getppid(), os.getpid())
+        others = processes.with_descendants(processes.snapshot(), [self.leader]) - set(ours)
+        for pid in (*others, *ours):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def install(executioner: Executioner) -> None:
