@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,6 +16,8 @@ TOUCHES = (1, 2, 4, 6, 8, 11, 15)
 RUN_UNDER_WAY = 11
 # The touches before it are the ledger's: the permit and the beginning.
 FIRST = 4
+# Actions that change nothing outside of the ledger: killed once is enough for every day.
+_TOUCH_NOTHING = ("deployment", "health_check")
 
 
 class Place(StrEnum):
@@ -78,21 +81,23 @@ def ending_of(step: FlowStep) -> Ending:
 
 
 def everyday(steps: Sequence[FlowStep], services: Sequence[str]) -> list[Kill]:
-    """Each step once, places in turn; each that changes something twice, inside and at an edge, by both services.
+    """Each step once, places in turn; each that changes something twice: inside and at an edge, of both services.
 
     Inside, each step is hit after another touch.
     """
     kills: list[Kill] = []
+    turns = Counter[str]()
     for index, step in enumerate(steps):
         can = [name for name in services if step in reached_by(name, steps)]
+        twice = len(can) > 1 and not step.rescue and step.module not in _TOUCH_NOTHING
         edge = (Place.BEFORE, Place.AFTER)[index // 2 % 2]
-        twice = len(can) > 1 and not step.rescue and step.module != "health_check"
         places = [Place.INSIDE, edge] if twice else [list(Place)[index % 3]]
-        for shift, place in enumerate(places):
-            service = can[(index + shift) % len(can)]
-            nth = RUN_UNDER_WAY if step.module == "puppet_run" else FIRST + 3 * index % 9
-            turn = len([kill for kill in kills if kill.service == service])
-            kills.append(_kill(service, step, place, nth, turn))
+        # The chains run side by side: who has had less comes first, else each in turn.
+        order = sorted(can, key=lambda name: (turns[name], (index + services.index(name)) % len(services)))
+        nth = RUN_UNDER_WAY if step.module == "puppet_run" else FIRST + 3 * index % 9
+        for service, place in zip(order, places, strict=False):
+            kills.append(_kill(service, step, place, nth, turns[service]))
+            turns[service] += 1
     return kills
 
 
