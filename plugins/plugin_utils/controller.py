@@ -10,13 +10,11 @@ a SIGTERM only asks a worker to stop (see signals.py), and there is nobody left 
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.prctl import end_with_parent
 
-_PR_SET_PDEATHSIG = 1
 # The linear strategy imports an action before it forks: then this is ansible-playbook's own pid.
 _IMPORTED_BY = os.getpid()
 
@@ -31,7 +29,7 @@ def end_with_controller() -> None:
 
     Raises Refused. Call it first: an effect after this line is never made by an orphan.
     """
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    end_with_parent()
     parent = os.getppid()
     imported_before_fork = os.getpid() != _IMPORTED_BY
     if parent == 1 or (imported_before_fork and parent != _IMPORTED_BY):

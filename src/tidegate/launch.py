@@ -7,19 +7,18 @@ process: /proc/PID/environ, proc(5).
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import sys
 from pathlib import Path
 
-_PR_SET_PDEATHSIG = 1
+from ansible_collections.tidegate.delivery.plugins.module_utils.prctl import end_with_parent
 
 
 def main() -> None:
     """Never returns: the process goes on as ansible-playbook, and ends when the command does."""
     command = int(sys.argv[1])
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    end_with_parent()
     if os.getppid() != command:
         sys.exit("the command that started this is gone")
     # pexpect has it ignored; the command passes it on when its own terminal closes.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import signal
 
 import psutil
 
-_PR_SET_CHILD_SUBREAPER = 36
+from ansible_collections.tidegate.delivery.plugins.module_utils.prctl import adopt_orphans
+
 # What was asked to end politely gets this long, in seconds.
 GRACE_S = 3.0
 _ROUNDS = 10
@@ -19,8 +19,7 @@ class Brood:
 
     def __init__(self) -> None:
         self._others = set(psutil.Process().children(recursive=True))
-        # From now on orphans become our children instead of init's: prctl(2).
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        adopt_orphans()
 
     def members(self) -> list[psutil.Process]:
         """Every one of them right now."""
