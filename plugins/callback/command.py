@@ -25,7 +25,7 @@ from typing import Any
 
 from ansible.plugins.callback import CallbackBase
 
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.signals import MainSignals
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.signals import main_signals
 
 _COLLECTION = "tidegate.delivery."
 # The options of our actions that tell which step a task is.
@@ -42,7 +42,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships 
     def __init__(self) -> None:
         super().__init__()
         # As the callback tidegate.delivery.stop does, which the user's ansible.cfg needs not name here.
-        self._signals = MainSignals()
+        self._signals = main_signals()
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:  # noqa: ANN401, ARG002
         self._signals.next_task(str(task.resolved_action or task.action))

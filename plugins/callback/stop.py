@@ -33,7 +33,7 @@ from typing import Any, ClassVar
 
 from ansible.plugins.callback import CallbackBase
 
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.signals import MainSignals
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.signals import main_signals
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships no type information
@@ -46,7 +46,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships 
 
     def __init__(self) -> None:
         super().__init__()
-        self._signals = MainSignals()
+        self._signals = main_signals()
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:  # noqa: ANN401, ARG002
         """Before the task's first worker is forked."""

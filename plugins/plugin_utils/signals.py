@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from typing import Any
 
 from ansible import constants as C  # noqa: N812 (Ansible's own name for it)
@@ -137,6 +138,12 @@ class MainSignals:
             _say(_STOPPING.format(signal.Signals(signum).name))
         elif signum != signal.SIGHUP and now - self._first >= _SAME_REQUEST and not _commanded():
             _end_at_once()
+
+
+@cache
+def main_signals() -> MainSignals:
+    """Those of this ansible-playbook: the callbacks `stop` and `command` may both be there, and share them."""
+    return MainSignals()
 
 
 def steps_of_a_flow(action: str) -> bool:
