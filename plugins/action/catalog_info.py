@@ -11,6 +11,7 @@ from itertools import groupby
 from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.columns import columns
+from ansible_collections.tidegate.delivery.plugins.module_utils.values import counted
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.needs import pipeline
@@ -49,15 +50,11 @@ class ActionModule(DomainAction):
 
 
 def _message(files: int, problems: Sequence[Problem]) -> str:
-    services = f"{files} service{'' if files == 1 else 's'}"
+    services = counted(files, "service")
     if not problems:
         return f"{services}: every descriptor is sound, and fits the inventory"
     places = len({problem.file for problem in problems})
-    return f"{services}: {_counted(len(problems), 'problem')} in {_counted(places, 'place')}"
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    return f"{services}: {counted(len(problems), 'problem')} in {counted(places, 'place')}"
 
 
 def _service(placed: Placed, name: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
 from ansible_collections.tidegate.delivery.plugins.module_utils.service import Service
+from ansible_collections.tidegate.delivery.plugins.module_utils.values import counted
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -42,7 +43,7 @@ class Problem:
 
     def error(self, more: int = 0) -> BadInput:
         """As an error; `more` says how many others the file has."""
-        also = f" ({more} more problem{'s' if more > 1 else ''} in this file)" if more else ""
+        also = f" ({counted(more, 'more problem')} in this file)" if more else ""
         return BadInput(f"{self.key}: {self.problem}{also}", where=self.file, remedy=self.remedy)
 
 

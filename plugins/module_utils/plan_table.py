@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.columns import columns
 from ansible_collections.tidegate.delivery.plugins.module_utils.plan import Fate, NodePlan, Plan, PlannedWave, SiteView
+from ansible_collections.tidegate.delivery.plugins.module_utils.values import counted
 from ansible_collections.tidegate.delivery.plugins.module_utils.waves import PoolView
 
 
@@ -16,7 +17,7 @@ def summary(service: str, version: str, environment: str, plan: Plan) -> str:
     """`tradeapi 1.1.0 to lab: 6 nodes in 4 waves (1, 1, 2, 2)`, and what stays as it is."""
     moving, done, skipped = (len(plan.of(fate)) for fate in (Fate.MOVE, Fate.DONE, Fate.SKIP))
     sizes = ", ".join(str(len(wave.nodes)) for wave in plan.waves)
-    what = f"{_count(moving, 'node')} in {_count(len(plan.waves), 'wave')} ({sizes})" if moving else "nothing to do"
+    what = f"{counted(moving, 'node')} in {counted(len(plan.waves), 'wave')} ({sizes})" if moving else "nothing to do"
     rest = [f"{done} done already" if done else "", f"{skipped} skipped" if skipped else ""]
     return f"{service} {version} to {environment}: " + ", ".join([what, *filter(None, rest)])
 
@@ -46,7 +47,3 @@ def _wave_line(number: int, wave: PlannedWave) -> str:
 def _pool_row(pool: PoolView) -> tuple[str, ...]:
     usable = f"{len(pool.usable)} of {pool.configured} usable"
     return pool.pool, f"on {pool.load_balancer}", usable, f"at least {pool.floor} stay (min_online {pool.min_online})"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -13,7 +13,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.capacity import 
 from ansible_collections.tidegate.delivery.plugins.module_utils.columns import columns
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState, ServerRow
-from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
+from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share, counted
 
 States = Mapping[str, LoadBalancerState | DomainError]
 _ONLINE = "online"
@@ -127,7 +127,7 @@ def _node_rows(pools: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, ...]]:
 
 def _cell(node: Mapping[str, Any]) -> str:
     sessions = sum(node[part]["sessions"] for part in ("online", "maintenance") if node[part])
-    return f"{node['place']}, {sessions} session{'' if sessions == 1 else 's'}" if sessions else str(node["place"])
+    return f"{node['place']}, {counted(sessions, 'session')}" if sessions else str(node["place"])
 
 
 def _taken(nodes: Sequence[Mapping[str, Any]]) -> str:

@@ -74,3 +74,8 @@ class Share:
 
     def __str__(self) -> str:
         return f"{self.amount:g}%" if self.percent else f"{int(self.amount)}"
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 node`, `2 nodes`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
