@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ from tidegate.playbook import FORKS, Playbook
 
 F = TypeVar("F", bound=Callable[..., Any])
 _FURTHER = "tidegate.ansible_arguments"
+_SHORT = re.compile(r"-[Clt]")
 _PARTS = (
     *("--limit", "--tags", "--skip-tags", "--start-at-task", "--step", "--check", "--syntax-check"),
     *("--list-tasks", "--list-tags", "--list-hosts"),
@@ -29,7 +31,6 @@ class Common:
     quiet: bool
     forks: int
     arguments: tuple[str, ...]
-    variables: dict[str, Any] = field(default_factory=dict)
 
     def playbook(self, name: str, *, check: bool = False, **variables: Any) -> Playbook:  # noqa: ANN401
         """A playbook with these options; variables that are None or empty are left to the playbook's defaults."""
@@ -56,7 +57,7 @@ class PlaybookCommand(click.Command):
 def _require_whole(word: str) -> None:
     name = word.partition("=")[0]
     # ansible-playbook takes any beginning of an option that is clear.
-    if name == "-l" or name == "-t" or (len(name) > 3 and any(part.startswith(name) for part in _PARTS)):
+    if _SHORT.match(word) or (len(name) > 3 and any(part.startswith(name) for part in _PARTS)):
         raise click.UsageError(
             f"{name} would run a part of the playbook, or only show it: a deployment is run whole. "
             "Leave nodes out with --exclude NODE, look first with --dry-run"

@@ -149,6 +149,8 @@ def test_what_follows_two_dashes_goes_to_ansible(script: Script, tmp_path: Path)
         ("deploy", "tradeapi", "1.1.0", "-y", "--", "--list-tasks"),
         ("deploy", "tradeapi", "1.1.0", "-y", "--", "--tag=leave"),
         ("deploy", "tradeapi", "1.1.0", "-y", "--", "--check"),
+        ("deploy", "tradeapi", "1.1.0", "-y", "--", "-C"),
+        ("deploy", "tradeapi", "1.1.0", "-y", "--", "-ln1"),
     ],
 )
 def test_bad_usage_is_told_before_anything_runs(script: Script, words: tuple[str, ...]) -> None:
