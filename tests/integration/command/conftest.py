@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from lab.layout import PROJECT, Layout
 from tests.integration.command.commanded import Commands
+from tests.integration.flow.conftest import site
 from tests.integration.flow.lab_site import Site
 
-
-@pytest.fixture
-def site(lab: Layout) -> Site:
-    """All nodes online, nothing open."""
-    found = Site(lab, PROJECT / "services")
-    found.reset()
-    return found
+__all__ = ["site"]
 
 
 @pytest.fixture
