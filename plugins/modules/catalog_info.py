@@ -21,15 +21,8 @@ options:
     description: The folder with the descriptors. C(tidegate_services) when it is left out.
     type: path
 extends_documentation_fragment:
+  - tidegate.delivery.on_controller
   - action_common_attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-  platform:
-    support: full
-    platforms: posix
 notes:
   - Runs on the controller and needs the pipeline there (C(pip install tidegate)).
   - Uses the inventory variables C(tidegate_environment) and C(tidegate_services).

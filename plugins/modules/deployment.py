@@ -37,15 +37,8 @@ options:
     elements: str
     default: []
 extends_documentation_fragment:
+  - tidegate.delivery.on_controller
   - action_common_attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-  platform:
-    support: full
-    platforms: posix
 notes:
   - Needs the pipeline on the controller (C(pip install tidegate)).
 seealso:

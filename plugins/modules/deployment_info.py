@@ -24,15 +24,8 @@ options:
     type: int
     default: 20
 extends_documentation_fragment:
+  - tidegate.delivery.on_controller
   - action_common_attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-  platform:
-    support: full
-    platforms: posix
 notes:
   - Runs on the controller and needs the pipeline there (C(pip install tidegate)).
   - Uses the inventory variables C(tidegate_environment) and C(tidegate_ledger).

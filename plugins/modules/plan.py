@@ -46,15 +46,8 @@ options:
       - When what is decided now differs from it, the request is refused and nothing is touched. How many servers are usable is no decision.
     type: str
 extends_documentation_fragment:
+  - tidegate.delivery.on_controller
   - action_common_attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-  platform:
-    support: full
-    platforms: posix
 notes:
   - Runs on the controller and needs the pipeline there (C(pip install tidegate)).
   - Uses the inventory variables C(tidegate_environment), C(tidegate_ledger), C(tidegate_services), C(tidegate_artifacts) and C(tidegate_address).

@@ -24,15 +24,8 @@ options:
     choices: [status, pools]
     default: status
 extends_documentation_fragment:
+  - tidegate.delivery.on_controller
   - action_common_attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-  platform:
-    support: full
-    platforms: posix
 notes:
   - Runs on the controller and needs the pipeline there (C(pip install tidegate)).
 seealso:
