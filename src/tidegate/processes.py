@@ -7,19 +7,20 @@ import signal
 
 import psutil
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.prctl import adopt_orphans
-
 # What was asked to end politely gets this long, in seconds.
 GRACE_S = 3.0
 _ROUNDS = 10
 
 
 class Brood:
-    """All processes below this one that were not there when it was made, those of dead parents included."""
+    """All processes below this one that were not there when it was made.
+
+    Those of dead parents included where this process adopts orphans (module_utils/prctl.py). The command does; in
+    somebody else's process that is not for a library to decide.
+    """
 
     def __init__(self) -> None:
         self._others = set(psutil.Process().children(recursive=True))
-        adopt_orphans()
 
     def members(self) -> list[psutil.Process]:
         """Every one of them right now."""

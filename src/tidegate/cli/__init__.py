@@ -11,6 +11,7 @@ from rich.console import Console
 
 from ansible_collections.tidegate.delivery.plugins.module_utils import advice
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
+from ansible_collections.tidegate.delivery.plugins.module_utils.prctl import adopt_orphans
 from tidegate.cli.asking import history, pools, status, validate
 from tidegate.cli.completion import completion
 from tidegate.cli.deploying import deploy, plan, resume, rollback
@@ -35,6 +36,7 @@ for _command in (plan, deploy, rollback, resume, status, pools, history, validat
 def main() -> None:
     """The entry point."""
     os.environ[advice.BY_COMMAND] = "1"
+    adopt_orphans()
     sys.exit(_run())
 
 

@@ -21,7 +21,9 @@ def test_what_daemonized_and_what_ignores_sigterm_is_ended_too() -> None:
     pids = run(
         """
         import subprocess, time
+        from ansible_collections.tidegate.delivery.plugins.module_utils.prctl import adopt_orphans
         from tidegate.processes import Brood
+        adopt_orphans()
         brood = Brood()
         # A shell that leaves a process in a session of its own behind, and one that can't be asked politely.
         subprocess.run(["sh", "-c", "setsid sleep 300 & setsid sh -c 'trap : TERM; sleep 300; sleep 300' & exit 0"])
