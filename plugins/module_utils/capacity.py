@@ -21,7 +21,20 @@ def usable(row: ServerRow, *, unchecked: bool = False) -> bool:
     when `unchecked` says so.
     """
     healthy = row.status == "UP" or (unchecked and row.status == "no check")
-    return healthy and row.op == _RUNNING and not row.admin.effective and row.weight > 0 and not row.backup
+    return healthy and _chosen(row)
+
+
+def served(row: ServerRow) -> bool:
+    """Whether HAProxy sends customers' requests to the server, doubtful ones (`UP 1/2`) included.
+
+    A server that failed its last check is not counted on, but to take it away is to take something away: had it
+    been drained, HAProxy would no longer show the doubt (seen with 2.6).
+    """
+    return row.status.startswith("UP") and _chosen(row)
+
+
+def _chosen(row: ServerRow) -> bool:
+    return row.op == _RUNNING and not row.admin.effective and row.weight > 0 and not row.backup
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +65,7 @@ def capacity(rows: Iterable[ServerRow], wave: Collection[str], floor: Share, tak
     """
     everyone = list(rows)
     available = {row.name for row in everyone if usable(row)}
-    given = (available & set(wave)) | set(taken)
+    given = {row.name for row in everyone if row.name in wave and served(row)} | set(taken)
     return Capacity(len(everyone), len(available | given), len(given), floor.at_least(len(everyone)))
 
 

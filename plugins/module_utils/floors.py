@@ -11,7 +11,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.capacity import 
     Capacity,
     capacity,
     drained_healthy,
-    usable,
+    served,
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Pool, Refuse
@@ -36,7 +36,7 @@ class Floors:
     def _taken_from(self, state: LoadBalancerState, name: str, pool: Pool) -> set[str]:
         rows = [row for row in state.rows(pool.online) if row.name in pool.nodes]
         taken = self._taken.setdefault((name, pool), set())
-        taken.update(row.name for row in rows if usable(row) or drained_healthy(row))
+        taken.update(row.name for row in rows if served(row) or drained_healthy(row))
         return taken
 
 

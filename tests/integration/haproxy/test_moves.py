@@ -146,7 +146,8 @@ def test_a_floor_that_breaks_while_draining_undoes_the_leave(site: Site) -> None
 
 def test_a_node_that_no_one_can_use_leaves_below_the_floor(site: Site) -> None:
     site.backends["n1"].healthy = False
-    site.await_cells("n1", Cell.RISING)
+    balancers = site.load_balancers.values()
+    until(lambda: {lb.read().servers[ONLINE, "n1"].status for lb in balancers} == {"DOWN"}, "n1 is DOWN")
     leave(site, "n1", floor="100%")
     assert site.cells("n1") == [Cell.TEST, Cell.TEST]
 

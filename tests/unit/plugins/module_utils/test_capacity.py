@@ -66,6 +66,14 @@ def test_what_was_taken_before_still_counts_as_taken() -> None:
     assert (now.left, now.usable, now.floor, now.kept) == (3, 4, 4, False)
 
 
+def test_a_server_in_doubt_is_not_counted_on_and_still_given_away() -> None:
+    doubtful = [row("n1", shown.JUST_READY), *(row(f"n{number}") for number in range(2, 5))]
+    now = capacity(doubtful, ["n1"], Share.parse("100%"))
+    assert (now.left, now.given, now.kept) == (3, 1, False)
+    assert not capacity(doubtful, ["n2"], Share.parse("3")).kept
+    assert capacity(doubtful, ["n1"], Share.parse("3")).kept
+
+
 def test_a_drain_of_a_healthy_server_can_be_seen() -> None:
     assert drained_healthy(row(shown=shown.DRAIN))
     assert not drained_healthy(row(shown=shown.DRAIN_DEAD))
