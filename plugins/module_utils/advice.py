@@ -4,7 +4,8 @@
 """The commands that messages send people to: the only place that spells them.
 
 Who runs playbooks by hand is told playbooks; the `tidegate` command sets TIDEGATE_COMMAND=1, and its user is told
-commands. Both with the inventory that was given, so that a command can be typed as it stands.
+commands. Both with the inventory that was given, files of extra variables and where the vault's passwords are, so that
+a command can be typed as it stands. Extra variables that were given themselves are not repeated: they may be secrets.
 """
 
 from __future__ import annotations
@@ -17,11 +18,21 @@ from collections.abc import Iterable, Sequence
 BY_COMMAND = "TIDEGATE_COMMAND"
 # Of this process: one ansible-playbook, or one of its workers, has one set of inventories.
 _inventories: list[str] = []
+_files: list[str] = []
+_vault: list[str] = []
 
 
 def use_inventories(sources: Iterable[str]) -> None:
     """Name these in every command from now on: paths as seen from here, lists of hosts as they are."""
     _inventories[:] = [source if "," in source else os.path.relpath(source) for source in sources]
+
+
+def use_options(extra_vars: Iterable[str], vault_ids: Iterable[str], vault_password_files: Iterable[str]) -> None:
+    """Name those of these options of ansible-playbook that can be repeated in every command from now on."""
+    files = [source[1:] for source in extra_vars if source.startswith("@")]
+    _files[:] = [word for file in files for word in ("-e", f"@{os.path.relpath(file)}")]
+    passwords = [("--vault-password-file", os.path.relpath(file)) for file in vault_password_files]
+    _vault[:] = [word for pair in [*(("--vault-id", each) for each in vault_ids), *passwords] for word in pair]
 
 
 def plan(service: str, version: str) -> str:
@@ -95,6 +106,6 @@ def _asking(name: str, service: str) -> str:
 def _spelled(command: Sequence[str], playbook: str, variables: dict[str, str]) -> str:
     inventories = [word for source in _inventories for word in ("-i", source)]
     if by_command():
-        return shlex.join(("tidegate", *command, *inventories))
+        return shlex.join(("tidegate", *command, *inventories, *_files, *(("--", *_vault) if _vault else ())))
     extra = [word for name, value in variables.items() for word in ("-e", f"{name}={value}")]
-    return shlex.join(("ansible-playbook", *inventories, f"playbooks/{playbook}.yml", *extra))
+    return shlex.join(("ansible-playbook", *inventories, *_files, *_vault, f"playbooks/{playbook}.yml", *extra))

@@ -14,6 +14,9 @@ OUTPUT_LIMIT = 512 * 1024
 # Between TERM and KILL of a job that passed its time limit, in seconds.
 KILL_AFTER = 10
 
+# In the environment of a detached job and of what it starts.
+DETACHED = "TIDEGATE_JOB"
+
 _PROCESSES = r"""
 read -r boot </proc/sys/kernel/random/boot_id
 born() {  # start time of process $1 in $start; false when it is gone or a zombie
@@ -115,8 +118,11 @@ for job in $(ls -1t "$1"); do
   case $(state "$1/$job") in running*) ;; *) rm -rf "${1:?}/$job" ;; esac
 done
 find "$1" -maxdepth 1 -name '.new.*' -mmin +60 -exec rm -rf {} +
-# The supervisor closes this pipe once the job's folder is there: no waiting, no guessing.
-echo "$(setsid sh -c "$supervise" tidegate-job "$@" &)"
+# The supervisor closes this pipe once the job's folder is there: no waiting, no guessing. The variable marks all that
+# comes of it: on the controller itself nobody may take it for a process that a playbook left behind.
+echo "$("""
+    + DETACHED
+    + r"""=1 setsid sh -c "$supervise" tidegate-job "$@" &)"
 """
 )
 

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ansible import context
 from ansible.utils.display import Display
 
 from ansible_collections.tidegate.delivery.plugins.module_utils import advice
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 _MOST_THREADS = 64
+_REPEATED = ("extra_vars", "vault_ids", "vault_password_files")
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401
@@ -51,6 +53,7 @@ class Call:
         self.started = time.monotonic()
         self._connected: dict[str, PosixNode] = {}
         advice.use_inventories(str(source) for source in task_vars.get("ansible_inventory_sources") or ())
+        advice.use_options(*(map(str, context.CLIARGS.get(name) or ()) for name in _REPEATED))
 
     # Hosts
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 from ansible_runner import Runner, RunnerConfig
 
 from tidegate.processes import Brood
+from tidegate.scratch import scratch_folder
 
 COLLECTION = "tidegate.delivery"
 # Ansible's own default of 5 would turn a wave of twelve nodes into three rounds.
@@ -82,10 +82,10 @@ def run_playbook(
     No process that the playbook started is left when this returns.
     """
     brood = brood or Brood()
-    with tempfile.TemporaryDirectory(prefix="tidegate-") as folder:
+    with scratch_folder() as folder:
         try:
             runner = Runner(
-                _config(playbook, Path(folder)),
+                _config(playbook, folder),
                 event_handler=_handler(hear),
                 cancel_callback=_never(tick),
                 status_handler=_forget_command,

@@ -7,13 +7,16 @@ import signal
 
 import psutil
 
+from ansible_collections.tidegate.delivery.plugins.module_utils.jobs_script import DETACHED
+
 # What was asked to end politely gets this long, in seconds.
 GRACE_S = 3.0
 _ROUNDS = 10
 
 
 class Brood:
-    """All processes below this one that were not there when it was made.
+    """All processes below this one that were not there when it was made, but those that are meant to outlive a run:
+    jobs that were detached on this very machine (a node with a local connection), and what they started.
 
     Those of dead parents included where this process adopts orphans (module_utils/prctl.py). The command does; in
     somebody else's process that is not for a library to decide.
@@ -24,7 +27,8 @@ class Brood:
 
     def members(self) -> list[psutil.Process]:
         """Every one of them right now."""
-        return [process for process in psutil.Process().children(recursive=True) if process not in self._others]
+        below = psutil.Process().children(recursive=True)
+        return [process for process in below if process not in self._others and not _outlives(process)]
 
     def first(self) -> psutil.Process | None:
         """The one that all others come from, while it lives: our own oldest child."""
@@ -66,6 +70,16 @@ def _is_itself(process: psutil.Process) -> bool:
         return False
 
 
+def _outlives(process: psutil.Process) -> bool:
+    try:
+        return DETACHED in process.environ()
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        # Of another user (become): not ours to signal.
+        return True
+
+
 def _started(process: psutil.Process) -> float:
     try:
         return process.create_time()
@@ -75,5 +89,5 @@ def _started(process: psutil.Process) -> float:
 
 def _signal(processes: list[psutil.Process], number: signal.Signals) -> None:
     for process in processes:
-        with contextlib.suppress(psutil.NoSuchProcess):
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
             process.send_signal(number)

@@ -15,6 +15,8 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.prctl import ado
 from tidegate.cli.asking import history, pools, status, validate
 from tidegate.cli.completion import completion
 from tidegate.cli.deploying import deploy, plan, resume, rollback
+from tidegate.cli.options import JSON_OPTION
+from tidegate.cli.session import say_json
 from tidegate.outcome import Exit
 
 
@@ -51,17 +53,22 @@ def _run() -> int:
     except click.exceptions.Exit as ending:
         return ending.exit_code
     except (click.Abort, KeyboardInterrupt):
-        _complain(f"Interrupted. {advice.status()} shows how everything stands.")
-        return Exit.INTERRUPTED
+        return _ended(Exit.INTERRUPTED, "interrupted", f"Interrupted. {advice.status()} shows how everything stands.")
     except click.ClickException as error:
         error.show()
-        return Exit.USAGE
+        return _ended(Exit.USAGE, "bad_usage", error.format_message(), said=True)
     except DomainError as error:
-        _complain(str(error))
-        return Exit.USAGE if error.reason == "bad_input" else Exit.REFUSED
+        bad_input = error.reason == "bad_input"
+        return _ended(Exit.USAGE if bad_input else Exit.REFUSED, error.reason, str(error))
     except BrokenPipeError:
         return Exit.FAULT
 
 
-def _complain(text: str) -> None:
-    Console(stderr=True, soft_wrap=True).print(f"tidegate: {text}", style="red", markup=False, highlight=False)
+def _ended(code: Exit, outcome: str, message: str, *, said: bool = False) -> Exit:
+    """Say it where it was asked for: whoever reads JSON gets a document whatever happened."""
+    if not said:
+        told = Console(stderr=True, soft_wrap=True)
+        told.print(f"tidegate: {message}", style="red", markup=False, highlight=False)
+    if JSON_OPTION in sys.argv[1:]:
+        say_json(code, outcome, message)
+    return code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from tidegate.cli.completion import services
 from tidegate.playbook import FORKS, Playbook
 
 F = TypeVar("F", bound=Callable[..., Any])
+JSON_OPTION = "--json"
 _FURTHER = "tidegate.ansible_arguments"
 _SHORT = re.compile(r"-[Clt]")
 _PARTS = (
@@ -31,6 +33,20 @@ class Common:
     quiet: bool
     forks: int
     arguments: tuple[str, ...]
+
+    @property
+    def repeatable(self) -> tuple[list[str], list[str], list[str]]:
+        """Extra variables, vault ids and files of vault passwords among what goes to ansible-playbook."""
+        parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
+        parser.add_argument("-e", "--extra-vars", action="append", default=[])
+        parser.add_argument("--vault-id", action="append", default=[])
+        parser.add_argument("--vault-password-file", "--vault-pass-file", action="append", default=[])
+        try:
+            found, _others = parser.parse_known_args(self.arguments)
+        except argparse.ArgumentError:
+            # ansible-playbook says what is wrong with them.
+            return [], [], []
+        return found.extra_vars, found.vault_id, found.vault_password_file
 
     def playbook(self, name: str, *, check: bool = False, **variables: Any) -> Playbook:  # noqa: ANN401
         """A playbook with these options; variables that are None or empty are left to the playbook's defaults."""
@@ -104,7 +120,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         type=click.Path(),
         help="The environment's inventory, as Ansible takes it [default: ansible.cfg's].",
     ),
-    click.option("--json", "as_json", is_flag=True, help="Answer with one JSON document on standard output."),
+    click.option(JSON_OPTION, "as_json", is_flag=True, help="Answer with one JSON document on standard output."),
     click.option("-q", "--quiet", is_flag=True, help="Show no progress, only how it ended."),
     click.option(
         "--forks",

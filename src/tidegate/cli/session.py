@@ -40,6 +40,7 @@ class Run:
 def carry_out(playbook: Playbook, common: Common, judge: Judge, beginning: str, *, with_plan: bool = False) -> Run:
     """Run it. Progress goes to standard error, so that standard output has the answer alone."""
     advice.use_inventories(common.inventories)
+    advice.use_options(*common.repeatable)
     console = Console(stderr=True, highlight=False)
     said: list[Said] = []
     with make_display(console, beginning, quiet=common.quiet, with_plan=with_plan) as display:
@@ -80,8 +81,7 @@ def answer(common: Common, verdict: Verdict, document: Mapping[str, Any], lines:
 
 def _answered(common: Common, verdict: Verdict, document: Mapping[str, Any], lines: Sequence[str]) -> int:
     if common.as_json:
-        told = {"exit": int(verdict.exit), "outcome": verdict.outcome, "message": verdict.message, **document}
-        click.echo(json.dumps(told, indent=2, ensure_ascii=False))
+        say_json(verdict.exit, verdict.outcome, verdict.message, document)
         return int(verdict.exit)
     for line in lines:
         click.echo(line)
@@ -91,3 +91,9 @@ def _answered(common: Common, verdict: Verdict, document: Mapping[str, Any], lin
         sys.stdout.flush()
         click.secho(f"{verdict.outcome}: {verdict.message}", fg="red", err=True)
     return int(verdict.exit)
+
+
+def say_json(code: Exit, outcome: str, message: str, document: Mapping[str, Any] | None = None) -> None:
+    """The one document on standard output: how it ended, and what was asked for."""
+    told = {"exit": int(code), "outcome": outcome, "message": message, **(document or {})}
+    click.echo(json.dumps(told, indent=2, ensure_ascii=False))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import psutil
 
@@ -54,6 +55,31 @@ def test_children_from_before_are_left_alone() -> None:
         mine.kill()
         """
     ).startswith("None ")
+
+
+def test_a_job_that_was_detached_on_this_machine_outlives_the_run(tmp_path: Path) -> None:
+    """Puppet's run on a node with a local connection: the next attempt finds it again."""
+    assert (
+        run(
+            f"""
+        import time
+        from ansible_collections.tidegate.delivery.plugins.module_utils.jobs import Limits, Phase, poll, start, stop
+        from ansible_collections.tidegate.delivery.plugins.module_utils.node import LocalShell, PosixNode
+        from ansible_collections.tidegate.delivery.plugins.module_utils.prctl import adopt_orphans
+        from tidegate.processes import Brood
+        adopt_orphans()
+        node, folder, brood = PosixNode("here", LocalShell()), {str(tmp_path)!r}, Brood()
+        assert start(node, folder, "job", ["sh", "-c", "sleep 300 & sleep 300"], Limits(60))
+        deadline = time.monotonic() + 10
+        while brood.members() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        brood.end()
+        print(poll(node, folder, "job").phase == Phase.RUNNING)
+        stop(node, folder, "job", grace=1)
+        """
+        )
+        == "True"
+    )
 
 
 def test_asking_sends_the_first_of_them_a_signal() -> None:

@@ -13,6 +13,7 @@ def inventories() -> Iterator[None]:
     advice.use_inventories(["inventories/lab"])
     yield
     advice.use_inventories([])
+    advice.use_options([], [], [])
 
 
 @pytest.mark.parametrize(
@@ -42,6 +43,17 @@ def test_a_command_can_be_typed_as_it_stands(
     assert spelled() == f"ansible-playbook -i inventories/lab playbooks/{by_hand}"
     monkeypatch.setenv(advice.BY_COMMAND, "1")
     assert spelled() == f"tidegate {by_command} -i inventories/lab"
+
+
+def test_options_that_are_files_are_repeated_and_values_never(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = ["password=canary", f"@{Path('vars/prod.yml').resolve()}", '{"token": "canary"}']
+    advice.use_options(given, ["prod@prompt"], ["pass.sh"])
+    vault = "--vault-id prod@prompt --vault-password-file pass.sh"
+    monkeypatch.delenv(advice.BY_COMMAND, raising=False)
+    by_hand = f"ansible-playbook -i inventories/lab -e @vars/prod.yml {vault} playbooks/status.yml"
+    assert advice.status() == by_hand
+    monkeypatch.setenv(advice.BY_COMMAND, "1")
+    assert advice.status() == f"tidegate status -i inventories/lab -e @vars/prod.yml -- {vault}"
 
 
 def test_nodes_are_left_out_as_each_way_does_it(monkeypatch: pytest.MonkeyPatch) -> None:

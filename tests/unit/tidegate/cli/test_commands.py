@@ -10,6 +10,7 @@ import pytest
 
 from tests.unit.tidegate.cli.scripted import OPENED, PLAN, Script, end, scripted
 from tidegate.cli import deploying
+from tidegate.cli.options import Common
 from tidegate.outcome import Exit
 from tidegate.playbook import Said
 
@@ -137,6 +138,20 @@ def test_what_follows_two_dashes_goes_to_ansible(script: Script, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
+    ("arguments", "repeatable"),
+    [
+        (("-e", "a=b", "-v", "--extra-vars", "@f"), (["a=b", "@f"], [], [])),
+        (("--vault-id", "prod@x", "--vault-password-file=v"), ([], ["prod@x"], ["v"])),
+        (("--vault-id",), ([], [], [])),
+    ],
+)
+def test_what_can_be_repeated_is_found_among_ansibles_arguments(
+    arguments: tuple[str, ...], repeatable: tuple[list[str], ...]
+) -> None:
+    assert Common((), as_json=False, quiet=False, forks=1, arguments=arguments).repeatable == repeatable
+
+
+@pytest.mark.parametrize(
     "words",
     [
         ("deploy", "tradeapi"),
@@ -182,6 +197,16 @@ def test_the_command_itself_exits_with_these(words: tuple[str, ...], code: int) 
     done = tidegate(*words)
     assert done.returncode == code
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [("deploy", "tradeapi"), ("status", "--nonsense"), ("pools", "-i", "no/such/inventory"), ("nonsense",)]
+)
+def test_bad_usage_is_a_document_for_those_who_read_json(words: tuple[str, ...]) -> None:
+    done = tidegate(*words, "--json")
+    told = json.loads(done.stdout)
+    assert (told["exit"], told["outcome"]) == (done.returncode, "bad_usage") == (2, "bad_usage")
+    assert told["message"] and told["message"] in done.stderr
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
