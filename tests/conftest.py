@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from lab.layout import MARKER_VARIABLE, NET_VARIABLE, STATE_VARIABLE, Layout
-from tests.session_lab import NET, STATE, SessionLab
+from tests.session_lab import LABS, SessionLab
 
 UNIT = Path(__file__).parent / "unit"
 # Folders of tests that deploy to the lab and leave another release there.
 DEPLOYING = ("flow", "command", "molecule", "chaos")
+# Folders whose tests on the lab are in the second share, with all that needs no lab: so both take as long.
+SECOND = ("chaos",)
 NOT_RUN = ("skipped", "xfailed", "xpassed")
 SESSION_LAB = pytest.StashKey[SessionLab]()
 
@@ -22,8 +24,9 @@ SESSION_LAB = pytest.StashKey[SessionLab]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("tidegate")
     group.addoption("--keep-lab", action="store_true", help="go on with the test lab if it runs, and leave it running")
-    group.addoption("--lab-net", default=NET, help="the test lab's network prefix (default: %(default)s)")
-    group.addoption("--lab-state", default=str(STATE), help="the test lab's folder (default: build/test-lab)")
+    group.addoption("--share", type=int, choices=sorted(LABS), help="one of the two that `make test` runs at once")
+    group.addoption("--lab-net", help="the test lab's network prefix (default: 127.21, of share 2: 127.23)")
+    group.addoption("--lab-state", help="the test lab's folder (default: build/test-lab, of share 2: build/test-lab-2)")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -32,7 +35,8 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.pop(name, None)
     # Whoever ends us politely gets what Ctrl-C gets: fixtures are torn down, so that the lab ends with us.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    layout = Layout.of(config.getoption("--lab-net"), config.getoption("--lab-state"))
+    net, state = LABS[config.getoption("--share") or 1]
+    layout = Layout.of(config.getoption("--lab-net") or net, config.getoption("--lab-state") or str(state))
     config.stash[SESSION_LAB] = SessionLab(layout, keep=config.getoption("--keep-lab"))
 
 
@@ -64,12 +68,20 @@ def _rank(item: pytest.Item) -> int:
     return 0 if item.path.is_relative_to(UNIT) else 1
 
 
+def _share(item: pytest.Item) -> int:
+    return 1 if item.get_closest_marker("lab") and item.path.parent.name not in SECOND else 2
+
+
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         if _uses_lab(item):
             item.add_marker("lab")
     items.sort(key=_rank)
+    if share := config.getoption("--share"):
+        others = [item for item in items if _share(item) != share]
+        items[:] = [item for item in items if _share(item) == share]
+        config.hook.pytest_deselected(items=others)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -16,9 +16,8 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Do
 from lab import status
 from lab.layout import NET_VARIABLE, PROJECT, STATE_VARIABLE, Layout
 
-# A demo lab (127.20) and Molecule's own (127.22) may run beside it.
-NET = "127.21"
-STATE = PROJECT / "build" / "test-lab"
+# Network and folder of each share's lab. A demo lab (127.20) and Molecule's own (127.22) may run beside them.
+LABS = {1: ("127.21", PROJECT / "build" / "test-lab"), 2: ("127.23", PROJECT / "build" / "test-lab-2")}
 # 90 s on an idle machine of two cores, several minutes on a busy one.
 START_DEADLINE_S = 600
 STOP_DEADLINE_S = 120

@@ -17,6 +17,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.lock import node
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.plan_facts import for_wave
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.proof import require_online
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.summary_files import keep_summary
 
@@ -62,7 +63,13 @@ def _begin(call: Call) -> dict[str, Any]:
         )
     names = [node_lock(record.environment, node) for node in nodes]
     record.acquire(names, call.deployment_id, f"wave {number}", _LEASE)
-    return {"changed": False, "outcome": "begun", "msg": f"wave {number} begins: {', '.join(nodes)}"}
+    return {
+        "changed": False,
+        "outcome": "begun",
+        "msg": f"wave {number} begins: {', '.join(nodes)}",
+        "plan": for_wave(record.plan, number),
+        "wave": _wave(call, number),
+    }
 
 
 def _confirm(call: Call) -> dict[str, Any]:

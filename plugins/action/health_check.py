@@ -38,7 +38,11 @@ from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import Do
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.arguments import defaults_of
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call, plain
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.options import seconds
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.planned_check import fill_in
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.planned_check import (
+    fill_in,
+    given_to,
+    planned_parts,
+)
 
 _REMEDIES = {
     HealthOutcome.WRONG_RELEASE: (
@@ -51,23 +55,32 @@ _REMEDIES = {
     HealthOutcome.COLD: "Look at what keeps it slow, or raise the limit or the timeout, then run the same again",
 }
 _TOLD_EVERY = 10.0
+# What a node is before its tests begin.
+_READY = ("release", "health")
 
 
 class ActionModule(DomainAction):
     """Arguments → check and warm-up → evidence."""
 
     AT_STOP = AtStop.GIVE_UP
+    NODES_OR_HOST = True
     RECORDED = ("outcome", "msg", "url", "version", "digest", "started", "pid", "answers", "warmup_requests", "own_s")
 
     def step(self, call: Call) -> str:
-        return str(call.args["step"])
+        step = str(call.args["step"])
+        return _READY[0] if step == "ready" else step
 
     def deadline(self, call: Call) -> float:
         warmup = call.args.get("warmup")
         return seconds(call.args, "timeout") + (seconds(call.args, "warmup.timeout") if warmup else 0.0)
 
+    def parts(self, call: Call) -> list[Call] | None:
+        return planned_parts(call, _READY if call.args["step"] == "ready" else [call.args["step"]])
+
     def complete(self, call: Call) -> None:
-        fill_in(call, "health_check", call.args["step"], plain(self._task.args), ["url"])
+        if call.args["step"] == "ready":
+            raise BadInput("step ready is for nodes", where="step", remedy="Name them in nodes, or give step release")
+        fill_in(call, "health_check", call.args["step"], given_to(call, plain(self._task.args)), ["url"])
 
     def act(self, call: Call) -> dict[str, Any]:
         _require_what_the_step_proves(call)
@@ -185,6 +198,7 @@ def _result(call: Call, found: HealthResult, explained: str) -> dict[str, Any]:
     told = {"version": release.version, "digest": release.digest, "started": release.started, "pid": release.pid}
     return {
         "changed": False,
+        "step": call.args["step"],
         "outcome": found.outcome.value,
         "msg": explained,
         "url": call.args["url"],

@@ -23,7 +23,11 @@ from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.folder import file_name
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.needs import pipeline
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.options import seconds
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.planned_check import fill_in
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.planned_check import (
+    fill_in,
+    given_to,
+    planned_parts,
+)
 
 with pipeline():
     from ansible_collections.tidegate.delivery.plugins.module_utils.nunit import (
@@ -60,13 +64,19 @@ class ActionModule(DomainAction):
     EFFECT = True
     STEP = "nunit"
     AT_STOP = AtStop.GIVE_UP
+    NODES_OR_HOST = True
     RECORDED = (
         *("outcome", "msg", "version", "total", "passed", "failed_tests", "inconclusive", "skipped_tests"),
         *("failing", "duration_s", "own_s", "results_sha256"),
     )
 
+    def parts(self, call: Call) -> list[Call] | None:
+        return planned_parts(call, ["nunit"])
+
     def complete(self, call: Call) -> None:
-        fill_in(call, "nunit", "nunit", plain(self._task.args), _NEEDED)
+        fill_in(call, "nunit", "nunit", given_to(call, plain(self._task.args)), _NEEDED)
+        # Here, in the main thread: Ansible's loader is not made for others.
+        call.nodes([call.args["box"]])
 
     def deadline(self, call: Call) -> float:
         return _run(call).deadline + 60.0

@@ -24,6 +24,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze im
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.load_balancers import distinct
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.options import seconds
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.puppet_options import (
     confdir,
@@ -41,6 +42,7 @@ class ActionModule(DomainAction):
     """Arguments → freeze or thaw → what the lock says now."""
 
     EFFECT = True
+    NODES_OR_HOST = True
     RECORDED = ("outcome", "msg", "frozen_by", "waited_s", "own_s")
 
     def step(self, call: Call) -> str:
@@ -53,6 +55,12 @@ class ActionModule(DomainAction):
     def at_stop(self, call: Call) -> AtStop:
         """A thaw leads to a safe point."""
         return AtStop.GIVE_UP if call.args["state"] == "frozen" else AtStop.FINISH
+
+    def parts(self, call: Call) -> list[Call] | None:
+        if call.args["nodes"] is None:
+            return None
+        # Connected here: Ansible's loader is not made for threads.
+        return [call.part(node) for node in call.nodes(distinct(call.args["nodes"], "nodes"))]
 
     def deadline(self, call: Call) -> float:
         return seconds(call.args, "wait") + _OVERHEAD

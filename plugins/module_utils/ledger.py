@@ -130,6 +130,9 @@ class Ledger(Protocol):
     def append(self, event: Event) -> Entry:
         """Write one event at the end of its environment's chain."""
 
+    def append_all(self, events: Iterable[Event]) -> list[Entry]:
+        """Write several, in their order."""
+
     def entries(self, environment: str, deployment: str | None = None, since: int = 0) -> Iterator[Entry]:
         """Entries after seq `since`, oldest first; no transaction stays open between them."""
 

@@ -139,8 +139,9 @@ options:
     description:
       - What this check is evidence for. V(release) needs O(version), and V(warmup) needs O(warmup).
       - With O(deployment), the check must be the one that the deployment's plan has for this node; an easier one is refused.
+      - V(ready) stands for V(release) and V(health), one after the other; it is for O(nodes) only.
     type: str
-    choices: [release, health, warmup]
+    choices: [release, health, warmup, ready]
     default: health
   service:
     description: The service that the check is about, if it is not the deployment's own but one that moves with it.
@@ -148,6 +149,12 @@ options:
   node:
     description: The inventory host that the URL belongs to, if it is not the task's host.
     type: str
+  nodes:
+    description:
+      - Nodes that are checked all at once, each against all services of its that the plan of O(deployment) checks.
+      - Needs O(deployment); the checks are the plan's.
+    type: list
+    elements: str
   deployment:
     description: The id of the open deployment in whose record the evidence is written, as M(tidegate.delivery.plan) returned it.
     type: str
@@ -174,6 +181,13 @@ EXAMPLES = r"""
   tidegate.delivery.health_check:
     deployment: "{{ tidegate_deployment }}"
     step: release
+
+- name: The checks of a whole wave
+  tidegate.delivery.health_check:
+    deployment: "{{ tidegate_deployment }}"
+    step: ready
+    nodes: [n1, n2]
+  run_once: true
 
 - name: The node serves the release that was deployed, from a process started since
   tidegate.delivery.health_check:
@@ -225,6 +239,11 @@ msg:
     n1: it serves another release: not 3 good answers in a row (4 answers in 2s, 0 of them good).
     Last: 12:00:03Z status 200 after 3ms, body {"version": "1.0.0"}: serves version 1.0.0, expected 1.1.0 (http://127.20.1.1:8080/health).
     Look at the Puppet run's report and for a process of the old release on the node, then run the same deployment again
+step:
+  description: What the result is evidence for. With O(step=ready), the step that failed, else V(health).
+  returned: always
+  type: str
+  sample: release
 url:
   description: What was asked.
   returned: always
@@ -260,6 +279,11 @@ seconds:
   returned: always
   type: float
   sample: 1.01
+nodes:
+  description: Each node's own result; of one with several services that which failed first, or the last.
+  returned: with O(nodes)
+  type: dict
+  sample: {n1: {outcome: healthy, answers: 3}, n2: {outcome: healthy, answers: 3}}
 own_s:
   description: The step's own seconds in a deployment's timings. With O(warmup) its rounds alone, otherwise the same as RV(seconds).
   returned: always

@@ -28,6 +28,12 @@ options:
   node:
     description: The node to aim at, by its name in the load balancer. By default the task's host.
     type: str
+  nodes:
+    description:
+      - Nodes whose tests stand in the plan of O(deployment), for each of their services. The box's queue has them in turn.
+      - Needs O(deployment); the checks are the plan's.
+    type: list
+    elements: str
   url:
     description:
       - The base URL of the maintenance front end, as the test box reaches it.
@@ -159,7 +165,13 @@ EXAMPLES = r"""
     min_tests: 5
     save_to: "{{ playbook_dir }}/../build/nunit/{{ inventory_hostname }}.xml"
 
-- name: The same with NUnit 3 and a password for the tests
+- name: The tests that the deployment's plan has for a whole wave
+  tidegate.delivery.nunit:
+    deployment: "{{ tidegate_deployment }}"
+    nodes: [n1, n2]
+  run_once: true
+
+- name: One node's with NUnit 3 and a password for the tests
   tidegate.delivery.nunit:
     deployment: "{{ tidegate_deployment }}"
     box: testbox
@@ -185,6 +197,11 @@ outcome:
   returned: always
   type: str
   sample: failed
+nodes:
+  description: Each node's own result; of one with several services that which failed first, or the last.
+  returned: with O(nodes)
+  type: dict
+  sample: {n1: {outcome: passed, total: 6}, n2: {outcome: passed, total: 6}}
 msg:
   description: What happened; the tests that did not pass with the first lines of their messages; what to do next.
   returned: always

@@ -19,6 +19,10 @@ options:
     type: str
     choices: [frozen, thawed]
     required: true
+  nodes:
+    description: The nodes, all at once. The task's host, if it is left out.
+    type: list
+    elements: str
   wait:
     description: How long to wait for a run in progress after freezing. The node stays frozen when that time is over.
     type: str
@@ -51,10 +55,12 @@ EXAMPLES = r"""
     deployment: "{{ tidegate_deployment }}"
     state: frozen
 
-- name: Let Puppet's periodic run go on
+- name: Let Puppet's periodic runs go on
   tidegate.delivery.puppet_freeze:
     deployment: "{{ tidegate_deployment }}"
     state: thawed
+    nodes: [n1, n2]
+  run_once: true
 """
 
 RETURN = r"""
@@ -68,6 +74,11 @@ frozen_by:
   returned: on success
   type: str
   sample: "tidegate: deployment tradeapi-20260131-142501-7f3a (tradeapi), by alice"
+nodes:
+  description: Each node's own result.
+  returned: with O(nodes)
+  type: dict
+  sample: {n1: {outcome: frozen, waited_s: 0.1}, n2: {outcome: frozen, waited_s: 0.0}}
 own_s:
   description: How long the node took for all of it, in seconds, for a deployment's timings.
   returned: on success

@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import time
 from abc import abstractmethod
+from collections import defaultdict
+from collections.abc import Sequence
 from traceback import format_exception
 from typing import Any, ClassVar
 
@@ -13,10 +16,12 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Stopped
+from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop, before
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.arguments import argument_spec, read_ahead
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call, plain
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.controller import end_with_controller
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.parts import together
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.shown import redacted
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.signals import hear_in_worker, hear_no_more
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.stop import (
@@ -48,6 +53,8 @@ class DomainAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
     DEADLINE: ClassVar[float] = 300.0
     # What it does when somebody asks to stop.
     AT_STOP: ClassVar[AtStop] = AtStop.FINISH
+    # Whether option `nodes` may be left out, and then the task's host is meant.
+    NODES_OR_HOST: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:  # noqa: ANN401
         """Ansible's linear strategy loads an action before it forks: what is read here, no worker reads again."""
@@ -72,6 +79,14 @@ class DomainAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
     def require_planned(self, call: Call) -> None:
         """Raise Refused when the options are not what the recorded plan says."""
 
+    def parts(self, call: Call) -> list[Call] | None:  # noqa: ARG002
+        """The calls for one node each that this one stands for; None when it is acted as a whole.
+
+        All nodes are acted at once, a node's parts in turn up to the first that fails; each end is an event of its own.
+        A task for each node would cost the controller a process for each.
+        """
+        return None
+
     def deadline(self, call: Call) -> float:  # noqa: ARG002
         """The most seconds that this call may take."""
         return self.DEADLINE
@@ -95,8 +110,9 @@ class DomainAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
             hear_in_worker()
             call = Call(self, task_vars or {}, self._validated())
             with redacted(call.redact):
-                self._completed(call)
-                outcome = self._permitted(call)
+                parts = self.parts(call)
+                self._completed([call] if parts is None else parts)
+                outcome = self._permitted(call, parts)
         except _NotPermitted as refusal:
             outcome = _cleaned(call, _failure(refusal.error))
             self._record_refusal(call, outcome)
@@ -113,19 +129,69 @@ class DomainAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
             raise
         return {**result, **outcome}
 
-    def _permitted(self, call: Call) -> dict[str, Any]:
+    def _permitted(self, call: Call, parts: Sequence[Call] | None = None) -> dict[str, Any]:
         if stop_requested() and self.at_stop(call) is not AtStop.FINISH:
             self._require_going_on(call)
+        deadline = self.deadline(call) if parts is None else self._longest(parts)
         if self.EFFECT and not call.check:
-            self._require_permit(call)
+            self._require_permit(call, deadline)
             call.record(self.step(call), "started")
         elif call.deployment_id and not call.check:
-            call.ledger.renew(self.deadline(call), self.step(call))
+            call.ledger.renew(deadline, self.step(call))
+        if parts is not None:
+            return self._all(call, parts)
         outcome = _cleaned(call, dict(plain(self._acted(call))))
         # Some record their end themselves, in one transaction with what they change.
         if not outcome.pop("recorded", False):
             self._record_end(call, outcome)
         return outcome
+
+    def _longest(self, parts: Sequence[Call]) -> float:
+        """The deadline of the node that may take the longest, in seconds."""
+        seconds: defaultdict[str, float] = defaultdict(float)
+        for part in parts:
+            seconds[part.host] += self.deadline(part)
+        return max(seconds.values(), default=0.0)
+
+    def _all(self, call: Call, parts: Sequence[Call]) -> dict[str, Any]:
+        """All parts' ends in one result. They are recorded together: one transaction, by one thread."""
+        by_node: dict[str, list[Call]] = {}
+        for part in parts:
+            by_node.setdefault(part.host, []).append(part)
+        # Made here, since Ansible's templates are not made for threads.
+        _ = call.redactor
+        answers = call.in_parallel(lambda node: self._in_turn(by_node[node]), list(by_node))
+        ended = [pair for own in answers.values() if isinstance(own, list) for pair in own]
+        outcome = together([(part.host, result) for part, result in ended])
+        if call.deployment_id and not call.check:
+            try:
+                call.ledger.append(self._end_event(part, result) for part, result in ended)
+            except DomainError as error:
+                outcome.update(_failure(error))
+        return outcome
+
+    def _in_turn(self, parts: Sequence[Call]) -> list[tuple[Call, dict[str, Any]]]:
+        ended: list[tuple[Call, dict[str, Any]]] = []
+        for part in parts:
+            ended.append((part, self._part(part)))
+            if ended[-1][1].get("failed"):
+                break
+        return ended
+
+    def _part(self, part: Call) -> dict[str, Any]:
+        began = time.monotonic()
+        try:
+            return _cleaned(part, dict(plain(self._acted(part))))
+        except DomainError as error:
+            return _cleaned(part, _failure(error))
+        except Exception as error:  # noqa: BLE001 (a fault of ours: the other nodes' ends are recorded all the same)
+            fault = f"{part.host}: internal error: {type(error).__name__}: {error}"
+            return _cleaned(part, {"failed": True, "msg": fault, "exception": "".join(format_exception(error))})
+        finally:
+            part.elapsed_s = time.monotonic() - began
+
+    def _end_event(self, part: Call, result: dict[str, Any]) -> Event:
+        return part.end_event(self.step(part), result, self.RECORDED, effect=self.EFFECT)
 
     def _require_going_on(self, call: Call) -> None:
         try:
@@ -146,16 +212,17 @@ class DomainAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
                 raise
         return self.act(call)
 
-    def _completed(self, call: Call) -> None:
+    def _completed(self, calls: Sequence[Call]) -> None:
         try:
-            self.complete(call)
+            for call in calls:
+                self.complete(call)
         except DomainError as error:
             # An effect that can't even be told what to do has not begun.
             raise (_NotPermitted(error) if self.EFFECT else error) from error
 
-    def _require_permit(self, call: Call) -> None:
+    def _require_permit(self, call: Call, deadline: float) -> None:
         try:
-            call.require_permit(self.deadline(call), self.step(call), in_wave=self.in_wave(call))
+            call.require_permit(deadline, self.step(call), in_wave=self.in_wave(call))
             self.require_planned(call)
         except DomainError as error:
             raise _NotPermitted(error) from error

@@ -9,7 +9,9 @@ import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from functools import cached_property
+from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ansible import context
@@ -17,6 +19,7 @@ from ansible.utils.display import Display
 
 from ansible_collections.tidegate.delivery.plugins.module_utils import advice
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DomainError
+from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event
 from ansible_collections.tidegate.delivery.plugins.module_utils.node import PosixNode
 from ansible_collections.tidegate.delivery.plugins.module_utils.redaction import Redactor
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import Stopping
@@ -51,9 +54,31 @@ class Call:
         self.diff: bool = bool(action._task.diff)
         self.host = str(task_vars["inventory_hostname"])
         self.started = time.monotonic()
+        # How long acting took, for a part that is recorded when all others have ended too.
+        self.elapsed_s: float | None = None
         self._connected: dict[str, PosixNode] = {}
+        # All hosts that this call and its parts have to do with.
+        self._near = {self.host}
+        self._whole: Call = self
+        # Ansible's templates are not made for threads.
+        self._templating = RLock()
         advice.use_inventories(str(source) for source in task_vars.get("ansible_inventory_sources") or ())
         advice.use_options(*(map(str, context.CLIARGS.get(name) or ()) for name in _REPEATED))
+
+    # Parts
+
+    def part(self, node: str, **arguments: Any) -> Call:  # noqa: ANN401
+        """This call for one of its nodes alone, with these arguments: it is acted and recorded by itself."""
+        if self.deployment_id:
+            _ = self.ledger  # once, for all parts
+        alone = copy(self)
+        alone.host = node
+        # A connection carries one command at a time: what a part connects to, it has for itself.
+        alone._connected = dict(self._connected)
+        self._near.add(node)
+        alone.args = {name: value for name, value in self.args.items() if name != "nodes"} | arguments
+        alone.elapsed_s = None
+        return alone
 
     # Hosts
 
@@ -66,7 +91,8 @@ class Call:
         """One variable of a host, free of Ansible's tags. BadInput when it is missing and has no default."""
         if host not in self.hostvars:
             raise BadInput(f"host {host!r} is not in the inventory", where=host, remedy="Name it in the inventory")
-        value = plain(self.hostvars[host].get(name, default))
+        with self._templating:
+            value = plain(self.hostvars[host].get(name, default))
         if value is None and default is None:
             raise BadInput(f"variable {name} is not set", where=host, remedy=f"Set {name} in the inventory")
         return value
@@ -80,6 +106,7 @@ class Call:
         wanted = list(names)
         for name in wanted:
             if name not in self._connected:
+                self._near.add(name)
                 become = bool(self._action._task.become)
                 self._connected[name] = connect(name, self.hostvars, self._action._play_context, become)
         return {name: self._connected[name] for name in wanted}
@@ -110,8 +137,10 @@ class Call:
 
     @property
     def redactor(self) -> Redactor:
-        """What blots out the secrets that this call may have come across by now."""
-        return self._secrets.redactor((self.host, "localhost", *self._connected))
+        """What blots out the secrets that this call, and all that it is a part of, may have come across by now."""
+        if self._whole is not self:
+            return self._whole.redactor
+        return self._secrets.redactor((*self._near, "localhost"))
 
     def redact(self, value: Any) -> Any:  # noqa: ANN401
         """The value without secrets."""
@@ -134,8 +163,9 @@ class Call:
     @property
     def covered(self) -> list[str]:
         """The nodes that this call concerns: option `nodes`, else `node`, else the task's host."""
-        if "nodes" in self.args:
-            return list(self.args["nodes"] or [])
+        nodes = self.args.get("nodes")
+        if nodes is not None or ("nodes" in self.args and not self._action.NODES_OR_HOST):
+            return list(nodes or [])
         return [self.args.get("node") or self.host]
 
     @cached_property
@@ -166,11 +196,14 @@ class Call:
 
     def record_end(self, step: str, result: Mapping[str, Any], recorded: Sequence[str], *, effect: bool) -> None:
         """Write how the call ended, with the chosen keys of its result."""
+        self.ledger.append([self.end_event(step, result, recorded, effect=effect)])
+
+    def end_event(self, step: str, result: Mapping[str, Any], recorded: Sequence[str], *, effect: bool) -> Event:
+        """The event of how the call ended."""
         details = {key: result[key] for key in recorded if result.get(key) is not None}
-        elapsed_ms = round((time.monotonic() - self.started) * 1000)
-        self.ledger.record(
-            step, _ended(result, effect and step not in PROOFS), self.covered, details, elapsed_ms, service=self._about
-        )
+        elapsed_s = time.monotonic() - self.started if self.elapsed_s is None else self.elapsed_s
+        outcome = _ended(result, effect and step not in PROOFS)
+        return self.ledger.event(step, outcome, self.covered, details, round(elapsed_s * 1000), service=self._about)
 
     def record_refusal(self, step: str, result: Mapping[str, Any]) -> None:
         """Write that a step was refused, or stopped, before it began."""

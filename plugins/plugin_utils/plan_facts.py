@@ -24,9 +24,6 @@ from ansible_collections.tidegate.delivery.plugins.plugin_utils.survey import (
     release_question,
 )
 
-# The steps that a descriptor may leave out.
-_OPTIONAL = ("nunit", "warmup")
-
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -78,17 +75,18 @@ def _wave(number: int, wave: PlannedWave, placement: Placement) -> dict[str, Any
 
 
 def for_plays(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """What plays and roles take of the plan: of a node's checks only which there are.
+    """What plays and roles take of the plan: nothing about single nodes.
 
-    Ansible goes through all facts whenever a template reads one, for every node and task. The actions read what is
-    asked and what must be answered from the recorded plan.
+    Ansible goes through all facts whenever a template reads one, for every task. The actions read what is asked of a
+    node, and what must be answered, from the recorded plan.
     """
-    nodes = {name: {"checks": _which(node["checks"])} for name, node in facts["nodes"].items()}
-    return {**{key: value for key, value in facts.items() if key != "releases"}, "nodes": nodes}
+    return {key: value for key, value in facts.items() if key not in ("nodes", "releases")}
 
 
-def _which(checks: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, bool]]:
-    return {service: {step: bool(check.get(step)) for step in _OPTIONAL} for service, check in checks.items()}
+def for_wave(plan: Mapping[str, Any], number: int) -> dict[str, Any]:
+    """What the plays and roles of one wave take of the recorded plan: nothing about other waves."""
+    kept = {key: value for key, value in for_plays(plan).items() if key not in ("order", "sizes")}
+    return kept | {"waves": [wave for wave in plan["waves"] if wave["number"] == number]}
 
 
 def puppet_facts(

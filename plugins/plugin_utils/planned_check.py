@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.evidence import planned_options
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.arguments import argument_spec
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.load_balancers import distinct
 
 if TYPE_CHECKING:
     from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
@@ -34,6 +35,43 @@ def fill_in(call: Call, module: str, step: str, given: Mapping[str, Any], needed
             where=", ".join(missing),
             remedy="Give it, or name the open deployment whose plan says it",
         )
+
+
+def planned_parts(call: Call, steps: Sequence[str]) -> list[Call] | None:
+    """A part for each of these steps of each service of each of the call's `nodes`, as far as the plan has them.
+
+    None when no `nodes` are given. Raises BadInput without an open deployment, Refused for a node that isn't planned.
+    """
+    if call.args["nodes"] is None:
+        return None
+    nodes = distinct(call.args["nodes"], "nodes")
+    if not call.deployment_id or call.check:
+        raise BadInput(
+            "the checks of nodes are those of an open deployment's plan", where="nodes", remedy="Give deployment"
+        )
+    planned = call.ledger.plan["nodes"]
+    unknown = [node for node in nodes if node not in planned]
+    if unknown:
+        raise Refused(
+            f"{', '.join(unknown)} is not in the plan of {call.deployment_id}",
+            where="nodes",
+            remedy="Name nodes of that plan",
+        )
+    return [
+        call.part(node, service=service, **({"step": step} if "step" in call.args else {}))
+        for node in nodes
+        for service, check in planned[node]["checks"].items()
+        for step in steps
+        if check.get(step)
+    ]
+
+
+def given_to(call: Call, task_args: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that were given to a call; to a part, those that make it one."""
+    if "nodes" in call.args:
+        return dict(task_args)
+    own = {name: call.args[name] for name in ("service", "step") if name in call.args}
+    return {name: value for name, value in task_args.items() if name != "nodes"} | own
 
 
 def _validated(module: str, options: dict[str, Any]) -> dict[str, Any]:

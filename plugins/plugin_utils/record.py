@@ -325,7 +325,11 @@ class Record:
 
     def record(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (the same as event's)
         """Write one event of this deployment."""
-        self.ledger.append(self.event(*args, **kwargs))
+        self.append([self.event(*args, **kwargs)])
+
+    def append(self, events: Iterable[Event]) -> None:
+        """Write these events, all or none."""
+        self.ledger.append_all(events)
 
     # The folder
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Entry, State
@@ -21,11 +21,13 @@ class CopiedLedger(SqlLedger):
         self._clean = clean
         self._written = written
 
-    def append(self, event: Event) -> Entry:
-        """Write one event at the end of its environment's chain."""
-        entry = super().append(self._clean(event))
-        self._written(event.deployment)
-        return entry
+    def append_all(self, events: Iterable[Event]) -> list[Entry]:
+        """Write several, in their order: all or none."""
+        cleaned = [self._clean(event) for event in events]
+        written = super().append_all(cleaned)
+        for deployment in dict.fromkeys(event.deployment for event in cleaned):
+            self._written(deployment)
+        return written
 
     def open(self, deployment: Deployment, event: Event, *, supersedes: tuple[str, Event] | None = None) -> Deployment:
         """Open it, and close the one it supersedes in the same transaction."""

@@ -73,8 +73,12 @@ class SqlLedger:
 
     def append(self, event: Event) -> Entry:
         """Write one event at the end of its environment's chain."""
+        return self.append_all([event])[0]
+
+    def append_all(self, events: Iterable[Event]) -> list[Entry]:
+        """Write several, in their order: all or none."""
         with self._store.write() as connection:
-            return _append(connection, event)
+            return [_append(connection, event) for event in events]
 
     def entries(self, environment: str, deployment: str | None = None, since: int = 0) -> Iterator[Entry]:
         """Entries after seq `since`, oldest first; no transaction stays open between them."""

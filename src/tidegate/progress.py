@@ -22,6 +22,7 @@ class Mark(StrEnum):
 
 # What proves a node before it joins, in order.
 GATES = ("release", "health", "nunit", "warmup")
+_READY = GATES[:2]
 _STEPS = {
     ("plan", ""): "plan",
     ("puppet_freeze", "frozen"): "freeze",
@@ -161,16 +162,25 @@ def _planned_node(row: Mapping[str, Any]) -> Node:
 def _end_step(node: Node, step: str, said: Said) -> None:
     if node.mark is Mark.FAILED:
         return
+    # A step of the whole wave may tell of each node: those that are well are not marked for one that isn't.
+    own = said.result.get("nodes", {}).get(node.name)
+    ok = said.ok if own is None else not own.get("failed")
     node.since = None
-    node.note = "" if said.ok else str(said.result.get("msg", ""))
-    if step in GATES:
-        node.gates[step] = said.ok
-    if not said.ok:
+    node.note = "" if ok else str((own or said.result).get("msg", ""))
+    for gate in _gates_of(step, ok, own or said.result):
+        node.gates[gate] = ok
+    if not ok:
         node.mark, node.step = Mark.FAILED, step
     elif step in _LEADS_TO:
         node.pool = _LEADS_TO[step]
     elif step == "confirm":
         node.mark, node.step = Mark.DONE, ""
+
+
+def _gates_of(step: str, ok: bool, result: Mapping[str, Any]) -> tuple[str, ...]:
+    if step == "ready":
+        return _READY if ok else (str(result.get("step", _READY[0])),)
+    return (step,) if step in GATES else ()
 
 
 def gates_shown(node: Node) -> Sequence[tuple[str, bool | None]]:

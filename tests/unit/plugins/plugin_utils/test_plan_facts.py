@@ -2,11 +2,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.plan_facts import for_plays
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.plan_facts import for_plays, for_wave
 
 PLAN: dict[str, Any] = {
     "deployment": "d1",
     "order": ["n1"],
+    "sizes": [1, 1],
+    "waves": [{"number": 1, "nodes": ["n1"]}, {"number": 2, "nodes": ["n2"]}],
     "releases": {"n1": "1.0.0"},
     "puppet": {"pin": {"s::version": "1.1.0"}},
     "nodes": {
@@ -20,14 +22,21 @@ PLAN: dict[str, Any] = {
 }
 
 
-def test_plays_get_which_checks_there_are_and_not_what_is_asked() -> None:
+def test_plays_get_nothing_about_single_nodes() -> None:
     assert for_plays(PLAN) == {
         "deployment": "d1",
         "order": ["n1"],
+        "sizes": [1, 1],
         "puppet": {"pin": {"s::version": "1.1.0"}},
-        "nodes": {
-            "n1": {"checks": {"s": {"nunit": True, "warmup": False}, "beside": {"nunit": False, "warmup": True}}}
-        },
+        "waves": PLAN["waves"],
+    }
+
+
+def test_a_waves_plays_get_their_wave_alone() -> None:
+    assert for_wave(PLAN, 2) == {
+        "deployment": "d1",
+        "puppet": {"pin": {"s::version": "1.1.0"}},
+        "waves": [{"number": 2, "nodes": ["n2"]}],
     }
 
 

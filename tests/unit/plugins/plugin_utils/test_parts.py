@@ -1,0 +1,201 @@
+"""A call for several nodes: what each node's part does to the one result, and what is recorded."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Refused, Stopped, Unreachable
+from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop
+from ansible_collections.tidegate.delivery.plugins.plugin_utils import stop
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.parts import together
+
+GOOD = {"changed": True, "outcome": "frozen", "msg": "n1: frozen", "own_s": 1.0}
+BAD = {"failed": True, "changed": False, "msg": "n2: unreachable", "reason": "unreachable", "where": "n2"}
+ASKED = {"failed": True, "changed": False, "msg": "n3: stopped", "reason": "stopped"}
+
+
+def test_one_part_is_told_as_it_is() -> None:
+    assert together([("n1", GOOD)]) == {**GOOD, "nodes": {"n1": GOOD}}
+
+
+def test_several_good_ones_are_told_by_outcome_and_the_slowest_counts() -> None:
+    slow = {**GOOD, "changed": False, "own_s": 3.0}
+    result = together([("n1", GOOD), ("n2", slow), ("n3", {**GOOD, "outcome": "thawed"})])
+    assert result["msg"] == "n1, n2: frozen; n3: thawed"
+    assert (result["changed"], result["own_s"]) == (True, 3.0)
+    assert "failed" not in result
+
+
+def test_a_failure_is_the_results_and_a_stop_is_none_beside_another() -> None:
+    result = together([("n1", GOOD), ("n3", ASKED), ("n2", BAD)])
+    assert (result["failed"], result["reason"], result["where"]) == (True, "unreachable", "n2")
+    assert result["msg"] == "n3: stopped; n2: unreachable"
+    assert [name for name, own in result["nodes"].items() if own.get("failed")] == ["n3", "n2"]
+    assert together([("n1", GOOD), ("n3", ASKED)])["reason"] == "stopped"
+
+
+def test_of_many_failures_three_are_told_and_the_others_named() -> None:
+    names = [f"n{number}" for number in range(1, 6)]
+    result = together([(name, {**BAD, "msg": f"{name}: no"}) for name in names])
+    assert result["msg"] == "n1: no; n2: no; n3: no; and so with n4, n5"
+
+
+def test_of_a_node_with_several_services_the_failure_counts() -> None:
+    result = together([("n1", BAD), ("n1", GOOD), ("n2", GOOD)])
+    assert result["nodes"] == {"n1": BAD, "n2": GOOD}
+
+
+def test_every_change_has_its_diff() -> None:
+    result = together([("n1", {**GOOD, "diff": {"before": "a"}}), ("n2", {**GOOD, "diff": {"before": "b"}})])
+    assert result["diff"] == [{"before": "a"}, {"before": "b"}]
+    assert "diff" not in result["nodes"]["n1"]
+
+
+def test_a_plan_that_has_nothing_for_these_nodes_is_no_failure() -> None:
+    assert together([])["outcome"] == "nothing_planned"
+
+
+class Freezing(DomainAction):
+    """An effect on several nodes; `will` says what becomes of each."""
+
+    EFFECT = True
+    STEP = "freeze"
+    RECORDED = ("outcome",)
+
+    def will(self, **ends: Any) -> Freezing:
+        self.ends = ends
+        return self
+
+    def at_stop(self, call: Call) -> AtStop:
+        return AtStop.GIVE_UP
+
+    def act(self, call: Call) -> dict[str, Any]:
+        end = self.ends[call.host]
+        if isinstance(end, Exception):
+            raise end
+        return dict(end() if callable(end) else end)
+
+
+class Recording:
+    """Stands in for the ledger."""
+
+    def __init__(self) -> None:
+        self.appended: list[list[Any]] = []
+        self.fails = False
+
+    def append(self, events: Iterator[Any]) -> None:
+        if self.fails:
+            raise Refused("the ledger is gone")
+        self.appended.append(list(events))
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_args: None
+
+
+class Part:
+    """Stands in for a call, whole or part."""
+
+    check, deployment_id, redactor, started = False, "d1", None, 0.0
+
+    def __init__(self, host: str, ledger: Recording) -> None:
+        self.host, self.ledger, self.args = host, ledger, {"nodes": ["n1"]}
+        self.elapsed_s: float | None = None
+        self.permits: list[float] = []
+
+    def require_permit(self, deadline: float, _doing: str, *, in_wave: bool) -> None:
+        self.permits.append(deadline)
+
+    def record(self, *_args: object) -> None:
+        """The beginning."""
+
+    def end_event(self, step: str, result: dict[str, Any], recorded: Sequence[str], *, effect: bool) -> Any:
+        return self.host, step, bool(result.get("failed")), [result.get(name) for name in recorded], self.elapsed_s
+
+    def in_parallel(self, work: Any, names: list[str]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        threads = [threading.Thread(target=lambda name=name: found.update({name: work(name)})) for name in names]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return {name: found[name] for name in names}
+
+    def redact(self, value: Any) -> Any:
+        return value
+
+
+@pytest.fixture(autouse=True)
+def nobody_asked() -> Iterator[None]:
+    stop.forget_stop()
+    yield
+    stop.forget_stop()
+
+
+@pytest.fixture
+def ledger() -> Recording:
+    return Recording()
+
+
+def freeze(ledger: Recording, *hosts: str, **ends: Any) -> tuple[dict[str, Any], Any]:
+    whole: Any = Part(hosts[0], ledger)
+    parts: Any = [Part(host, ledger) for host in hosts]
+    return object.__new__(Freezing).will(**ends)._permitted(whole, parts), whole
+
+
+def test_each_end_is_an_event_of_its_own_written_together(ledger: Recording) -> None:
+    result, whole = freeze(ledger, "n1", "n2", n1=GOOD, n2=Unreachable("gone"))
+    assert result["failed"]
+    (written,) = ledger.appended
+    assert [event[:4] for event in written] == [("n1", "freeze", False, ["frozen"]), ("n2", "freeze", True, [None])]
+    assert all(event[4] is not None for event in written)
+    assert whole.permits == [DomainAction.DEADLINE]
+
+
+def test_all_nodes_at_once_and_one_nodes_parts_in_turn_up_to_a_failure(ledger: Recording) -> None:
+    at_once = threading.Barrier(2, timeout=10)
+
+    def together_now() -> dict[str, Any]:
+        at_once.wait()
+        return GOOD
+
+    result, whole = freeze(ledger, "n1", "n2", n1=together_now, n2=together_now)
+    assert "failed" not in result
+    result, whole = freeze(ledger, "n1", "n1", "n2", n1=Refused("no"), n2=GOOD)
+    assert [event[0] for event in ledger.appended[-1]] == ["n1", "n2"]
+    assert whole.permits == [2 * DomainAction.DEADLINE], "the lock lasts for the node that may take the longest"
+
+
+def test_a_fault_of_ours_on_one_node_hides_no_other_nodes_end(ledger: Recording) -> None:
+    result, _whole = freeze(ledger, "n1", "n2", n1=ValueError("oops"), n2=GOOD)
+    assert result["msg"] == "n1: internal error: ValueError: oops"
+    assert "Traceback" in result["exception"]
+    assert [event[0] for event in ledger.appended[0]] == ["n1", "n2"]
+
+
+def test_ends_that_can_not_be_recorded_fail_the_task(ledger: Recording) -> None:
+    ledger.fails = True
+    result, _whole = freeze(ledger, "n1", n1=GOOD)
+    assert (result["failed"], result["msg"]) == (True, "the ledger is gone.")
+
+
+def test_time_counts_until_a_parts_own_end(ledger: Recording) -> None:
+    def slow() -> dict[str, Any]:
+        time.sleep(0.3)
+        return GOOD
+
+    freeze(ledger, "n1", "n2", n1=GOOD, n2=slow)
+    fast, later = (event[4] for event in ledger.appended[0])
+    assert fast < 0.2 < later
+
+
+def test_a_stop_meanwhile_is_each_parts_own_end(ledger: Recording) -> None:
+    result, _whole = freeze(ledger, "n1", "n2", n1=GOOD, n2=Stopped("asked to stop"))
+    assert (result["failed"], result["reason"]) == (True, "stopped")
+    assert [event[2] for event in ledger.appended[0]] == [False, True]
