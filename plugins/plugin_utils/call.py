@@ -88,12 +88,12 @@ class Call:
         return HostVariables(self.vars["hostvars"])
 
     def hostvar(self, host: str, name: str, default: Any = None) -> Any:  # noqa: ANN401
-        """One variable of a host, free of Ansible's tags. BadInput when it is missing and has no default."""
+        """One variable of a host, free of Ansible's tags. BadInput when it is missing or empty and has no default."""
         if host not in self.hostvars:
             raise BadInput(f"host {host!r} is not in the inventory", where=host, remedy="Name it in the inventory")
         with self._templating:
             value = plain(self.hostvars[host].get(name, default))
-        if value is None and default is None:
+        if value in (None, "") and default is None:
             raise BadInput(f"variable {name} is not set", where=host, remedy=f"Set {name} in the inventory")
         return value
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
 def test_a_release_that_fails_is_held_and_one_command_leads_back(site: Site, commands: Commands) -> None:
     before = site.facts().serving["n1"]
+    common, _count = Counter(site.facts().serving.values()).most_common(1)[0]
     plan = commands.call("plan", "tradeapi", "1.2.0", "--json", *only("n1"))
     assert plan.rc == 0, plan.stderr
     assert [wave["nodes"] for wave in plan.document["plan"]["waves"]] == [["n1"]]
@@ -30,7 +32,7 @@ def test_a_release_that_fails_is_held_and_one_command_leads_back(site: Site, com
     back = commands.call("rollback", "tradeapi", "--yes", "--json", *only("n1"))
     assert back.rc == 0, back.stderr
     assert back.document["outcome"] == "done"
-    assert site.facts().serving["n1"] == before
+    assert site.facts().serving["n1"] == common
     assert site.facts().outcome == "rolled_back"
 
     events = [json.loads(line) for line in (Path(back.document["folder"]) / "events.jsonl").read_text().splitlines()]
