@@ -26,7 +26,7 @@ from tidegate.ledger import SqlLedger
 from tidegate.store import Store
 
 OUTPUT = PROJECT / "build" / "bench" / "waves.json"
-# One task on one node each, in the order of playbooks/deploy.yml; benchmarks/stock.yml has the same.
+# On each node, in the order of playbooks/deploy.yml; benchmarks/stock.yml has the same, each as a task.
 NODE_STEPS = ("freeze", "puppet", "release", "health", "nunit", "warmup", "release again", "thaw")
 WAVE_STEPS = ("begin", "leave", "pin", "join", "confirm")
 # How the descriptor of the lab's main service cuts waves, for the growth.

@@ -12,7 +12,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.events import St
 from tests.integration.command.commanded import Commands, begun, only
 from tests.integration.flow.lab_site import NODES, Site, finished
 
-pytestmark = [pytest.mark.lab, pytest.mark.slow]
+pytestmark = pytest.mark.lab
 
 
 def test_a_release_that_fails_is_held_and_one_command_leads_back(site: Site, commands: Commands) -> None:

@@ -13,7 +13,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.events import Ev
 from tests.integration.command.commanded import Commands, Running, Terminal, begun, only
 from tests.integration.flow.lab_site import NODES, Site
 
-pytestmark = [pytest.mark.lab, pytest.mark.slow]
+pytestmark = pytest.mark.lab
 
 
 def ended(step: Step) -> Callable[[Event], bool]:

@@ -13,7 +13,7 @@ from tests.integration.command.commanded import Commands, begun, only
 from tests.integration.flow.canaries import CANARIES, MARK, Processes, files_with_the_mark, write_inventory
 from tests.integration.flow.lab_site import Site
 
-pytestmark = [pytest.mark.lab, pytest.mark.slow]
+pytestmark = pytest.mark.lab
 
 
 def test_no_canary_shows_anywhere(site: Site, commands: Commands, tmp_path: Path) -> None:

@@ -34,16 +34,16 @@ R = TypeVar("R", bound="Run")
 
 
 class Run:
-    """A deployment under way, with connections of its own; its output is in a file and can be looked at."""
+    """A playbook under way, with connections of its own; its output is in a file and can be looked at."""
 
-    def __init__(self, site: Site, folder: Path, version: str, nodes: tuple[str, ...]) -> None:
+    def __init__(self, site: Site, folder: Path, argv: list[str]) -> None:
         self._site = site
         self._cookie = uuid.uuid4().hex
         self._output = folder / f"{self._cookie}.out"
         self._known = {event.id for event in site.events()}
         # Short: it becomes part of a socket's path.
         self._masters = Path(tempfile.mkdtemp(prefix="tg", dir="/tmp"))
-        self._argv = site.argv("deploy", service="tradeapi", version=version, exclude=others(nodes))
+        self._argv = argv
         self.process = self._begin()
 
     def _begin(self) -> subprocess.Popen[bytes]:
@@ -186,8 +186,24 @@ def _take_terminal() -> None:
 
 @contextmanager
 def deployment(kind: type[R], site: Site, folder: Path, version: str, *nodes: str) -> Iterator[R]:
-    """A run whose processes are gone afterwards, whatever happens."""
-    run = kind(site, folder, version, nodes or ("n1",))
+    """A deployment, to n1 unless nodes are named, whose processes are gone afterwards, whatever happens."""
+    left_out = others(nodes or ("n1",))
+    with _under_way(
+        kind(site, folder, site.argv("deploy", service="tradeapi", version=version, exclude=left_out))
+    ) as run:
+        yield run
+
+
+@contextmanager
+def leave_by_hand(site: Site, folder: Path, node: str) -> Iterator[Run]:
+    """A move of one node to the maintenance pool by hand, the same way."""
+    argv = site.argv("pool", service="tradeapi", node=node, state="maintenance")
+    with _under_way(Run(site, folder, argv)) as run:
+        yield run
+
+
+@contextmanager
+def _under_way(run: R) -> Iterator[R]:
     try:
         yield run
     finally:

@@ -18,6 +18,7 @@ from tests.integration.flow.interrupts import (
     WatchedRun,
     answered,
     deployment,
+    leave_by_hand,
     open_orders,
 )
 from tests.integration.flow.lab_site import NODES, Site
@@ -42,8 +43,12 @@ def ended(step: Step) -> Wait:
     return lambda run: run.await_event(lambda event: event.step is step and event.outcome.good)
 
 
-def said(text: str) -> Wait:
-    return lambda run: run.await_text(text)
+def said(text: str, for_s: float = 0.0) -> Wait:
+    def wait(run: Run) -> None:
+        run.await_text(text)
+        time.sleep(for_s)
+
+    return wait
 
 
 def drains(run: Run) -> None:
@@ -81,7 +86,8 @@ DRAIN = Stop("drain", ended(Step.FREEZE), "while the wave left the online pool; 
 PIN = Stop("pin", began(Step.PIN), "before Puppet ran", out=True)
 PUPPET = Stop("puppet", began(Step.PUPPET, 2.0), "while Puppet ran", out=True)
 RELEASE = Stop("release", said("Read back which release is served"), "", out=True)
-HEALTH = Stop("health", said("Wait until the node is healthy"), "", out=True)
+# Of several good answers in a row, half a second apart.
+HEALTH = Stop("health", said("and wait until the nodes are healthy", 0.7), "", out=True)
 NUNIT = Stop("nunit", began(Step.NUNIT, 0.3), "while the tests ran", out=True)
 WARMUP = Stop("warmup", said("Warm the node up"), "", out=True)
 STOPS = (PLANNING, OPENED, FREEZE, DRAIN, PIN, PUPPET, RELEASE, HEALTH, NUNIT, WARMUP)
@@ -139,7 +145,6 @@ def require_done(site: Site, version: str, *nodes: str) -> None:
     assert not site.frozen()
 
 
-@pytest.mark.slow
 def test_stopped_at_every_turn_a_deployment_completes_in_the_end(site: Site, tmp_path: Path) -> None:
     new = site.other_version("n1", "n2")
     stop(site, tmp_path, new, PLANNING, alone(signal.SIGINT))
@@ -172,6 +177,43 @@ def test_stopped_at_every_turn_a_deployment_completes_in_the_end(site: Site, tmp
     again = site.deploy(new, nodes=("n1", "n2"))
     assert again.rc == 0, again.output
     require_done(site, new, "n1", "n2")
+
+
+def test_a_wave_of_two_that_jenkins_aborts_stays_together(site: Site, tmp_path: Path) -> None:
+    new, two = site.other_version("n1", "n2"), {"n1", "n2"}
+    with site.with_services(tmp_path, lambda service: service.update(waves=[2])):
+        with deployment(Run, site, tmp_path, new, *two) as run:
+            PUPPET.reached(run)
+            run.interrupt_everyone(signal.SIGTERM)
+            assert run.ended().rc not in (0, None)
+            assert not run.survivors()
+        assert not site.locks.held() and not site.frozen()
+        facts = site.facts()
+        assert all(set(online) == set(NODES) - two for online in facts.online.values()), facts
+        assert all(set(nodes) == two for nodes in facts.maintenance.values()), facts
+        held = site.events()[-1]
+        assert (held.step, held.outcome, set(held.nodes)) == (Step.HOLD, Outcome.HELD, two)
+        assert "(SIGTERM) while Puppet ran" in str(held.details["cause"])
+        again = site.deploy(new, nodes=sorted(two))
+        assert again.rc == 0, again.output
+        require_done(site, new, *two)
+
+
+def test_a_move_by_hand_that_is_stopped_while_it_drains_is_undone(site: Site, tmp_path: Path) -> None:
+    with leave_by_hand(site, tmp_path, "n1") as run:
+        run.await_event(lambda event: event.step is Step.LEAVE and event.outcome is Outcome.STARTED)
+        with open_orders(site) as customers:
+            drains(run)
+            run.interrupt(signal.SIGINT)
+            played = run.ended()
+            assert {answered(customer) for customer in customers} <= {"HTTP/1.1 201 Created"}
+        assert played.rc not in (0, None), played.output
+        assert not run.survivors()
+    assert not site.locks.held() and not site.frozen()
+    assert all(set(online) == set(NODES) for online in site.facts().online.values())
+    assert "online again: n1" in str(site.events()[-1].details["msg"])
+    assert site.play("pool", service="tradeapi", node="n1", state="maintenance").rc == 0
+    assert site.play("pool", service="tradeapi", node="n1", state="online").rc == 0
 
 
 @pytest.mark.slow
