@@ -21,6 +21,7 @@ from defusedxml import ElementTree
 PROJECT = Path(__file__).resolve().parent.parent
 FOLDER = PROJECT / "build" / "tests"
 NOTHING_SELECTED = 5
+_OURS = ("--share", "--lab-net", "--lab-state", "--keep-lab", "--junit-xml", "--junitxml")
 # The labs of an interrupted share are ended by it; that takes a quarter of a minute.
 _GRACE_S = 150.0
 
@@ -28,6 +29,10 @@ _GRACE_S = 150.0
 def main(arguments: list[str]) -> int:
     """Run both; the exit code."""
     began = time.monotonic()
+    given = [name for name in _OURS if any(word.startswith(name) for word in arguments)]
+    if given:
+        _say(f"{', '.join(given)}: each share has its own; call pytest itself for one share or one lab")
+        return 4
     FOLDER.mkdir(parents=True, exist_ok=True)
     log = FOLDER / "share-2.log"
     with log.open("wb") as output:
@@ -62,7 +67,9 @@ def _passing_on(first: subprocess.Popen[bytes], second: subprocess.Popen[bytes])
     """Whoever ends us ends both; with a terminal's Ctrl-C the first has it already."""
 
     def pass_on(number: int, _frame: object) -> None:
-        if number == signal.SIGTERM:
+        if signal.getitimer(signal.ITIMER_REAL)[0]:
+            return  # they have been told, and are ending their labs
+        if number != signal.SIGINT or not sys.stdin.isatty():
             first.terminate()
         second.terminate()
         signal.alarm(int(_GRACE_S))
@@ -71,7 +78,8 @@ def _passing_on(first: subprocess.Popen[bytes], second: subprocess.Popen[bytes])
         first.kill()
         os.killpg(second.pid, signal.SIGKILL)
 
-    handlers = {signal.SIGINT: pass_on, signal.SIGTERM: pass_on, signal.SIGALRM: give_up}
+    ends = dict.fromkeys((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), pass_on)
+    handlers = {**ends, signal.SIGALRM: give_up}
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield

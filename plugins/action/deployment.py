@@ -68,7 +68,6 @@ def _begin(call: Call) -> dict[str, Any]:
         "outcome": "begun",
         "msg": f"wave {number} begins: {', '.join(nodes)}",
         "plan": for_wave(record.plan, number),
-        "wave": _wave(call, number),
     }
 
 

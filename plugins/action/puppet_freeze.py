@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils import jobs
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
 from ansible_collections.tidegate.delivery.plugins.module_utils.jobs import Phase
 from ansible_collections.tidegate.delivery.plugins.module_utils.lock import this_user
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_agent import look
@@ -59,8 +60,7 @@ class ActionModule(DomainAction):
     def parts(self, call: Call) -> list[Call] | None:
         if call.args["nodes"] is None:
             return None
-        # Connected here: Ansible's loader is not made for threads.
-        return [call.part(node) for node in call.nodes(distinct(call.args["nodes"], "nodes"))]
+        return [_part(call, node) for node in distinct(call.args["nodes"], "nodes")]
 
     def deadline(self, call: Call) -> float:
         return seconds(call.args, "wait") + _OVERHEAD
@@ -70,6 +70,16 @@ class ActionModule(DomainAction):
         change = _frozen(call) if call.args["state"] == "frozen" else _thawed(call)
         waited = _waited(call, wait_s) if call.args["state"] == "frozen" and not call.check else 0.0
         return _result(call, change, waited) | {"own_s": round(time.monotonic() - began, 3)}
+
+
+def _part(call: Call, node: str) -> Call:
+    """Connected here: Ansible's loader is not made for threads. A node that can't be keeps no other from its thaw."""
+    part = call.part(node)
+    try:
+        part.node()
+    except DomainError as error:
+        part.unfit = error
+    return part
 
 
 def _frozen(call: Call) -> Change:

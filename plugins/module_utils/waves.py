@@ -24,6 +24,8 @@ class PoolView:
     min_online: Share
     servers: frozenset[str]
     usable: frozenset[str]
+    # Those that customers' requests are sent to although their last check failed: they count for nobody's floor.
+    doubtful: frozenset[str] = frozenset()
 
     @property
     def configured(self) -> int:
@@ -41,11 +43,11 @@ class PoolView:
 
     def after(self, nodes: Sequence[str]) -> PoolView:
         """The pool once `nodes` have joined: those that could not be used before can be then."""
-        return replace(self, usable=self.usable | self.servers.intersection(nodes))
+        return replace(self, usable=self.usable | self.servers.intersection(nodes), doubtful=self.doubtful - {*nodes})
 
     def allows(self, nodes: Sequence[str]) -> bool:
-        """Whether `nodes` may leave together. Nodes that this load balancer can't use may always leave."""
-        return self.usable.isdisjoint(nodes) or self.left_without(nodes) >= self.floor
+        """Whether `nodes` may leave together. Nodes that this load balancer sends nobody to may always leave."""
+        return (self.usable | self.doubtful).isdisjoint(nodes) or self.left_without(nodes) >= self.floor
 
 
 @dataclass(frozen=True, slots=True)

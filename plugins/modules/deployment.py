@@ -107,11 +107,6 @@ plan:
   description: What this wave's tasks take of the recorded plan.
   type: dict
   returned: when O(state=wave)
-wave:
-  description: The wave, as it stands in the plan.
-  type: dict
-  returned: when O(state=wave)
-  sample: {number: 1, site: lab, nodes: [n1]}
 stopped:
   description: Whether the wave is held because somebody asked to stop (SIGINT, SIGTERM, SIGHUP), and not because something failed.
   type: bool

@@ -110,7 +110,7 @@ class DomainAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
             hear_in_worker()
             call = Call(self, task_vars or {}, self._validated())
             with redacted(call.redact):
-                parts = self.parts(call)
+                parts = self._divided(call)
                 self._completed([call] if parts is None else parts)
                 outcome = self._permitted(call, parts)
         except _NotPermitted as refusal:
@@ -129,10 +129,19 @@ class DomainAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
             raise
         return {**result, **outcome}
 
+    def _divided(self, call: Call) -> list[Call] | None:
+        try:
+            return self.parts(call)
+        except DomainError as error:
+            # Nothing has begun: it must not pass for the end of what another call did.
+            raise _NotPermitted(error) from error
+
     def _permitted(self, call: Call, parts: Sequence[Call] | None = None) -> dict[str, Any]:
         if stop_requested() and self.at_stop(call) is not AtStop.FINISH:
             self._require_going_on(call)
-        deadline = self.deadline(call) if parts is None else self._longest(parts)
+        if parts == []:
+            return together([])
+        deadline = self.deadline(call) if parts is None else self._longest(call, parts)
         if self.EFFECT and not call.check:
             self._require_permit(call, deadline)
             call.record(self.step(call), "started")
@@ -146,22 +155,25 @@ class DomainAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
             self._record_end(call, outcome)
         return outcome
 
-    def _longest(self, parts: Sequence[Call]) -> float:
-        """The deadline of the node that may take the longest, in seconds."""
+    def _longest(self, call: Call, parts: Sequence[Call]) -> float:
+        """Seconds: of the node that may take the longest, for as many rounds as the nodes need."""
         seconds: defaultdict[str, float] = defaultdict(float)
         for part in parts:
             seconds[part.host] += self.deadline(part)
-        return max(seconds.values(), default=0.0)
+        return max(seconds.values()) * call.rounds(len(seconds))
 
     def _all(self, call: Call, parts: Sequence[Call]) -> dict[str, Any]:
-        """All parts' ends in one result. They are recorded together: one transaction, by one thread."""
+        """All parts' ends in one result. They are recorded together, as they came: one transaction, by one thread."""
         by_node: dict[str, list[Call]] = {}
         for part in parts:
             by_node.setdefault(part.host, []).append(part)
         # Made here, since Ansible's templates are not made for threads.
         _ = call.redactor
         answers = call.in_parallel(lambda node: self._in_turn(by_node[node]), list(by_node))
-        ended = [pair for own in answers.values() if isinstance(own, list) for pair in own]
+        ended: list[tuple[Call, dict[str, Any]]] = []
+        for node, own in answers.items():
+            ended += [(by_node[node][0], _failure(own))] if isinstance(own, DomainError) else own
+        ended.sort(key=lambda pair: pair[0].started + (pair[0].elapsed_s or 0.0))
         outcome = together([(part.host, result) for part, result in ended])
         if call.deployment_id and not call.check:
             try:
@@ -179,8 +191,13 @@ class DomainAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         return ended
 
     def _part(self, part: Call) -> dict[str, Any]:
-        began = time.monotonic()
+        part.started = time.monotonic()
         try:
+            if part.unfit is not None:
+                raise part.unfit
+            if stop_requested() and self.at_stop(part) is not AtStop.FINISH:
+                # Of many nodes some begin only when others have ended.
+                require_going_on(before(self.step(part)))
             return _cleaned(part, dict(plain(self._acted(part))))
         except DomainError as error:
             return _cleaned(part, _failure(error))
@@ -188,7 +205,7 @@ class DomainAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
             fault = f"{part.host}: internal error: {type(error).__name__}: {error}"
             return _cleaned(part, {"failed": True, "msg": fault, "exception": "".join(format_exception(error))})
         finally:
-            part.elapsed_s = time.monotonic() - began
+            part.elapsed_s = time.monotonic() - part.started
 
     def _end_event(self, part: Call, result: dict[str, Any]) -> Event:
         return part.end_event(self.step(part), result, self.RECORDED, effect=self.EFFECT)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -56,6 +57,8 @@ class Call:
         self.started = time.monotonic()
         # How long acting took, for a part that is recorded when all others have ended too.
         self.elapsed_s: float | None = None
+        # Why a part can't be acted at all, found while it was made.
+        self.unfit: DomainError | None = None
         self._connected: dict[str, PosixNode] = {}
         # All hosts that this call and its parts have to do with.
         self._near = {self.host}
@@ -124,6 +127,11 @@ class Call:
             return {}
         with ThreadPoolExecutor(max_workers=min(len(names), _MOST_THREADS)) as pool:
             return dict(zip(names, pool.map(guarded, names), strict=True))
+
+    @staticmethod
+    def rounds(count: int) -> int:
+        """How many times as long as one it takes to do `count` things in parallel, at the most."""
+        return math.ceil(count / _MOST_THREADS)
 
     def progress(self, text: str) -> None:
         """One line for whoever watches, while something is waited for. The base class has it redacted."""

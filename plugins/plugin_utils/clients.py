@@ -17,9 +17,15 @@ _LOOK_EVERY = 0.25
 
 @contextmanager
 def ended_when(asked: Callable[[], object]) -> Iterator[None]:
-    """As soon as `asked()` is true, end every process that this one has started: whoever waits for it goes on."""
+    """As soon as `asked()` is true, end the clients that this thread has started: whoever waits for one goes on.
+
+    In the main thread, those of all threads. Of several threads none may end another's: that one may have been asked
+    before, and be cleaning up already.
+    """
+    own = threading.get_native_id()
+    threads = "*" if threading.current_thread() is threading.main_thread() else str(own)
     over = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(asked, over), daemon=True)
+    watcher = threading.Thread(target=_watch, args=(asked, over, threads), daemon=True)
     watcher.start()
     try:
         yield
@@ -28,22 +34,22 @@ def ended_when(asked: Callable[[], object]) -> Iterator[None]:
         watcher.join()
 
 
-def _watch(asked: Callable[[], object], over: threading.Event) -> None:
+def _watch(asked: Callable[[], object], over: threading.Event, threads: str) -> None:
     while not over.wait(_LOOK_EVERY):
         if asked():
-            _end_children()
+            _end(_children(threads))
 
 
-def _end_children() -> None:
-    for pid in _children():
+def _end(pids: list[int]) -> None:
+    for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
 
 
-def _children() -> list[int]:
-    """proc(5): each thread's children. Without CONFIG_PROC_CHILDREN none: then a wait takes until its own end."""
+def _children(threads: str) -> list[int]:
+    """proc(5): what each thread has started. Without CONFIG_PROC_CHILDREN nothing: a wait takes until its own end."""
     found: list[int] = []
-    for listed in Path("/proc/self/task").glob("*/children"):
+    for listed in Path("/proc/self/task").glob(f"{threads}/children"):
         with suppress(OSError):
             found += [int(pid) for pid in listed.read_text().split()]
     return found

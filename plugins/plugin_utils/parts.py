@@ -47,7 +47,7 @@ def _by_node(ended: Ended) -> dict[str, dict[str, Any]]:
 def _failures(ended: Ended) -> str:
     told = [(node, str(result["msg"])) for node, result in ended if result.get("failed")]
     others = list(dict.fromkeys(node for node, _msg in told[_FAILURES_TOLD:]))
-    more = f"; and so with {', '.join(others)}" if others else ""
+    more = f"; {', '.join(others)} failed too" if others else ""
     return "; ".join(dict.fromkeys(msg for _node, msg in told[:_FAILURES_TOLD])) + more
 
 

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 
 
+# What a check of several nodes takes from the plan, for each of them.
+_OF_ONE = ("node", "service", "url", "save_to")
+
+
 def fill_in(call: Call, module: str, step: str, given: Mapping[str, Any], needed: Sequence[str]) -> None:
     """Complete the call's arguments when it belongs to a deployment and names no URL; what was `given` stays.
 
@@ -45,6 +49,13 @@ def planned_parts(call: Call, steps: Sequence[str]) -> list[Call] | None:
     if call.args["nodes"] is None:
         return None
     nodes = distinct(call.args["nodes"], "nodes")
+    beside = [name for name in _OF_ONE if call.args.get(name)]
+    if beside:
+        raise BadInput(
+            f"{', '.join(beside)} is for one node and can't stand beside nodes",
+            where=", ".join(beside),
+            remedy="Leave it out: the plan has each node's checks",
+        )
     if not call.deployment_id or call.check:
         raise BadInput(
             "the checks of nodes are those of an open deployment's plan", where="nodes", remedy="Give deployment"

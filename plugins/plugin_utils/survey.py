@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.capacity import usable
+from ansible_collections.tidegate.delivery.plugins.module_utils.capacity import served, usable
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.expectation import bare_digest
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState, ServerRow
@@ -134,7 +134,8 @@ def _pool_view(move: PoolMove, host: str, state: LoadBalancerState) -> PoolView:
     rows = state.rows(move.pool.online)
     available = frozenset(row.name for row in rows if usable(row))
     listed = frozenset(row.name for row in rows)
-    return PoolView(move.service, move.pool.online, host, move.min_online, listed, available)
+    doubtful = frozenset(row.name for row in rows if served(row)) - available
+    return PoolView(move.service, move.pool.online, host, move.min_online, listed, available, doubtful)
 
 
 def _node_view(name: str, placement: Placement, rows: list[ServerRow], seen: Look, history: History) -> NodeView:
@@ -158,4 +159,4 @@ def _standing(rows: list[ServerRow]) -> Standing:
     """The worst over all pools and load balancers: taken out anywhere is out."""
     if any(row.admin.effective for row in rows):
         return Standing.OUT
-    return Standing.ONLINE if all(usable(row) for row in rows) else Standing.UNUSABLE
+    return Standing.ONLINE if all(served(row) for row in rows) else Standing.UNUSABLE

@@ -12,6 +12,7 @@ import signal
 import sys
 from pathlib import Path
 
+from ansible_collections.tidegate.delivery.plugins.module_utils.jobs_script import DETACHED
 from ansible_collections.tidegate.delivery.plugins.module_utils.prctl import end_with_parent
 
 
@@ -28,10 +29,10 @@ def main() -> None:
 
 
 def environment_of(pid: int) -> dict[str, str]:
-    """The environment with which a process was started."""
+    """The environment with which a process was started, but for what marks a detached job: its children are none."""
     raw = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     pairs = (os.fsdecode(entry).partition("=") for entry in raw if b"=" in entry)
-    return {name: value for name, _equals, value in pairs}
+    return {name: value for name, _equals, value in pairs if name != DETACHED}
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from enum import IntEnum
 from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils import advice
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
 from tidegate.playbook import Said
 
 
@@ -73,6 +74,11 @@ def judge_question(said: Sequence[Said], rc: int, *, interrupted: bool = False) 
     lines = [each.text for each in said if each.kind == "line" and each.text.strip()]
     told = "\n".join(lines[-20:]) or "it said nothing"
     return Verdict(Exit.FAULT, "fault", f"ansible-playbook ended with exit code {rc}:\n{told}")
+
+
+def verdict_on(error: DomainError) -> Verdict:
+    """The verdict on what the command itself could not do."""
+    return _refused({"reason": error.reason, "msg": str(error)})
 
 
 def _refused(result: Mapping[str, Any]) -> Verdict:

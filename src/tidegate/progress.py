@@ -23,6 +23,7 @@ class Mark(StrEnum):
 # What proves a node before it joins, in order.
 GATES = ("release", "health", "nunit", "warmup")
 _READY = GATES[:2]
+_NOTHING: Mapping[str, Any] = {}
 _STEPS = {
     ("plan", ""): "plan",
     ("puppet_freeze", "frozen"): "freeze",
@@ -163,18 +164,26 @@ def _end_step(node: Node, step: str, said: Said) -> None:
     if node.mark is Mark.FAILED:
         return
     # A step of the whole wave may tell of each node: those that are well are not marked for one that isn't.
-    own = said.result.get("nodes", {}).get(node.name)
-    ok = said.ok if own is None else not own.get("failed")
+    result, ok = _own_end(node.name, said)
     node.since = None
-    node.note = "" if ok else str((own or said.result).get("msg", ""))
-    for gate in _gates_of(step, ok, own or said.result):
-        node.gates[gate] = ok
+    node.note = "" if ok else str(result.get("msg", ""))
+    if result is not _NOTHING:
+        node.gates |= dict.fromkeys(_gates_of(step, ok, result), ok)
     if not ok:
         node.mark, node.step = Mark.FAILED, step
     elif step in _LEADS_TO:
         node.pool = _LEADS_TO[step]
     elif step == "confirm":
         node.mark, node.step = Mark.DONE, ""
+
+
+def _own_end(node: str, said: Said) -> tuple[Mapping[str, Any], bool]:
+    """A node's part of a result that tells of each node, and whether it is good; _NOTHING when it has none."""
+    nodes = said.result.get("nodes")
+    if not isinstance(nodes, Mapping):
+        return said.result, said.ok
+    own = nodes.get(node, _NOTHING)
+    return own, not own.get("failed")
 
 
 def _gates_of(step: str, ok: bool, result: Mapping[str, Any]) -> tuple[str, ...]:

@@ -11,13 +11,15 @@ from rich.console import Console
 
 from ansible_collections.tidegate.delivery.plugins.module_utils import advice
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
+from ansible_collections.tidegate.delivery.plugins.module_utils.jobs_script import DETACHED
+from ansible_collections.tidegate.delivery.plugins.module_utils.lasting_stream import to_nowhere
 from ansible_collections.tidegate.delivery.plugins.module_utils.prctl import adopt_orphans
 from tidegate.cli.asking import history, pools, status, validate
 from tidegate.cli.completion import completion
 from tidegate.cli.deploying import deploy, plan, resume, rollback
 from tidegate.cli.options import JSON_OPTION
 from tidegate.cli.session import say_json
-from tidegate.outcome import Exit
+from tidegate.outcome import Exit, verdict_on
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -38,6 +40,8 @@ for _command in (plan, deploy, rollback, resume, status, pools, history, validat
 def main() -> None:
     """The entry point."""
     os.environ[advice.BY_COMMAND] = "1"
+    # Ours when a job started us, say by way of an agent that it restarted; none of what we start is such a job.
+    os.environ.pop(DETACHED, None)
     adopt_orphans()
     sys.exit(_run())
 
@@ -58,8 +62,8 @@ def _run() -> int:
         error.show()
         return _ended(Exit.USAGE, "bad_usage", error.format_message(), said=True)
     except DomainError as error:
-        bad_input = error.reason == "bad_input"
-        return _ended(Exit.USAGE if bad_input else Exit.REFUSED, error.reason, str(error))
+        refused = verdict_on(error)
+        return _ended(refused.exit, refused.outcome, refused.message)
     except BrokenPipeError:
         return Exit.FAULT
 
@@ -70,5 +74,9 @@ def _ended(code: Exit, outcome: str, message: str, *, said: bool = False) -> Exi
         told = Console(stderr=True, soft_wrap=True)
         told.print(f"tidegate: {message}", style="red", markup=False, highlight=False)
     if JSON_OPTION in sys.argv[1:]:
-        say_json(code, outcome, message)
+        try:
+            say_json(code, outcome, message)
+            sys.stdout.flush()
+        except OSError:
+            to_nowhere(1)
     return code

@@ -37,7 +37,7 @@ class Common:
     @property
     def repeatable(self) -> tuple[list[str], list[str], list[str]]:
         """Extra variables, vault ids and files of vault passwords among what goes to ansible-playbook."""
-        parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
+        parser = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
         parser.add_argument("-e", "--extra-vars", action="append", default=[])
         parser.add_argument("--vault-id", action="append", default=[])
         parser.add_argument("--vault-password-file", "--vault-pass-file", action="append", default=[])

@@ -130,3 +130,24 @@ def test_the_longest_running_step_is_known(progress: Progress) -> None:
 )
 def test_steps_have_the_ledgers_names(said: Said, step: str) -> None:
     assert step_of(said) == step
+
+
+def of_nodes(step: str, **nodes: dict[str, Any]) -> Said:
+    failed = any(result.get("failed") for result in nodes.values())
+    result = {"msg": "all of it", "nodes": nodes}
+    return Said("end", "health_check", "n2", once=True, ok=not failed, options={"step": step}, result=result)
+
+
+def test_a_step_of_the_whole_wave_tells_of_each_node(progress: Progress) -> None:
+    told = of_nodes("ready", n2={"step": "health"}, n3={"failed": True, "step": "release", "msg": "old release"})
+    progress.hear(told, 1.0)
+    well, ill = progress.nodes["n2"], progress.nodes["n3"]
+    assert well.mark is not Mark.FAILED
+    assert well.gates == {"release": True, "health": True}
+    assert (ill.mark, ill.gates, ill.note) == (Mark.FAILED, {"release": False}, "old release")
+
+
+def test_a_gate_that_the_plan_does_not_have_stays_open(progress: Progress) -> None:
+    progress.hear(of_nodes("warmup"), 1.0)
+    assert progress.nodes["n2"].gates == {}
+    assert progress.nodes["n2"].mark is not Mark.FAILED

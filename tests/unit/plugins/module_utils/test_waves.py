@@ -91,3 +91,12 @@ def test_nodes_that_a_held_wave_left_out_make_room_once_they_have_joined() -> No
     assert [wave.nodes for wave in waves] == [("n1", "n2"), ("n3",)]
     with pytest.raises(Refused, match="without n3"):
         cut_waves(["n3"], SIZES, 6, [pool(SIX[2:])])
+
+
+def test_a_node_in_doubt_counts_for_no_floor_and_may_not_leave_below_it() -> None:
+    """Customers' requests still go to it, since HAProxy takes it out only after a second failed check."""
+    servers = frozenset({"n1", "n2", "n3", "n4", "n5"})
+    view = PoolView("s", "s_online", "lb1", Share.parse("60%"), servers, frozenset({"n1", "n2"}), frozenset({"n3"}))
+    assert not view.allows(["n3"])
+    assert view.allows(["n4", "n5"])
+    assert view.after(["n3", "n4", "n5"]).allows(["n3"])

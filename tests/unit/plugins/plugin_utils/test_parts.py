@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -9,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Refused, Stopped, Unreachable
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Refused, Stopped, Unreachable
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop
 from ansible_collections.tidegate.delivery.plugins.plugin_utils import stop
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction, _NotPermitted
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.parts import together
 
@@ -44,7 +45,7 @@ def test_a_failure_is_the_results_and_a_stop_is_none_beside_another() -> None:
 def test_of_many_failures_three_are_told_and_the_others_named() -> None:
     names = [f"n{number}" for number in range(1, 6)]
     result = together([(name, {**BAD, "msg": f"{name}: no"}) for name in names])
-    assert result["msg"] == "n1: no; n2: no; n3: no; and so with n4, n5"
+    assert result["msg"] == "n1: no; n2: no; n3: no; n4, n5 failed too"
 
 
 def test_of_a_node_with_several_services_the_failure_counts() -> None:
@@ -108,6 +109,12 @@ class Part:
         self.host, self.ledger, self.args = host, ledger, {"nodes": ["n1"]}
         self.elapsed_s: float | None = None
         self.permits: list[float] = []
+        self.unfit: DomainError | None = None
+        self.lost: dict[str, DomainError] = {}
+
+    @staticmethod
+    def rounds(count: int) -> int:
+        return Call.rounds(count)
 
     def require_permit(self, deadline: float, _doing: str, *, in_wave: bool) -> None:
         self.permits.append(deadline)
@@ -125,7 +132,7 @@ class Part:
             thread.start()
         for thread in threads:
             thread.join()
-        return {name: found[name] for name in names}
+        return {name: found[name] for name in names} | self.lost
 
     def redact(self, value: Any) -> Any:
         return value
@@ -193,6 +200,71 @@ def test_time_counts_until_a_parts_own_end(ledger: Recording) -> None:
     freeze(ledger, "n1", "n2", n1=GOOD, n2=slow)
     fast, later = (event[4] for event in ledger.appended[0])
     assert fast < 0.2 < later
+
+
+def test_a_node_that_can_not_be_acted_on_keeps_no_other_from_it(ledger: Recording) -> None:
+    whole: Any = Part("n1", ledger)
+    parts: Any = [Part("n1", ledger), Part("n2", ledger)]
+    parts[0].unfit = Refused("no such connection")
+    result = object.__new__(Freezing).will(n2=GOOD)._permitted(whole, parts)
+    assert [event[:3] for event in ledger.appended[0]] == [("n1", "freeze", True), ("n2", "freeze", False)]
+    assert result["failed"] and not result["nodes"]["n2"].get("failed")
+
+
+def test_what_got_lost_on_the_way_is_a_failure(ledger: Recording) -> None:
+    whole: Any = Part("n1", ledger)
+    parts: Any = [Part("n1", ledger), Part("n2", ledger)]
+    whole.lost = {"n2": Refused("lost")}
+    assert object.__new__(Freezing).will(n1=GOOD, n2=GOOD)._permitted(whole, parts)["failed"]
+
+
+def test_ends_are_recorded_as_they_came_so_that_the_first_failure_is_the_cause(ledger: Recording) -> None:
+    def later() -> dict[str, Any]:
+        time.sleep(0.2)
+        raise Stopped("asked to stop")
+
+    result, _whole = freeze(ledger, "n1", "n2", n1=later, n2=Refused("ill"))
+    assert [event[0] for event in ledger.appended[0]] == ["n2", "n1"]
+    assert result["reason"] == "refused"
+
+
+def test_after_a_stop_no_further_node_begins(ledger: Recording) -> None:
+    whole: Any = Part("n1", ledger)
+    parts: Any = [Part("n1", ledger)]
+    began: list[str] = []
+
+    def begin() -> dict[str, Any]:
+        began.append("n1")
+        return GOOD
+
+    action = object.__new__(Freezing).will(n1=begin)
+    stop.request_stop(signal.SIGTERM)
+    ((_part, result),) = action._in_turn(parts)
+    assert (result["reason"], began) == ("stopped", [])
+    assert whole.permits == []
+
+
+def test_a_plan_without_such_checks_needs_no_permit_and_leaves_no_event(ledger: Recording) -> None:
+    whole: Any = Part("n1", ledger)
+    result = object.__new__(Freezing)._permitted(whole, [])
+    assert (result["outcome"], whole.permits, ledger.appended) == ("nothing_planned", [], [])
+
+
+@pytest.mark.parametrize(("nodes", "rounds"), [(1, 1), (64, 1), (65, 2), (200, 4)])
+def test_the_lock_lasts_for_all_rounds_that_many_nodes_need(ledger: Recording, nodes: int, rounds: int) -> None:
+    names = [f"n{number}" for number in range(nodes)]
+    _result, whole = freeze(ledger, *names, **dict.fromkeys(names, GOOD))
+    assert whole.permits == [rounds * DomainAction.DEADLINE]
+
+
+def test_a_refusal_before_there_are_parts_is_no_end_of_a_step() -> None:
+    class Unknown(Freezing):
+        def parts(self, call: Call) -> list[Call] | None:
+            raise Refused("n9 is not in the plan")
+
+    action, call = object.__new__(Unknown), Part("n1", Recording())
+    with pytest.raises(_NotPermitted, match="n9 is not in the plan"):
+        action._divided(call)  # type: ignore[arg-type]
 
 
 def test_a_stop_meanwhile_is_each_parts_own_end(ledger: Recording) -> None:
