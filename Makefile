@@ -50,6 +50,14 @@ molecule: setup ## Only the Molecule scenario, on a lab of its own
 bench-waves: setup ## Measure what Tidegate adds to a wave: build/bench/waves.json (ten minutes)
 	@python -m benchmarks.waves
 
+.PHONY: bench-pools
+bench-pools: setup ## Measure moves against community.general.haproxy: build/bench/pools.json (half an hour)
+	@python -m benchmarks.pools
+
+.PHONY: soak
+soak: setup ## Ten minutes of leaves and joins under load, of which no customer may notice any: build/soak.json
+	@python -m benchmarks.soak
+
 .PHONY: sanity
 sanity: setup ## Only ansible-test's sanity tests
 	@tools/sanity.sh
