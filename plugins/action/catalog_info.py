@@ -24,6 +24,7 @@ with pipeline():
         placement_problems,
     )
     from ansible_collections.tidegate.delivery.plugins.module_utils.descriptor import Problem
+    from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_model import front_end_problems
     from ansible_collections.tidegate.delivery.plugins.plugin_utils.inventory_check import (
         controller_problems,
         inventory_problems,
@@ -37,7 +38,7 @@ class ActionModule(DomainAction):
         folder = str(call.args.get("folder") or call.hostvar(call.host, "tidegate_services"))
         survey = survey_catalog(folder, str(call.hostvar(call.host, "tidegate_environment", "")))
         placed = place_catalog(survey, call.vars["groups"])
-        found = [*survey.problems, *placement_problems(placed), *controller_problems(call)]
+        found = [*survey.problems, *placement_problems(placed), *front_end_problems(placed), *controller_problems(call)]
         problems = sorted([*found, *inventory_problems(call, placed)], key=lambda problem: problem.file)
         msg = _message(len(survey.files), problems)
         return {

@@ -22,6 +22,11 @@ _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 # As the test box takes them, so that a slip shows before a wave has left.
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _HEADER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,199}")
+# These become words of HAProxy's configuration: nothing that it could read as more than one.
+_HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
+_CHECK = re.compile(r"/[A-Za-z0-9._~/?=&-]*")
+_BIND = re.compile(r"[A-Za-z0-9.:*_\[\]-]*:[0-9]{1,5}( [A-Za-z0-9./,:_@-]+)*")
 Parsed = TypeVar("Parsed")
 
 
@@ -93,6 +98,11 @@ Backend = Annotated[str, _like(haproxy_state.NAME, "a backend's name: letters, d
 FileName = Annotated[str, _like(_FILE, "a plain file name: letters, digits and . _ -, without folders")]
 HeaderName = Annotated[str, _like(_HEADER, "a header's name: letters, digits, _ and -")]
 HieraKey = Annotated[str, _like(hiera.KEY, "a Hiera key such as tradeapi::version")]
+HostName = Annotated[str, _like(_HOST_NAME, "a host name in small letters, without a port")]
+PathPrefix = Annotated[str, _like(_PREFIX, "a path such as /trade, without a slash at its end")]
+CheckPath = Annotated[str, _like(_CHECK, "a path such as /health: letters, digits and . _ ~ / ? = & -")]
+Bind = Annotated[str, _like(_BIND, "an ADDRESS:PORT with options, as HAProxy's `bind` takes them")]
+Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 class Part(BaseModel):
@@ -109,11 +119,24 @@ class Site(Part):
     load_balancers: str
 
 
+class Written(Part):
+    """What Tidegate writes into HAProxy's configuration for a pool (docs/haproxy.md)."""
+
+    host: HostName | None = None
+    path: PathPrefix | None = None
+    bind: Bind | None = None
+    server_port: Port | None = None
+    check: CheckPath | None = None
+    maintenance_port: Port | None = None
+    node_ports: Port | None = None
+
+
 class Pool(Part):
-    """Two backends that both list every node."""
+    """Two backends that both list every node. With `haproxy` Tidegate can write them; else a person did."""
 
     online: Backend
     maintenance: Backend
+    haproxy: Written | None = None
 
 
 class Drain(Part):

@@ -45,6 +45,19 @@ def test_a_sound_descriptor_is_a_service(tmp_path: Path) -> None:
             lambda d: d.update(environments={"dev": {"min_online": "x"}, "prod": {"waves": [0]}}),
             ["environments.dev.min_online", "environments.prod.waves"],
         ),
+        (lambda d: d["pools"][0].update(haproxy={}), []),
+        (lambda d: d["pools"][0].update(haproxy={"host": "t.test", "path": "/a/b-1", "bind": "*:443 ssl crt /c"}), []),
+        (lambda d: d["pools"][0].update(haproxy={"bind": "[::1]:81", "check": "/h?a=b&c=d", "server_port": 1}), []),
+        (lambda d: d["pools"][0].update(haproxy={"host": "T.test:80"}), ["pools.0.haproxy.host"]),
+        (lambda d: d["pools"][0].update(haproxy={"path": "/a/ }"}), ["pools.0.haproxy.path"]),
+        (lambda d: d["pools"][0].update(haproxy={"path": "/a/"}), ["pools.0.haproxy.path"]),
+        (lambda d: d["pools"][0].update(haproxy={"check": "/a\n  server x"}), ["pools.0.haproxy.check"]),
+        (lambda d: d["pools"][0].update(haproxy={"bind": "*:81\n  mode tcp"}), ["pools.0.haproxy.bind"]),
+        (lambda d: d["pools"][0].update(haproxy={"bind": "8081"}), ["pools.0.haproxy.bind"]),
+        (
+            lambda d: d["pools"][0].update(haproxy={"server_port": 0, "node_ports": 65536, "maintenance_port": "x"}),
+            ["pools.0.haproxy.server_port", "pools.0.haproxy.maintenance_port", "pools.0.haproxy.node_ports"],
+        ),
         # What is wrong without the overrides too is told once.
         (lambda d: d.update(min_online="x", environments={"dev": {}, "prod": {}}), ["min_online"]),
         # A part that every environment brings need not be in the base.
@@ -64,7 +77,7 @@ def test_all_problems_are_told_each_at_its_key(tmp_path: Path, edit: Edit, expec
         (lambda d: d.update(min_onlin="60%"), "Did you mean min_online?"),
         (lambda d: d["verify"]["nunit"].update(assembly=[]), "Did you mean assemblies?"),
         (lambda d: d["verify"]["nunit"]["aim"].update(zzz=1), "Known there are by, header, served_by."),
-        (lambda d: d["pools"][0].update(zzz=1), "Known there are online, maintenance."),
+        (lambda d: d["pools"][0].update(zzz=1), "Known there are online, maintenance, haproxy."),
         (lambda d: d.update(on_failure="panic"), "docs/descriptor.md lists every key"),
     ],
 )

@@ -1,0 +1,104 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action behind tidegate.delivery.haproxy_check."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_around import (
+    around_problems,
+    as_problem,
+    look_around,
+)
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState
+from ansible_collections.tidegate.delivery.plugins.module_utils.pool_checks import problems
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Pool, Refuse
+from ansible_collections.tidegate.delivery.plugins.module_utils.values import counted
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.load_balancers import accesses
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.needs import pipeline
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.proof import load_balancer_reader
+
+with pipeline():
+    from ansible_collections.tidegate.delivery.plugins.module_utils.catalog import find_service, load_catalog
+    from ansible_collections.tidegate.delivery.plugins.module_utils.placement import hosts_of
+    from ansible_collections.tidegate.delivery.plugins.module_utils.service import Service, Site
+
+States = Mapping[str, LoadBalancerState | DomainError]
+
+
+class ActionModule(DomainAction):
+    """Ask every load balancer of the catalog, change nothing, tell all that would keep its nodes from moving."""
+
+    def act(self, call: Call) -> dict[str, Any]:
+        services = _services(call)
+        groups = call.vars["groups"]
+        sites = [(service, site) for service in services for site in service.sites]
+        balancers = {site.load_balancers: _hosts(groups, service, site, "load_balancers") for service, site in sites}
+        backends: dict[str, dict[str, None]] = {}
+        for service, site in sites:
+            for host in balancers[site.load_balancers]:
+                named = (name for pool in service.pools for name in (pool.online, pool.maintenance))
+                backends.setdefault(host, {}).update(dict.fromkeys(named))
+        call.nodes(backends)
+        found: dict[Refuse, None] = {}
+        states: States = call.in_parallel(load_balancer_reader(call, []), list(backends))
+        for service, site in sites:
+            nodes = _hosts(groups, service, site, "nodes")
+            here = {host: states[host] for host in balancers[site.load_balancers]}
+            found |= dict.fromkeys(_pool_problems(service, nodes, here))
+        found |= dict.fromkeys(_around(call, {host: _known(states[host], names) for host, names in backends.items()}))
+        told = [{"problem": each.reason, "remedy": each.remedy} for each in found]
+        counts = f"{counted(len(services), 'service')} on {counted(len(backends), 'load balancer')}"
+        msg = f"{counts}: {counted(len(told), 'problem')}" if told else f"{counts}: fit for moves"
+        return {"changed": False, "msg": msg, "problems": told, "table": [*_table(told), msg]}
+
+
+def _services(call: Call) -> Sequence[Service]:
+    folder = str(call.hostvar(call.host, "tidegate_services"))
+    catalog = load_catalog(folder, str(call.hostvar(call.host, "tidegate_environment")))
+    name = str(call.args.get("service") or "")
+    return [find_service(catalog, name, folder)] if name else list(catalog.values())
+
+
+def _hosts(groups: Any, service: Service, site: Site, part: str) -> tuple[str, ...]:  # noqa: ANN401
+    return hosts_of(getattr(site, part), groups, f"{service.name}: sites.{site.name}.{part}")
+
+
+def _pool_problems(service: Service, nodes: tuple[str, ...], states: States) -> list[Refuse]:
+    pools = [Pool(pool.online, pool.maintenance, service.min_online, nodes) for pool in service.pools]
+    answered = {host: state for host, state in states.items() if isinstance(state, LoadBalancerState)}
+    silent = [as_problem(state) for state in states.values() if isinstance(state, DomainError)]
+    return [*silent, *problems(answered, pools)]
+
+
+def _known(state: LoadBalancerState | DomainError, backends: Iterable[str]) -> list[str]:
+    """Those that are there: of the others is told that they are missing."""
+    return [name for name in backends if isinstance(state, LoadBalancerState) and state.names(name)]
+
+
+def _around(call: Call, backends: Mapping[str, Sequence[str]]) -> list[Refuse]:
+    def look(host: str) -> list[Refuse]:
+        access = accesses(call, [host])[host]
+        return around_problems(access, look_around(call.nodes([host])[host], access, backends[host]))
+
+    answers = call.in_parallel(look, list(backends))
+    return [
+        each
+        for answer in answers.values()
+        for each in ([as_problem(answer)] if isinstance(answer, DomainError) else answer)
+    ]
+
+
+def _table(told: Sequence[Mapping[str, str]]) -> list[str]:
+    """A line a problem, and after each run of those with one remedy a line with it."""
+    lines: list[str] = []
+    for remedy, each in groupby(told, lambda problem: problem["remedy"]):
+        lines += [*(problem["problem"] for problem in each), f"  {remedy}"]
+    return lines

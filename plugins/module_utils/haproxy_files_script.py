@@ -1,0 +1,142 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What runs on a load balancer's host to check and to change its configuration: POSIX sh, with socat, flock and awk."""
+
+from __future__ import annotations
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_script import SAVE, TALK
+
+# The new file on standard input, among links to all others of its folder: HAProxy reads what it would be started with.
+CHECK = r"""
+set -u
+folder=$1 name=$2 program=$3
+shift 3
+stage=$(mktemp -d) || exit 1
+trap 'rm -rf "$stage"' EXIT
+for file in "$folder"/*.cfg; do
+  [ ! -e "$file" ] || ln -s "$file" "$stage/" || exit 1
+done
+rm -f "$stage/$name"
+cat >"$stage/$name"
+for base; do set -- "$@" -f "$base"; shift; done
+"$program" -c "$@" -f "$stage" 2>&1
+"""
+
+# HAProxy prefers a state file's address and port to its configuration's: a server that moved would stay where it was.
+# So each saved state gets what the configuration has: lines `backend server address port` (-: HAProxy looks it up).
+_AMEND = r"""amend() {
+  [ -s "$folder/.tidegate.servers" ] || return 0
+  awk '
+    NR == FNR { address[$1 "/" $2] = $3; port[$1 "/" $2] = $4; next }
+    $1 ~ /^[0-9]+$/ && NF > 20 && ($2 "/" $4) in port {
+      if (address[$2 "/" $4] != "-") $5 = address[$2 "/" $4]
+      $19 = port[$2 "/" $4]
+    }
+    { print }' "$folder/.tidegate.servers" "$1" >"$1.amended" && mv -f "$1.amended" "$1"
+}
+"""
+
+# Every backend that runs and has a state file; the names of those that could not be saved.
+_SAVE_ALL = r"""save_all() {
+  printf 'show backend\n' | talk "$socket" | while IFS= read -r backend; do
+    case $backend in ''|*[!A-Za-z0-9_.:-]*) continue ;; esac
+    [ ! -f "$folder/$backend" ] || save "$backend" || printf '%s ' "$backend"
+  done
+}
+"""
+
+# Before a reload that somebody else asks for. While ours is under way, its script holds the lock and waits for this.
+HOOK = (
+    r"""
+set -u
+[ -S "$socket" ] || exit 0
+if [ ! -e "$pending" ]; then
+  exec 9>>"$lock"
+  flock -w "$wait" 9 || { echo "tidegate: $lock stayed taken" >&2; exit 1; }
+fi
+"""
+    + TALK
+    + _AMEND
+    + SAVE
+    + _SAVE_ALL
+    + r"""unsaved=$(save_all)
+[ -z "$unsaved" ] || { echo "tidegate: not saved: $unsaved" >&2; exit 1; }
+"""
+)
+
+PUT = (
+    r"""
+set -u
+file=$1 socket=$2 master=$3 lock=$4 folder=$5 wait=$6 io=$7 limit=$8 deadline=$9
+shift 9
+conf=$(dirname "$file")
+servers=$folder/.tidegate.servers
+pending=$conf/.tidegate.reload
+exec 9>>"$lock"
+flock -w "$wait" 9 || { echo locked; exit 0; }
+"""
+    + TALK
+    + _AMEND
+    + SAVE
+    + _SAVE_ALL
+    + r"""proc() { printf 'show proc\n' | talk "$master" 2>/dev/null; }
+workers() { awk '/^#/ { here = /^# workers/; next } here && $1 ~ /^[0-9]+$/ { printf "%s ", $1 }'; }
+failures() { sed -n 's/.*\[failed: \([0-9]*\)\].*/\1/p' | head -n 1; }
+known() { printf 'show backend\n' | talk "$socket" 2>/dev/null; }
+keep() { rm -f "$1.old"; [ ! -e "$1" ] || cp -p "$1" "$1.old"; }
+back() { if [ -e "$1.old" ]; then mv -fT "$1.old" "$1"; else rm -f "$1"; fi; }
+undo() { back "$file"; back "$servers"; rm -f "$pending"; }
+failed() {
+  undo
+  # The states were saved for the servers that were not loaded.
+  [ ! -S "$socket" ] || save_all >/dev/null
+  echo "failed $*" | tr '\n' ' '
+  exit 0
+}
+
+set -e
+: >"$pending"
+keep "$servers"
+keep "$file"
+mv -fT "$servers.new" "$servers"
+cut -d ' ' -f 1 "$servers" | uniq | while IFS= read -r backend; do
+  # The format's version and no server: HAProxy warns of a file that is missing.
+  [ -e "$folder/$backend" ] && continue
+  printf '1\n' >"$folder/.tidegate.empty"
+  mv -f "$folder/.tidegate.empty" "$folder/$backend"
+done
+chmod 644 "$conf/.tidegate.new"
+set +e
+before=$(proc)
+old=$(printf '%s\n' "$before" | workers)
+if [ -S "$socket" ]; then
+  unsaved=$(save_all)
+  [ -z "$old" ] || [ "$(known)" ] || unsaved='every backend: no answer'
+  [ -z "$unsaved" ] || { undo; rm -f "$conf/.tidegate.new"; echo "unsaved $unsaved"; exit 0; }
+fi
+mv -fT "$conf/.tidegate.new" "$file" || { undo; echo "failed $file can not be written"; exit 0; }
+[ "$old" ] || { rm -f "$pending" "$file.old" "$servers.old"; echo idle; exit 0; }
+had=$(printf '%s\n' "$before" | failures)
+noise=$(timeout -k 5 "$deadline" "$@" 2>&1 9>&-) || failed "the reload command ended with $?: $noise"
+end=$(($(date +%s) + deadline))
+while :; do
+  now=$(proc)
+  new=$(printf '%s\n' "$now" | workers)
+  count=$(printf '%s\n' "$now" | failures)
+  [ -z "$count" ] || [ "$count" -le "${had:-0}" ] || failed "the reload failed, and worker $old goes on"
+  if [ "$new" ] && [ "$new" != "$old" ]; then
+    pid=$(printf 'show info\n' | talk "$socket" 2>/dev/null | sed -n 's/^Pid: //p')
+    [ "$pid " != "$new" ] || break
+  fi
+  [ "$(date +%s)" -le "$end" ] || failed "no new worker within $deadline s"
+  sleep 0.2
+done
+rm -f "$pending" "$file.old" "$servers.old"
+running=$(known)
+for backend in $(cut -d ' ' -f 1 "$servers" | uniq); do
+  printf '%s\n' "$running" | grep -qxF "$backend" || { : >"$pending"; echo "unknown $backend"; exit 0; }
+done
+echo reloaded
+"""
+)

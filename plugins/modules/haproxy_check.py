@@ -1,0 +1,59 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of tidegate.delivery.haproxy_check; its action does the work."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: haproxy_check
+short_description: Tell what existing HAProxy configurations lack for moves
+version_added: 0.1.0
+description:
+  - Asks every load balancer of the catalog and tells all that would keep nodes from moving. Backends and servers that are missing, names that differ between
+    load balancers, servers without checks, C(agent-check), C(track), old workers that can't be asked, state files that are missing, rights of the admin socket.
+  - What it says of pools is what M(tidegate.delivery.plan) refuses for. It changes nothing, and takes no lock.
+  - It succeeds also when there are problems, so that all of them can be shown. C(playbooks/haproxy.yml -e adopt=true) fails then.
+options:
+  service:
+    description: The one service to look at. All services when it is left out.
+    type: str
+extends_documentation_fragment:
+  - tidegate.delivery.on_controller
+  - action_common_attributes
+notes:
+  - Runs on the controller and needs the pipeline there (C(pip install tidegate)).
+  - Whether HAProxy reads the state files can't be seen from outside; it says so in its log when it doesn't.
+seealso:
+  - module: tidegate.delivery.haproxy_info
+author:
+  - The Tidegate contributors (@tidegate)
+"""
+
+EXAMPLES = r"""
+- name: See whether HAProxy is fit for moves
+  tidegate.delivery.haproxy_check:
+  register: found
+
+- name: Show what is missing
+  ansible.builtin.debug:
+    msg: "{{ found.table }}"
+"""
+
+RETURN = r"""
+msg:
+  description: How many problems there are.
+  type: str
+  returned: success
+  sample: "2 services on 2 load balancers: fit for moves"
+problems:
+  description: All that is missing, with C(problem) and C(remedy).
+  type: list
+  elements: dict
+  returned: success
+table:
+  description: The problems as people read them, and RV(msg).
+  type: list
+  elements: str
+  returned: success
+"""

@@ -1,0 +1,235 @@
+"""playbooks/haproxy.yml onto two real HAProxy: what customers and testers then reach, and what spoils nothing."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.haproxy.haproxy_site import Backend, get, until
+from tests.integration.haproxy_role.written_site import (
+    AIM,
+    HEADER_PORT,
+    NET,
+    NODE_PORTS,
+    NODES,
+    SHARED,
+    Balancer,
+    Run,
+    Written,
+    described,
+)
+
+
+@pytest.fixture(scope="module")
+def first_run() -> list[Run]:
+    """What the very first run said, before HAProxy was started."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def site(first_run: list[Run]) -> Iterator[Written]:
+    nodes = [node for listed in NODES.values() for node in listed]
+    backends = {node: Backend(node, f"{NET}.1.{number}") for number, node in enumerate(nodes, 1)}
+    # A unix socket's path may have 107 bytes: pytest's own folders can be longer.
+    with tempfile.TemporaryDirectory(prefix="tg") as folder:
+        home = Path(folder)
+        balancers = {
+            f"lb{number}": Balancer(f"lb{number}", f"{NET}.0.{number}", home / f"lb{number}") for number in (1, 2)
+        }
+        (home / "services").mkdir()
+        made = Written(home, balancers, backends, {name: each.host for name, each in backends.items()})
+        shop = {"host": "shop.test", "maintenance_port": HEADER_PORT, "node_ports": NODE_PORTS}
+        made.services = {"shop": described("shop", shop), "wiki": described("wiki", {"path": "/wiki"})}
+        for name in made.services:
+            made.edit(name, lambda _: None)
+        try:
+            for backend in backends.values():
+                backend.start()
+            for balancer in balancers.values():
+                balancer.prepare()
+            first_run.append(made.play())
+            assert first_run[0].rc == 0, first_run[0].output
+            for balancer in balancers.values():
+                balancer.start()
+            await_up(made, "shop_online/n1", "shop_online/n2", "wiki_online/w1", "wiki_online/w2")
+            yield made
+        finally:
+            for balancer in balancers.values():
+                balancer.kill()
+            for backend in backends.values():
+                backend.stop()
+
+
+def await_up(site: Written, *servers: str) -> None:
+    for balancer in site.balancers.values():
+        for server in servers:
+            until(lambda b=balancer, s=server: b.status(s) == "UP", f"{server} is UP on {balancer.name}")  # type: ignore[misc]
+
+
+def asked(balancer: Balancer, host: str, path: str, times: int = 6) -> set[tuple[int, str]]:
+    answers = [get(balancer.address, SHARED, path, Host=host) for _ in range(times)]
+    return {(status, body if status == 200 else "") for status, body, _headers in answers}
+
+
+def aimed(balancer: Balancer, port: int, name: str = "") -> tuple[int, str]:
+    status, _body, headers = get(balancer.address, port, **({AIM: name} if name else {}))
+    return status, headers.get("x-served-by", "")
+
+
+def test_where_haproxy_is_not_running_the_files_are_put_in_place(site: Written, first_run: list[Run]) -> None:
+    assert first_run[0].changed == {"lb1": 1, "lb2": 1, "localhost": 1}
+    for balancer in site.balancers.values():
+        assert (balancer.state_dir / "shop_online").is_file()
+        assert Path(balancer.access.socket).stat().st_mode & 0o777 == 0o600
+
+
+def test_customers_reach_services_by_host_and_by_path(site: Written) -> None:
+    for balancer in site.balancers.values():
+        assert asked(balancer, "shop.test", "/") == {(200, "n1"), (200, "n2")}
+        assert asked(balancer, f"SHOP.test:{SHARED}", "/any") == {(200, "n1"), (200, "n2")}
+        assert asked(balancer, "other.test", "/wiki") == {(200, "w1"), (200, "w2")}
+        assert asked(balancer, "other.test", "/wiki/page") == {(200, "w1"), (200, "w2")}
+        assert asked(balancer, "other.test", "/wikis", 1) == {(404, "")}
+        assert asked(balancer, "other.test", "/", 1) == {(404, "")}
+
+
+def test_testers_reach_the_node_that_they_aim_at_and_no_other(site: Written) -> None:
+    balancer = site.balancers["lb1"]
+    for node in NODES["shop"]:
+        balancer.say(f"set server shop_maintenance/{node} state ready")
+        until(lambda node=node: balancer.status(f"shop_maintenance/{node}") == "UP", f"{node} is UP")  # type: ignore[misc]
+    try:
+        for number, node in enumerate(NODES["shop"]):
+            assert aimed(balancer, HEADER_PORT, node) == (200, node)
+            assert aimed(balancer, NODE_PORTS + number) == (200, node)
+            # The port decides, whatever header comes along.
+            assert aimed(balancer, NODE_PORTS + number, "n2") == (200, node)
+        assert aimed(balancer, HEADER_PORT) == (503, "")
+        assert aimed(balancer, HEADER_PORT, "w1") == (503, "")
+        site.backends["n1"].healthy = False
+        until(lambda: balancer.status("shop_maintenance/n1") == "DOWN", "n1 is DOWN")
+        assert (aimed(balancer, HEADER_PORT, "n1"), aimed(balancer, NODE_PORTS)) == ((503, ""), (503, ""))
+        assert aimed(balancer, HEADER_PORT, "n2") == (200, "n2")
+        balancer.say("set server shop_maintenance/n2 state maint")
+        assert (aimed(balancer, HEADER_PORT, "n2"), aimed(balancer, NODE_PORTS + 1)) == ((503, ""), (503, ""))
+    finally:
+        site.backends["n1"].healthy = True
+        balancer.say(*(f"set server shop_maintenance/{node} state maint" for node in NODES["shop"]))
+        await_up(site, "shop_online/n1")
+
+
+def test_a_second_run_changes_nothing_and_reloads_nothing(site: Written) -> None:
+    before = {name: (each.read().pid, each.written.stat().st_mtime_ns) for name, each in site.balancers.items()}
+    run = site.play()
+    assert run.rc == 0, run.output
+    assert {host: run.changed[host] for host in site.balancers} == {"lb1": 0, "lb2": 0}
+    assert {name: (each.read().pid, each.written.stat().st_mtime_ns) for name, each in site.balancers.items()} == before
+
+
+def test_a_reload_keeps_a_left_server_out_and_gives_a_moved_one_its_new_address(site: Written) -> None:
+    moved = Backend("w2", f"{NET}.1.9")
+    moved.start()
+    try:
+        for balancer in site.balancers.values():
+            # By hand, so that no state file has it yet.
+            balancer.say("set server shop_online/n1 state maint", "set server shop_maintenance/n1 state ready")
+        site.backends["w2"].stop()
+        site.addresses["w2"] = moved.host
+        site.edit("wiki", lambda service: service["pools"][0]["haproxy"].update(host="wiki.test"))
+        pids = {name: each.read().pid for name, each in site.balancers.items()}
+        preview = site.play("--check", "--diff")
+        assert preview.rc == 0, preview.output
+        assert f"+    server w2 {moved.host}:8080 check" in preview.output
+        assert {name: each.read().pid for name, each in site.balancers.items()} == pids
+        run = site.play()
+        assert run.rc == 0, run.output
+        assert {host: run.changed[host] for host in site.balancers} == {"lb1": 1, "lb2": 1}
+        for balancer in site.balancers.values():
+            assert balancer.read().pid != pids[balancer.name]
+            assert balancer.status("shop_online/n1") == "MAINT"
+            assert balancer.status("shop_maintenance/n1") == "UP"
+            assert asked(balancer, "shop.test", "/") == {(200, "n2")}
+        await_up(site, "wiki_online/w2")
+        for balancer in site.balancers.values():
+            assert asked(balancer, "wiki.test", "/wiki") == {(200, "w1"), (200, "w2")}
+            balancer.say("set server shop_maintenance/n1 state maint", "set server shop_online/n1 state ready")
+        await_up(site, "shop_online/n1")
+    finally:
+        site.backends["w2"] = moved
+
+
+def test_what_haproxy_refuses_leaves_the_old_files_and_stops_before_the_next(site: Written) -> None:
+    first, second = site.balancers.values()
+    before, pids = first.written.read_text(), (first.read().pid, second.read().pid)
+    good = first.base.read_text()
+    site.edit("wiki", lambda service: service["pools"][0]["haproxy"].update(host="wiki2.test"))
+    try:
+        first.base.write_text(good + "    no-such-word 1\n")
+        run = site.play()
+        assert run.rc != 0
+        assert "HAProxy refuses the configuration, and the old files stay" in run.output
+        assert "haproxy.cfg:3" in run.output
+        assert "no-such-word" in run.output
+        assert first.written.read_text() == before
+        assert second.written.read_text() == before.replace(first.address, second.address).replace("/lb1/", "/lb2/")
+        assert (first.read().pid, second.read().pid) == pids
+    finally:
+        first.base.write_text(good)
+        site.edit("wiki", lambda service: service["pools"][0]["haproxy"].update(host="wiki.test"))
+
+
+def test_a_reload_that_fails_is_told_and_the_old_file_is_back(site: Written) -> None:
+    balancer = site.balancers["lb1"]
+    before, pid = balancer.written.read_text(), balancer.read().pid
+    with socket.socket() as taken:
+        taken.bind((balancer.address, 8999))
+        taken.listen()
+        run = site.play(lb1={"haproxy_shared_binds": [f"{balancer.address}:8999"]})
+    assert run.rc != 0
+    assert "HAProxy did not load the new configuration: the reload failed" in run.output
+    assert balancer.written.read_text() == before
+    assert balancer.read().pid == pid
+    assert asked(balancer, "shop.test", "/") == {(200, "n1"), (200, "n2")}
+
+
+def test_the_hook_saves_states_before_a_reload_by_somebody_else(site: Written) -> None:
+    balancer = site.balancers["lb2"]
+    drop_in = (balancer.home / "unit.d" / "tidegate.conf").read_text()
+    script = next(line.split()[-1] for line in drop_in.splitlines() if line.startswith("ExecReload=/bin/sh"))
+    assert drop_in.index("-c -q") < drop_in.index(script) < drop_in.index("kill -USR2")
+    balancer.say("set server wiki_online/w1 state drain")
+    try:
+        subprocess.run(["/bin/sh", script], check=True, timeout=30)
+        rows = [line.split() for line in (balancer.state_dir / "wiki_online").read_text().splitlines()]
+        assert {row[3]: row[6] for row in rows if len(row) > 20 and row[0] != "#"} == {"w1": "8", "w2": "0"}
+    finally:
+        balancer.say("set server wiki_online/w1 state ready")
+
+
+def test_existing_configurations_are_checked_and_nothing_is_written(site: Written) -> None:
+    before = {name: each.written.stat().st_mtime_ns for name, each in site.balancers.items()}
+    run = site.play("-e", "adopt=true")
+    assert run.rc == 0, run.output
+    assert "2 services on 2 load balancers: fit for moves" in run.output
+    balancer = site.balancers["lb1"]
+    (balancer.state_dir / "wiki_online").unlink()
+    Path(balancer.access.socket).chmod(0o660)
+    site.edit("shop", lambda service: service["pools"][0].update(online="shop_live"))
+    try:
+        run = site.play("-e", "adopt=true")
+        assert run.rc != 0
+        assert "load balancer lb1 has no backend shop_live" in run.output
+        assert "load balancer lb2 has no backend shop_live" in run.output
+        assert "backend wiki_online has no state file" in run.output
+        assert "has mode 660" in run.output
+        assert "2 services on 2 load balancers: 4 problems" in run.output
+    finally:
+        site.edit("shop", lambda service: service["pools"][0].update(online="shop_online"))
+        Path(balancer.access.socket).chmod(0o600)
+        (balancer.state_dir / "wiki_online").write_text("1\n")
+    assert {name: each.written.stat().st_mtime_ns for name, each in site.balancers.items()} == before
