@@ -96,10 +96,11 @@ def require_plain(files: Files, host: str) -> None:
 
 
 class Configuration:
-    """The configuration of the HAProxy on `node`."""
+    """The configuration of the HAProxy on `node`; `lock` is how many seconds its host's lock is waited for."""
 
-    def __init__(self, node: Node, access: AdminAccess, files: Files) -> None:
-        self._node, self._access, self._files = node, access, files
+    def __init__(self, node: Node, access: AdminAccess, files: Files, *, lock: float = LOCK_TIMEOUT) -> None:
+        self.access = access
+        self._node, self._files, self._lock = node, files, lock
 
     def check(self, text: str) -> None:
         """Have HAProxy read the whole set of files with `text` among them. Raises Refused with what it says."""
@@ -109,7 +110,7 @@ class Configuration:
         if done.rc:
             raise Refused(
                 f"HAProxy refuses the configuration, and the old files stay: {_alerts(done.text)}",
-                where=f"load balancer {self._access.host}",
+                where=f"load balancer {self.access.host}",
                 remedy=f"Correct the file that it names; of {files.written} the cause is in the descriptors",
             )
 
@@ -120,7 +121,7 @@ class Configuration:
     def has_states(self, servers: Sequence[str]) -> bool:
         """Whether each backend has its state file; HAProxy warns of each that is missing."""
         script = 'while read -r backend; do [ -e "$1/$backend" ] || exit 1; done'
-        return self._node.sh(script, self._access.state_dir, stdin=_names(servers).encode()).rc == 0
+        return self._node.sh(script, self.access.state_dir, stdin=_names(servers).encode()).rc == 0
 
     def put(self, text: str, servers: Sequence[str]) -> str:
         """Put `text` in place and have it loaded; says what came of it in a few words.
@@ -128,14 +129,14 @@ class Configuration:
         Raises Refused when HAProxy did not load it (then the old file is back), Locked when the host's lock stayed
         taken, Unreachable when no complete answer came: run it again.
         """
-        files, access = self._files, self._access
+        files, access = self._files, self.access
         self._node.write(f"{access.state_dir}/.tidegate.servers.new", "".join(f"{line}\n" for line in servers).encode())
         self._node.write(f"{files.folder}/.tidegate.new", text.encode())
         seconds = math.ceil(files.timeout)
         paths = (files.written, access.socket, access.master_socket, access.lock, access.state_dir)
-        limits = (math.ceil(LOCK_TIMEOUT), math.ceil(ANSWER_TIMEOUT), ANSWER_LIMIT + 1, seconds)
+        limits = (math.ceil(self._lock), math.ceil(ANSWER_TIMEOUT), ANSWER_LIMIT + 1, seconds)
         done = self._node.sh(
-            PUT, *paths, *map(str, limits), *files.reload, timeout=LOCK_TIMEOUT + _MOST_SAVED_S + 2 * seconds
+            PUT, *paths, *map(str, limits), *files.reload, timeout=self._lock + _MOST_SAVED_S + 2 * seconds
         )
         word, _, said = done.text.strip().partition(" ")
         match word:
@@ -146,15 +147,15 @@ class Configuration:
         raise self._failed(word, said, done.stderr.decode(errors="backslashreplace"))
 
     def _failed(self, word: str, said: str, noise: str) -> DomainError:
-        place = f"load balancer {self._access.host}"
+        place = f"load balancer {self.access.host}"
         back = f"{self._files.written} is again what it was, and HAProxy goes on with it"
         match word:
             case "locked":
-                remedy = f"Wait, or see who holds it: fuser -v {self._access.lock}"
-                return Locked(f"the lock stayed taken for {LOCK_TIMEOUT:.0f} s", where=place, remedy=remedy)
+                remedy = f"Wait, or see who holds it: fuser -v {self.access.lock}"
+                return Locked(f"the lock stayed taken for {self._lock:.0f} s", where=place, remedy=remedy)
             case "unsaved":
                 what = f"the states of {said} could not be saved before the reload"
-                return Refused(what, where=place, remedy=f"Nothing was changed. Look at {self._access.state_dir}")
+                return Refused(what, where=place, remedy=f"Nothing was changed. Look at {self.access.state_dir}")
             case "failed":
                 what = f"HAProxy did not load the new configuration: {said[-_LONGEST_NOISE:]}"
                 return Refused(what, where=place, remedy=f"{back}. Look at HAProxy's log, then run it again")

@@ -23,16 +23,13 @@ for base; do set -- "$@" -f "$base"; shift; done
 "$program" -c "$@" -f "$stage" 2>&1
 """
 
-# HAProxy prefers a state file's address and port to its configuration's: a server that moved would stay where it was.
-# So each saved state gets what the configuration has: lines `backend server address port` (-: HAProxy looks it up).
+# HAProxy prefers a saved port to its configuration's (tried on 2.6; a new address wins): a server whose port changed
+# would stay where it was. So each saved state gets what the configuration has, from lines `backend server port`.
 _AMEND = r"""amend() {
   [ -s "$folder/.tidegate.servers" ] || return 0
   awk '
-    NR == FNR { address[$1 "/" $2] = $3; port[$1 "/" $2] = $4; next }
-    $1 ~ /^[0-9]+$/ && NF > 20 && ($2 "/" $4) in port {
-      if (address[$2 "/" $4] != "-") $5 = address[$2 "/" $4]
-      $19 = port[$2 "/" $4]
-    }
+    NR == FNR { port[$1 "/" $2] = $3; next }
+    $1 ~ /^[0-9]+$/ && NF > 20 && ($2 "/" $4) in port { $19 = port[$2 "/" $4] }
     { print }' "$folder/.tidegate.servers" "$1" >"$1.amended" && mv -f "$1.amended" "$1"
 }
 """

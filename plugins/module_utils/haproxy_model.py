@@ -100,9 +100,9 @@ class Model:
 
     @property
     def servers(self) -> list[str]:
-        """Backend, server, address and port of each server, a line each; - for an address that HAProxy looks up."""
+        """Backend, server and port of each server, a line each."""
         return [
-            f"{backend} {each.name} {each.address if _is_ip(each.address) else '-'} {each.port}"
+            f"{backend} {each.name} {each.port}"
             for pool in self.pools
             for backend in (pool.online, pool.maintenance)
             for each in pool.servers
@@ -325,7 +325,3 @@ def _others(place: _Place, claimants: Sequence[_Place]) -> str:
 
 def _problem(placed: Placed, place: _Place, part: str, what: str, remedy: str) -> Problem:
     return placed.problem(place.service, place.key(part), what, remedy)
-
-
-def _is_ip(address: str) -> bool:
-    return ":" in address or re.fullmatch(r"[0-9.]+", address) is not None

@@ -13,7 +13,7 @@ description:
   - Has HAProxy check the whole set of files with the new text among them. When it refuses, nothing is changed.
   - Then, under the lock that moves take too, saves the state of every backend, puts the text in place as C(tidegate.cfg) by a rename, runs the reload command
     and waits until the new worker answers. When the reload failed, the old file is put back and HAProxy goes on with what it has.
-  - A server that is out of a pool stays out. One whose address or port changed gets the new one, which HAProxy would take from the saved state otherwise.
+  - A server that is out of a pool stays out. One whose port changed gets the new one; HAProxy would take the old one from the saved state.
   - When nothing is to be changed, nothing is reloaded. A run that was killed before the reload is made up for by the next one.
   - Where HAProxy isn't running, the file is put in place only.
   - Runs on the controller, and needs on the load balancer what M(tidegate.delivery.haproxy_pool) needs there.
@@ -23,7 +23,7 @@ options:
     type: str
     required: true
   servers:
-    description: Backend, server, address and port of each server in it, as M(tidegate.delivery.haproxy_model) returns them.
+    description: Backend, server and port of each server in it, as M(tidegate.delivery.haproxy_model) returns them.
     type: list
     elements: str
     required: true

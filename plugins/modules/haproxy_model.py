@@ -74,11 +74,11 @@ model:
       description: The backend of requests that no service is meant by.
       type: str
 servers:
-  description: Backend, server, address and port of each server, a line each.
+  description: Backend, server and port of each server, a line each.
   type: list
   elements: str
   returned: success
-  sample: ["tradeapi_online n1 192.0.2.11 8080"]
+  sample: ["tradeapi_online n1 8080"]
 by_hand:
   description: The backends of pools without a C(haproxy) part.
   type: list

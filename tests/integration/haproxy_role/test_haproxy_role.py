@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
+import fcntl
 import socket
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Locked, Refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import AdminAccess
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_files import Configuration, Files
+from ansible_collections.tidegate.delivery.plugins.module_utils.node import LocalShell, PosixNode
 from tests.integration.haproxy.haproxy_site import Backend, get, until
 from tests.integration.haproxy_role.written_site import (
     AIM,
@@ -63,6 +72,70 @@ def site(first_run: list[Run]) -> Iterator[Written]:
                 balancer.kill()
             for backend in backends.values():
                 backend.stop()
+
+
+def servers(wiki_port: int) -> list[str]:
+    """What the model returns for the site."""
+    ports = {"shop": 8080, "wiki": wiki_port}
+    return [
+        f"{name}_{part} {node} {ports[name]}"
+        for name, nodes in NODES.items()
+        for part in ("online", "maintenance")
+        for node in nodes
+    ]
+
+
+def configuration(
+    balancer: Balancer,
+    *,
+    folder: str = "",
+    reload: tuple[str, ...] = (),
+    timeout: float = 8,
+    lock: float = 30,
+    access: AdminAccess | None = None,
+) -> Configuration:
+    """What the role's action works with."""
+    variables = balancer.variables()
+    files = Files(
+        folder=folder or variables["haproxy_folder"],
+        base=tuple(variables["haproxy_base"]),
+        program="haproxy",
+        reload=reload or tuple(variables["haproxy_reload"]),
+        timeout=timeout,
+    )
+    return Configuration(PosixNode(balancer.name, LocalShell()), access or balancer.access, files, lock=lock)
+
+
+@contextmanager
+def moved_to(port: int, *names: str, site: Written) -> Iterator[None]:
+    """Nodes that listen on another port for a while, and not on their own."""
+    answering = [answer_on(site.addresses[name], port, f"{name} on {port}") for name in names]
+    for name in names:
+        site.backends[name].stop()
+    try:
+        yield
+    finally:
+        for name in names:
+            site.backends[name].start()
+        for server in answering:
+            server.shutdown()
+            server.server_close()
+
+
+def answer_on(host: str, port: int, text: str) -> ThreadingHTTPServer:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def log_message(self, *_args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer((host, port), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    return server
 
 
 def await_up(site: Written, *servers: str) -> None:
@@ -131,36 +204,35 @@ def test_a_second_run_changes_nothing_and_reloads_nothing(site: Written) -> None
     assert {name: (each.read().pid, each.written.stat().st_mtime_ns) for name, each in site.balancers.items()} == before
 
 
-def test_a_reload_keeps_a_left_server_out_and_gives_a_moved_one_its_new_address(site: Written) -> None:
-    moved = Backend("w2", f"{NET}.1.9")
-    moved.start()
-    try:
+def test_a_reload_keeps_a_left_server_out_and_gives_a_changed_port_to_its_servers(site: Written) -> None:
+    with moved_to(8081, "w1", "w2", site=site):
         for balancer in site.balancers.values():
             # By hand, so that no state file has it yet.
             balancer.say("set server shop_online/n1 state maint", "set server shop_maintenance/n1 state ready")
-        site.backends["w2"].stop()
-        site.addresses["w2"] = moved.host
-        site.edit("wiki", lambda service: service["pools"][0]["haproxy"].update(host="wiki.test"))
+        site.edit("wiki", lambda service: service["pools"][0]["haproxy"].update(server_port=8081))
         pids = {name: each.read().pid for name, each in site.balancers.items()}
         preview = site.play("--check", "--diff")
         assert preview.rc == 0, preview.output
-        assert f"+    server w2 {moved.host}:8080 check" in preview.output
+        assert f"+    server w2 {site.addresses['w2']}:8081 check" in preview.output
         assert {name: each.read().pid for name, each in site.balancers.items()} == pids
         run = site.play()
         assert run.rc == 0, run.output
         assert {host: run.changed[host] for host in site.balancers} == {"lb1": 1, "lb2": 1}
+        await_up(site, "wiki_online/w1", "wiki_online/w2")
         for balancer in site.balancers.values():
             assert balancer.read().pid != pids[balancer.name]
             assert balancer.status("shop_online/n1") == "MAINT"
             assert balancer.status("shop_maintenance/n1") == "UP"
             assert asked(balancer, "shop.test", "/") == {(200, "n2")}
-        await_up(site, "wiki_online/w2")
-        for balancer in site.balancers.values():
-            assert asked(balancer, "wiki.test", "/wiki") == {(200, "w1"), (200, "w2")}
+            assert asked(balancer, "wiki.test", "/wiki") == {(200, "w1 on 8081"), (200, "w2 on 8081")}
             balancer.say("set server shop_maintenance/n1 state maint", "set server shop_online/n1 state ready")
+        # Back, below ansible-playbook.
         await_up(site, "shop_online/n1")
-    finally:
-        site.backends["w2"] = moved
+        site.edit("wiki", lambda service: service["pools"][0]["haproxy"].pop("server_port"))
+        for balancer in site.balancers.values():
+            text = balancer.written.read_text().replace(":8081 ", ":8080 ")
+            assert configuration(balancer).put(text, servers(8080)) == "put in place and loaded"
+    await_up(site, "wiki_online/w1", "wiki_online/w2")
 
 
 def test_what_haproxy_refuses_leaves_the_old_files_and_stops_before_the_next(site: Written) -> None:
@@ -189,12 +261,83 @@ def test_a_reload_that_fails_is_told_and_the_old_file_is_back(site: Written) -> 
     with socket.socket() as taken:
         taken.bind((balancer.address, 8999))
         taken.listen()
-        run = site.play(lb1={"haproxy_shared_binds": [f"{balancer.address}:8999"]})
-    assert run.rc != 0
-    assert "HAProxy did not load the new configuration: the reload failed" in run.output
-    assert balancer.written.read_text() == before
-    assert balancer.read().pid == pid
+        text = before.replace(f"{balancer.address}:{SHARED}", f"{balancer.address}:8999")
+        with pytest.raises(Refused) as refused:
+            configuration(balancer).put(text, servers(8080))
+    assert "HAProxy did not load the new configuration: the reload failed" in str(refused.value)
+    assert (balancer.written.read_text(), balancer.read().pid) == (before, pid)
+    assert not configuration(balancer).is_pending()
     assert asked(balancer, "shop.test", "/") == {(200, "n1"), (200, "n2")}
+    # Once the cause is gone, HAProxy loads again.
+    assert configuration(balancer).put(before, servers(8080)) == "put in place and loaded"
+    assert balancer.read().pid != pid
+
+
+@pytest.mark.parametrize(
+    ("reload", "told"),
+    [
+        (("/bin/sh", "-c", "echo no such unit >&2; exit 5"), "the reload command ended with 5: no such unit"),
+        (("true",), "no new worker within 1 s"),
+        (("sleep", "9"), "the reload command ended with 124"),
+    ],
+)
+def test_a_reload_command_that_reloads_nothing_is_told(site: Written, reload: tuple[str, ...], told: str) -> None:
+    balancer = site.balancers["lb1"]
+    before, pid = balancer.written.read_text(), balancer.read().pid
+    with pytest.raises(Refused) as refused:
+        configuration(balancer, reload=reload, timeout=1).put(before + "# more\n", servers(8080))
+    assert told in refused.value.message
+    assert (balancer.written.read_text(), balancer.read().pid) == (before, pid)
+
+
+def test_haproxy_that_was_not_started_with_the_folder_is_told(site: Written) -> None:
+    balancer = site.balancers["lb1"]
+    folder = balancer.home / "elsewhere"
+    with pytest.raises(Refused) as refused:
+        configuration(balancer, folder=str(folder)).put("", ["other_online x 1"])
+    assert "does not know backend other_online" in refused.value.message
+    assert f"-f {folder}" in refused.value.remedy
+    # Not loaded: the next run must not take it for done.
+    assert configuration(balancer, folder=str(folder)).is_pending()
+    assert configuration(balancer).put(balancer.written.read_text(), servers(8080)) == "put in place and loaded"
+    (balancer.state_dir / "other_online").unlink()
+
+
+def test_a_run_that_was_killed_before_its_reload_is_made_up_for(site: Written) -> None:
+    balancer = site.balancers["lb1"]
+    pid = balancer.read().pid
+    (balancer.written.parent / ".tidegate.reload").touch()
+    assert configuration(balancer).is_pending()
+    assert configuration(balancer).put(balancer.written.read_text(), servers(8080)) == "put in place and loaded"
+    assert balancer.read().pid != pid
+    assert not configuration(balancer).is_pending()
+
+
+def test_a_state_that_cannot_be_saved_stops_the_reload(site: Written) -> None:
+    balancer = site.balancers["lb1"]
+    before, pid = balancer.written.read_text(), balancer.read().pid
+    file = balancer.state_dir / "shop_online"
+    kept = file.read_bytes()
+    spoiled = configuration(
+        balancer, access=dataclasses.replace(balancer.access, socket=str(balancer.home / "dead.sock"))
+    )
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(spoiled.access.socket)
+        with pytest.raises(Refused) as refused:
+            spoiled.put(before + "# more\n", servers(8080))
+    assert "could not be saved before the reload" in refused.value.message
+    assert (balancer.written.read_text(), balancer.read().pid, file.read_bytes()) == (before, pid, kept)
+
+
+def test_the_lock_that_moves_take_is_waited_for(site: Written) -> None:
+    balancer = site.balancers["lb1"]
+    before = balancer.written.read_text()
+    with Path(balancer.access.lock).open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(Locked) as locked:
+            configuration(balancer, lock=1).put(before + "# more\n", servers(8080))
+    assert locked.value.where == "load balancer lb1"
+    assert balancer.written.read_text() == before
 
 
 def test_the_hook_saves_states_before_a_reload_by_somebody_else(site: Written) -> None:

@@ -122,13 +122,12 @@ def test_pools_with_the_same_bind_share_a_front_end_and_one_may_take_the_rest() 
     assert (own.routes, own.default) == ((Route("b_online", "", "/b"),), "a_online")
 
 
-def test_servers_are_listed_with_address_and_port_but_a_name_is_haproxys_to_look_up() -> None:
-    what = made(service("a", {}), n2="n2.example.com")
-    assert what.servers == [
-        "a_online n1 192.0.2.11 8080",
-        "a_online n2 - 8080",
-        "a_maintenance n1 192.0.2.11 8080",
-        "a_maintenance n2 - 8080",
+def test_servers_are_listed_in_both_backends_with_their_ports() -> None:
+    assert made(service("a", {"server_port": 81})).servers == [
+        "a_online n1 81",
+        "a_online n2 81",
+        "a_maintenance n1 81",
+        "a_maintenance n2 81",
     ]
 
 
