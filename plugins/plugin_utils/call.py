@@ -148,7 +148,8 @@ class Call:
         """What blots out the secrets that this call, and all that it is a part of, may have come across by now."""
         if self._whole is not self:
             return self._whole.redactor
-        return self._secrets.redactor((*self._near, "localhost"))
+        known = (host for host in self._near if host in self.hostvars)
+        return self._secrets.redactor((*known, "localhost"))
 
     def redact(self, value: Any) -> Any:  # noqa: ANN401
         """The value without secrets."""

