@@ -25,7 +25,7 @@ class ActionModule(DomainAction):
 
     def act(self, call: Call) -> dict[str, Any]:
         node, access, files = call.node(), accesses(call, [call.host])[call.host], _files(call)
-        require_plain(files, call.host)
+        require_plain(files, call.host, str(call.args["drop_in"] or ""))
         configuration = Configuration(node, access, files)
         text, servers = str(call.args["text"]).rstrip() + "\n", list(call.args["servers"])
         # The hook comes first: a reload by somebody else must save the states of what is written next.

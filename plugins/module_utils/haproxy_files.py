@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -30,6 +31,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.node import Node
 _CHECK_TIMEOUT = 60.0
 _LONGEST_NOISE = 1500
 _MOST_SAVED_S = 120.0
+_PATH = re.compile(r"/[A-Za-z0-9._/@+-]{1,200}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +85,15 @@ class Files:
         return "#!/bin/sh\n" + "".join(f"{name}={value}\n" for name, value in values.items()) + HOOK
 
 
-def require_plain(files: Files, host: str) -> None:
+def require_plain(files: Files, host: str, drop_in: str = "") -> None:
     """BadInput unless every path is absolute and has nothing that a shell, systemd or HAProxy reads otherwise."""
-    for path in (files.folder, *files.base, *([files.program] if "/" in files.program else [])):
-        plain = path.startswith("/") and path.replace("/", "").isascii() and path == str(PurePosixPath(path))
-        if not plain or not all(c.isalnum() or c in "/._+-@" for c in path):
+    programs = [files.program] if "/" in files.program else []
+    for path in (files.folder, *files.base, *programs, *([drop_in] if drop_in else [])):
+        if not _PATH.fullmatch(path) or ".." in PurePosixPath(path).parts:
             raise BadInput(
                 f"{path!r} can't be one of HAProxy's paths",
                 where=f"load balancer {host}",
-                remedy="Use an absolute path of letters, digits and . _ / @ + -",
+                remedy="Use an absolute path of letters, digits and . _ / @ + -, without ..",
             )
 
 
