@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_script import SAVE, TALK
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_script import TALK
 
 # The new file on standard input, among links to all others of its folder: HAProxy reads what it would be started with.
 CHECK = r"""
@@ -23,23 +23,41 @@ for base; do set -- "$@" -f "$base"; shift; done
 "$program" -c "$@" -f "$stage" 2>&1
 """
 
+# The state of every backend that runs and has a state file, each into that file; what could not be saved, in words.
+#
 # HAProxy prefers a saved port to its configuration's (tried on 2.6; a new address wins): a server whose port changed
-# would stay where it was. So each saved state gets what the configuration has, from lines `backend server port`.
-_AMEND = r"""amend() {
-  [ -s "$folder/.tidegate.servers" ] || return 0
-  awk '
-    NR == FNR { port[$1 "/" $2] = $3; next }
-    $1 ~ /^[0-9]+$/ && NF > 20 && ($2 "/" $4) in port { $19 = port[$2 "/" $4] }
-    { print }' "$folder/.tidegate.servers" "$1" >"$1.amended" && mv -f "$1.amended" "$1"
-}
-"""
-
-# Every backend that runs and has a state file; the names of those that could not be saved.
+# would stay where it was. So each state gets the port that the configuration has, from lines `backend server port`.
 _SAVE_ALL = r"""save_all() {
-  printf 'show backend\n' | talk "$socket" | while IFS= read -r backend; do
-    case $backend in ''|*[!A-Za-z0-9_.:-]*) continue ;; esac
-    [ ! -f "$folder/$backend" ] || save "$backend" || printf '%s ' "$backend"
-  done
+  stage=$(mktemp -d "$folder/.tidegate.XXXXXX") || { echo "every backend"; return; }
+  ls -1 "$folder" >"$stage/.names"
+  [ ! -f "$folder/.tidegate.servers" ] || cp "$folder/.tidegate.servers" "$stage/.ports"
+  printf 'show servers state\n' | talk "$socket" >"$stage/.answer"
+  # HAProxy ignores a truncated file as a whole, and says so in a warning only.
+  if : >>"$stage/.ports" && awk -v stage="$stage" '
+    part == "names" { known[$0] = 1; next }
+    part == "ports" { port[$1 "/" $2] = $3; next }
+    { lines++; last = $0 }
+    lines == 1 { bad = $0 != "1"; next }
+    lines == 2 { header = $0; next }
+    NF < 20 || !($2 in known) { next }
+    ($2 "/" $4) in port { $19 = port[$2 "/" $4] }
+    $2 != backend {
+      if (backend != "") { print "" >file; close(file) }
+      backend = $2
+      file = stage "/" backend
+      print "1" >file
+      print header >file
+    }
+    { print >file }
+    END { if (backend != "") print "" >file; exit bad || lines < 3 || last != "" }
+    ' part=names "$stage/.names" part=ports "$stage/.ports" part=answer "$stage/.answer"
+  then
+    set -- "$stage"/*
+    [ ! -e "$1" ] || { chmod 644 "$@" && sync "$@" && mv -f "$@" "$folder/"; } || echo "some backends"
+  else
+    echo "every backend"
+  fi
+  rm -rf "$stage"
 }
 """
 
@@ -54,8 +72,6 @@ if [ ! -e "$pending" ]; then
 fi
 """
     + TALK
-    + _AMEND
-    + SAVE
     + _SAVE_ALL
     + r"""unsaved=$(save_all)
 [ -z "$unsaved" ] || { echo "tidegate: not saved: $unsaved" >&2; exit 1; }
@@ -74,13 +90,10 @@ exec 9>>"$lock"
 flock -w "$wait" 9 || { echo locked; exit 0; }
 """
     + TALK
-    + _AMEND
-    + SAVE
     + _SAVE_ALL
     + r"""proc() { printf 'show proc\n' | talk "$master" 2>/dev/null; }
 workers() { awk '/^#/ { here = /^# workers/; next } here && $1 ~ /^[0-9]+$/ { printf "%s ", $1 }'; }
 failures() { sed -n 's/.*\[failed: \([0-9]*\)\].*/\1/p' | head -n 1; }
-known() { printf 'show backend\n' | talk "$socket" 2>/dev/null; }
 keep() { rm -f "$1.old"; [ ! -e "$1" ] || cp -p "$1" "$1.old"; }
 back() { if [ -e "$1.old" ]; then mv -fT "$1.old" "$1"; else rm -f "$1"; fi; }
 undo() { back "$file"; back "$servers"; rm -f "$pending"; }
@@ -109,8 +122,7 @@ before=$(proc)
 old=$(printf '%s\n' "$before" | workers)
 if [ -S "$socket" ]; then
   unsaved=$(save_all)
-  [ -z "$old" ] || [ "$(known)" ] || unsaved='every backend: no answer'
-  [ -z "$unsaved" ] || { undo; rm -f "$conf/.tidegate.new"; echo "unsaved $unsaved"; exit 0; }
+  [ -z "$old" ] || [ -z "$unsaved" ] || { undo; rm -f "$conf/.tidegate.new"; echo "unsaved $unsaved"; exit 0; }
 fi
 mv -fT "$conf/.tidegate.new" "$file" || { undo; echo "failed $file can not be written"; exit 0; }
 [ "$old" ] || { rm -f "$pending" "$file.old" "$servers.old"; echo idle; exit 0; }
@@ -130,10 +142,8 @@ while :; do
   sleep 0.2
 done
 rm -f "$pending" "$file.old" "$servers.old"
-running=$(known)
-for backend in $(cut -d ' ' -f 1 "$servers" | uniq); do
-  printf '%s\n' "$running" | grep -qxF "$backend" || { : >"$pending"; echo "unknown $backend"; exit 0; }
-done
+missing=$(cut -d ' ' -f 1 "$servers" | uniq | grep -vxF "$(printf 'show backend\n' | talk "$socket")" | head -n 1)
+[ -z "$missing" ] || { : >"$pending"; echo "unknown $missing"; exit 0; }
 echo reloaded
 """
 )

@@ -24,18 +24,6 @@ from __future__ import annotations
 TALK = r"""talk() { timeout -k 1 "$io" socat -t "$io" -T "$io" - "UNIX-CONNECT:$1" | head -c "$limit"; }
 """
 
-# The state of backend `$1` into its file in `$folder`. Whoever uses it says with `amend` what is changed in it before.
-SAVE = r"""save() {
-  new=$(mktemp "$folder/.tidegate.XXXXXX") || return 1
-  printf 'show servers state %s\n' "$1" | talk "$socket" >"$new"
-  # HAProxy ignores a truncated file as a whole, and says so in a warning only.
-  awk 'NR == 1 && $0 != "1" { bad = 1 } { last = $0 } END { exit bad || NR < 4 || last != "" }' "$new" &&
-    amend "$new" && chmod 644 "$new" && sync "$new" && mv -fT "$new" "$folder/$1" && return 0
-  rm -f "$new"
-  return 1
-}
-"""
-
 SCRIPT = (
     r"""
 set -u
@@ -96,10 +84,16 @@ printf '%s' "${proc%.}"
 old=$(printf '%s\n' "$proc" | awk '/^#/ { old = /^# old workers/; next } old && $1 ~ /^[0-9]+$/ { print $1 }')
 for pid in $(printf '%s\n' "$old" | head -n 16); do ask "old $pid" "$master" "@!$pid show stat -1 6 -1"; done
 
-amend() { :; }
-"""
-    + SAVE
-    + r"""[ -z "$folder" ] || printf '%s' "$dumps" | while IFS= read -r backend; do
+save() {
+  new=$(mktemp "$folder/.tidegate.XXXXXX") || return 1
+  printf 'show servers state %s\n' "$1" | talk "$socket" >"$new"
+  # HAProxy ignores a truncated file as a whole, and says so in a warning only.
+  awk 'NR == 1 && $0 != "1" { bad = 1 } { last = $0 } END { exit bad || NR < 4 || last != "" }' "$new" &&
+    chmod 644 "$new" && sync "$new" && mv -fT "$new" "$folder/$1" && return 0
+  rm -f "$new"
+  return 1
+}
+[ -z "$folder" ] || printf '%s' "$dumps" | while IFS= read -r backend; do
   if save "$backend"; then say "saved $backend"; else say "unsaved $backend"; fi
 done
 say finished
