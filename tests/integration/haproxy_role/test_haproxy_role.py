@@ -33,6 +33,8 @@ from tests.integration.haproxy_role.written_site import (
     described,
 )
 
+SHOP = {"host": "shop.test", "maintenance_port": HEADER_PORT, "node_ports": NODE_PORTS}
+
 
 @pytest.fixture(scope="module")
 def first_run() -> list[Run]:
@@ -52,8 +54,7 @@ def site(first_run: list[Run]) -> Iterator[Written]:
         }
         (home / "services").mkdir()
         made = Written(home, balancers, backends, {name: each.host for name, each in backends.items()})
-        shop = {"host": "shop.test", "maintenance_port": HEADER_PORT, "node_ports": NODE_PORTS}
-        made.services = {"shop": described("shop", shop), "wiki": described("wiki", {"path": "/wiki"})}
+        made.services = {"shop": described("shop", dict(SHOP)), "wiki": described("wiki", {"path": "/wiki"})}
         for name in made.services:
             made.edit(name, lambda _: None)
         try:
@@ -253,6 +254,19 @@ def test_what_haproxy_refuses_leaves_the_old_files_and_stops_before_the_next(sit
     finally:
         first.base.write_text(good)
         site.edit("wiki", lambda service: service["pools"][0]["haproxy"].update(host="wiki.test"))
+
+
+def test_nothing_is_written_while_the_catalog_is_wrong(site: Written) -> None:
+    before = {name: each.written.read_text() for name, each in site.balancers.items()}
+    site.edit("shop", lambda service: service["pools"][0]["haproxy"].update(host="wiki.test", path="/wiki"))
+    try:
+        run = site.play()
+    finally:
+        site.edit("shop", lambda service: service["pools"][0].update(haproxy=dict(SHOP)))
+    assert run.rc != 0
+    assert "pools.0.haproxy.host: wiki.test/wiki goes to wiki_online already" in run.output
+    assert "(and 1 more problem; playbooks/validate.yml shows all)" in run.output
+    assert {name: each.written.read_text() for name, each in site.balancers.items()} == before
 
 
 def test_a_reload_that_fails_is_told_and_the_old_file_is_back(site: Written) -> None:
