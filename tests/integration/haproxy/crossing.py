@@ -16,7 +16,8 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Lim
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Pool
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
 from lab import haproxy_socket
-from tests.integration.haproxy.haproxy_site import Backend, LoadBalancer, in_parallel, until
+from tests.integration.haproxy.applications import Applications
+from tests.integration.haproxy.haproxy_site import LoadBalancer, in_parallel, until
 
 NET = "127.47"
 NODES = tuple(f"n{number}" for number in range(1, 7))
@@ -26,6 +27,7 @@ _CHECKS = "inter 40 fastinter 40 downinter 40 rise 2 fall 2"
 _MAINT = 1
 Key = tuple[str, str, str]
 View = dict[Key, haproxy_socket.Server]
+_LOOK_EVERY_S = 0.01
 # Everything here is faster than in production, so is looking.
 _FASTER = 10.0
 
@@ -95,18 +97,17 @@ class Crossing:
     """The site: started once, brought back to its beginning for each example."""
 
     def __init__(self, program: str, home: Path) -> None:
-        self.applications = {name: Backend(name, f"{NET}.1.{name[1:]}") for name in NODES}
-        everyone = list(self.applications.values())
+        self._applications = Applications({name: f"{NET}.1.{name[1:]}" for name in NODES})
+        self.applications = self._applications.by_name
         self.balancers = {
-            f"lb{number}": LoadBalancer(f"lb{number}", f"{NET}.0.{number}", everyone, home / f"lb{number}", program)
+            f"lb{number}": LoadBalancer(f"lb{number}", f"{NET}.0.{number}", [], home / f"lb{number}", program)
             for number in (1, 2)
         }
         self.generation = 0
 
     @contextlib.contextmanager
     def running(self) -> Iterator[Crossing]:
-        for application in self.applications.values():
-            application.start()
+        self._applications.start()
         try:
             for balancer in self.balancers.values():
                 self.configure(balancer)
@@ -115,8 +116,7 @@ class Crossing:
         finally:
             for balancer in self.balancers.values():
                 balancer.kill()
-            for application in self.applications.values():
-                application.stop()
+            self._applications.stop()
 
     def configure(self, balancer: LoadBalancer) -> None:
         """Its configuration, each time with something changed."""
@@ -236,6 +236,7 @@ class Watch:
                 first, second, again = self.site.view(), self.site.view(), self.site.view()
                 self._judge(first, second, again)
             self.looks += 1
+            over.wait(_LOOK_EVERY_S)
 
     def _judge(self, first: View, second: View, again: View) -> None:
         for service, nodes in SERVICES.items():

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -53,22 +53,7 @@ class Backend:
         self.host = host
         self.healthy = True
         self.customers = 0
-        # Customers' requests that are being answered right now.
-        self.busy = 0
-        self._counting = threading.Lock()
         self._server: ThreadingHTTPServer | None = None
-
-    @contextlib.contextmanager
-    def answering(self, *, by_customer: bool) -> Iterator[None]:
-        """Counts a customer's request while it is answered."""
-        with self._counting:
-            self.customers += by_customer
-            self.busy += by_customer
-        try:
-            yield
-        finally:
-            with self._counting:
-                self.busy -= by_customer
 
     def start(self) -> None:
         backend = self
@@ -79,10 +64,11 @@ class Backend:
             def do_GET(self) -> None:
                 if self.path == "/health":
                     return self._say(200 if backend.healthy else 503)
-                with backend.answering(by_customer="X-Node" not in self.headers):
-                    if self.path.startswith("/slow?"):
-                        time.sleep(float(self.path.partition("?")[2]))
-                    return self._say(200)
+                if "X-Node" not in self.headers:
+                    backend.customers += 1
+                if self.path.startswith("/slow?"):
+                    time.sleep(float(self.path.partition("?")[2]))
+                return self._say(200)
 
             def _say(self, status: int) -> None:
                 body = backend.name.encode()
