@@ -30,6 +30,8 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.node import Node
 # Reading a large configuration takes HAProxy seconds at most.
 _CHECK_TIMEOUT = 60.0
 _LONGEST_NOISE = 1500
+# A shell's exit code for a program that it can't find.
+_NOT_FOUND = 127
 _MOST_SAVED_S = 120.0
 _PATH = re.compile(r"/[A-Za-z0-9._/@+-]{1,200}")
 
@@ -109,6 +111,12 @@ class Configuration:
         files = self._files
         argv = (files.folder, PurePosixPath(files.written).name, files.program, *files.base)
         done = self._node.sh(CHECK, *argv, stdin=text.encode(), timeout=_CHECK_TIMEOUT)
+        if done.rc == _NOT_FOUND:
+            raise BadInput(
+                f"{files.program} can't be run: {_alerts(done.text)}",
+                where=f"load balancer {self.access.host}",
+                remedy="Set haproxy_program to HAProxy's program there",
+            )
         if done.rc:
             raise Refused(
                 f"HAProxy refuses the configuration, and the old files stay: {_alerts(done.text)}",
@@ -155,6 +163,16 @@ class Configuration:
             case "locked":
                 remedy = f"Wait, or see who holds it: fuser -v {self.access.lock}"
                 return Locked(f"the lock stayed taken for {self._lock:.0f} s", where=place, remedy=remedy)
+            case "lockfile":
+                return Refused(
+                    f"the lock file {self.access.lock} can't be written",
+                    where=place,
+                    remedy="Set tidegate_haproxy_lock",
+                )
+            case "tool":
+                return Refused(
+                    f"{said} is not installed", where=place, remedy="Install socat, util-linux, grep and awk there"
+                )
             case "unsaved":
                 what = f"the states of {said} could not be saved before the reload"
                 return Refused(what, where=place, remedy=f"Nothing was changed. Look at {self.access.state_dir}")

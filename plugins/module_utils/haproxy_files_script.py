@@ -86,6 +86,10 @@ shift 9
 conf=$(dirname "$file")
 servers=$folder/.tidegate.servers
 pending=$conf/.tidegate.reload
+for tool in socat timeout flock awk grep mktemp; do
+  command -v "$tool" >/dev/null 2>&1 || { echo "tool $tool"; exit 0; }
+done
+(: >>"$lock") 2>/dev/null || { echo lockfile; exit 0; }
 exec 9>>"$lock"
 flock -w "$wait" 9 || { echo locked; exit 0; }
 """
@@ -94,6 +98,7 @@ flock -w "$wait" 9 || { echo locked; exit 0; }
     + r"""proc() { printf 'show proc\n' | talk "$master" 2>/dev/null; }
 workers() { awk '/^#/ { here = /^# workers/; next } here && $1 ~ /^[0-9]+$/ { printf "%s ", $1 }'; }
 failures() { sed -n 's/.*\[failed: \([0-9]*\)\].*/\1/p' | head -n 1; }
+names() { cut -d ' ' -f 1 "$1" | uniq; }
 keep() { rm -f "$1.old"; [ ! -e "$1" ] || cp -p "$1" "$1.old"; }
 back() { if [ -e "$1.old" ]; then mv -fT "$1.old" "$1"; else rm -f "$1"; fi; }
 undo() { back "$file"; back "$servers"; rm -f "$pending"; }
@@ -110,7 +115,7 @@ set -e
 keep "$servers"
 keep "$file"
 mv -fT "$servers.new" "$servers"
-cut -d ' ' -f 1 "$servers" | uniq | while IFS= read -r backend; do
+names "$servers" | while IFS= read -r backend; do
   # The format's version and no server: HAProxy warns of a file that is missing.
   [ -e "$folder/$backend" ] && continue
   printf '1\n' >"$folder/.tidegate.empty"
@@ -141,8 +146,13 @@ while :; do
   [ "$(date +%s)" -le "$end" ] || failed "no new worker within $deadline s"
   sleep 0.2
 done
+running=$(printf 'show backend\n' | talk "$socket")
+missing=$(names "$servers" | grep -vxF "$running" | head -n 1)
+if [ -z "$missing" ] && [ -s "$servers.old" ]; then
+  # A backend that is gone and comes back one day must not come back with who was out of it now.
+  names "$servers.old" | grep -vxF "$running" | while IFS= read -r gone; do rm -f "$folder/$gone"; done
+fi
 rm -f "$pending" "$file.old" "$servers.old"
-missing=$(cut -d ' ' -f 1 "$servers" | uniq | grep -vxF "$(printf 'show backend\n' | talk "$socket")" | head -n 1)
 [ -z "$missing" ] || { : >"$pending"; echo "unknown $missing"; exit 0; }
 echo reloaded
 """

@@ -256,6 +256,7 @@ def test_what_haproxy_refuses_leaves_the_old_files_and_stops_before_the_next(sit
         site.edit("wiki", lambda service: service["pools"][0]["haproxy"].update(host="wiki.test"))
 
 
+@pytest.mark.slow
 def test_nothing_is_written_while_the_catalog_is_wrong(site: Written) -> None:
     before = {name: each.written.read_text() for name, each in site.balancers.items()}
     site.edit("shop", lambda service: service["pools"][0]["haproxy"].update(host="wiki.test", path="/wiki"))
@@ -292,7 +293,7 @@ def test_a_reload_that_fails_is_told_and_the_old_file_is_back(site: Written) -> 
     [
         (("/bin/sh", "-c", "echo no such unit >&2; exit 5"), "the reload command ended with 5: no such unit"),
         (("true",), "no new worker within 1 s"),
-        (("sleep", "9"), "the reload command ended with 124"),
+        pytest.param(("sleep", "9"), "the reload command ended with 124", marks=pytest.mark.slow),
     ],
 )
 def test_a_reload_command_that_reloads_nothing_is_told(site: Written, reload: tuple[str, ...], told: str) -> None:
@@ -314,7 +315,17 @@ def test_haproxy_that_was_not_started_with_the_folder_is_told(site: Written) -> 
     # Not loaded: the next run must not take it for done.
     assert configuration(balancer, folder=str(folder)).is_pending()
     assert configuration(balancer).put(balancer.written.read_text(), servers(8080)) == "put in place and loaded"
-    (balancer.state_dir / "other_online").unlink()
+
+
+def test_a_backend_that_is_gone_leaves_no_saved_state(site: Written) -> None:
+    balancer = site.balancers["lb1"]
+    text = balancer.written.read_text()
+    more = "backend gone_online from tidegate\n    server-state-file-name use-backend-name\n    server x 127.0.0.1:1\n"
+    configuration(balancer).put(text + more, [*servers(8080), "gone_online x 1"])
+    assert (balancer.state_dir / "gone_online").is_file()
+    configuration(balancer).put(text, servers(8080))
+    assert not (balancer.state_dir / "gone_online").exists()
+    assert (balancer.state_dir / "shop_online").is_file()
 
 
 def test_a_run_that_was_killed_before_its_reload_is_made_up_for(site: Written) -> None:

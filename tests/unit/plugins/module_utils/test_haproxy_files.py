@@ -124,3 +124,19 @@ def test_a_state_that_is_there_is_kept(files: Files) -> None:
     (state / "a_online").write_text("1\n# who was out\n")
     configuration(files).put(TEXT, ["a_online n1 80"])
     assert (state / "a_online").read_text() == "1\n# who was out\n"
+
+
+def test_a_program_that_is_not_there_is_named(files: Files) -> None:
+    with pytest.raises(BadInput) as error:
+        configuration(dataclasses.replace(files, program="no-such-haproxy")).check(TEXT)
+    assert "no-such-haproxy can't be run" in error.value.message
+    assert "haproxy_program" in error.value.remedy
+
+
+def test_a_lock_that_cannot_be_written_is_named(files: Files) -> None:
+    spoiled = configuration(files)
+    spoiled.access = dataclasses.replace(spoiled.access, lock="/nowhere/lock")
+    with pytest.raises(Refused) as refused:
+        spoiled.put(TEXT, ["a_online n1 80"])
+    assert "/nowhere/lock can't be written" in refused.value.message
+    assert not Path(files.written).exists()
