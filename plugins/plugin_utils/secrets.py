@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from itertools import chain
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,27 +29,40 @@ class Secrets:
         self._vars = task_vars
         self._templar = templar
         self._made: dict[frozenset[str], Redactor] = {}
+        self._of_hosts: dict[str, tuple[str, ...]] = {}
 
     def redactor(self, near: Iterable[str]) -> Redactor:
         """For the task's host and those `near`: their values are templated. Of all others only plain values count."""
         hosts = frozenset(near)
         if hosts not in self._made:
-            self._made[hosts] = Redactor(self._all(hosts), self._public())
+            self._made[hosts] = Redactor(self._all(hosts), self._public)
         return self._made[hosts]
 
     def _all(self, near: frozenset[str]) -> Iterator[str]:
-        named = self._named()
-        own = {name: value for name, value in self._vars.items() if name not in _MAGIC}
-        yield from secrets_in(own, named, _resolver(self._templar))
-        yield from secrets_in(os.environ, named, lambda value: value)
-        for variables in self._inventory():
-            yield from secrets_in(variables, named, _plain)
+        yield from self._anyway
         for host in near - {str(self._vars.get("inventory_hostname"))}:
-            raw = self._vars["hostvars"].raw_get(host)
-            if isinstance(raw, Mapping):
-                yield from secrets_in({key: raw[key] for key in raw if key not in _MAGIC}, named, self._of(raw))
-        yield from _ledger_password(_resolver(self._templar)(self._vars.get("tidegate_ledger")))
+            if host not in self._of_hosts:
+                self._of_hosts[host] = tuple(self._host(host))
+            yield from self._of_hosts[host]
 
+    def _host(self, host: str) -> Iterator[str]:
+        raw = self._vars["hostvars"].raw_get(host)
+        if isinstance(raw, Mapping):
+            yield from secrets_in({key: raw[key] for key in raw if key not in _MAGIC}, self._named, self._of(raw))
+
+    @cached_property
+    def _anyway(self) -> tuple[str, ...]:
+        """Whatever the call talks to. It doesn't change meanwhile, and grows with the inventory: found once."""
+        own = {name: value for name, value in self._vars.items() if name not in _MAGIC}
+        inventory = (secrets_in(variables, self._named, _plain) for variables in self._inventory())
+        return (
+            *secrets_in(own, self._named, _resolver(self._templar)),
+            *secrets_in(os.environ, self._named, lambda value: value),
+            *chain.from_iterable(inventory),
+            *_ledger_password(_resolver(self._templar)(self._vars.get("tidegate_ledger"))),
+        )
+
+    @cached_property
     def _named(self) -> frozenset[str]:
         names = _resolver(self._templar)(self._vars.get(NAMED))
         return frozenset(map(str, names)) if isinstance(names, list) else frozenset()
@@ -66,6 +81,7 @@ class Secrets:
             yield entity.vars
             yield get_vars_from_inventory_sources(loader, inventory._sources, [entity], "task")
 
+    @cached_property
     def _public(self) -> frozenset[str]:
         """Names that everybody sees. Blotting them out would hide the message and not the secret."""
         groups: Mapping[str, list[str]] = self._vars.get("groups") or {}
