@@ -32,7 +32,7 @@ _CHECK_TIMEOUT = 60.0
 _LONGEST_NOISE = 1500
 # A shell's exit code for a program that it can't find.
 _NOT_FOUND = 127
-_MOST_SAVED_S = 120.0
+_MOST_SAVED_S = 60.0
 _PATH = re.compile(r"/[A-Za-z0-9._/@+-]{1,200}")
 
 
@@ -173,6 +173,10 @@ class Configuration:
                 return Refused(
                     f"{said} is not installed", where=place, remedy="Install socat, util-linux, grep and awk there"
                 )
+            case "master":
+                what = f"HAProxy runs, but its master's socket {self.access.master_socket} did not answer"
+                remedy = "Nothing was changed. Start HAProxy with -W and -S, or correct tidegate_haproxy_master_socket"
+                return Refused(what, where=place, remedy=remedy)
             case "unsaved":
                 what = f"the states of {said} could not be saved before the reload"
                 return Refused(what, where=place, remedy=f"Nothing was changed. Look at {self.access.state_dir}")

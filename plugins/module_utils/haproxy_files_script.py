@@ -101,7 +101,7 @@ failures() { sed -n 's/.*\[failed: \([0-9]*\)\].*/\1/p' | head -n 1; }
 names() { cut -d ' ' -f 1 "$1" | uniq; }
 keep() { rm -f "$1.old"; [ ! -e "$1" ] || cp -p "$1" "$1.old"; }
 back() { if [ -e "$1.old" ]; then mv -fT "$1.old" "$1"; else rm -f "$1"; fi; }
-undo() { back "$file"; back "$servers"; rm -f "$pending"; }
+undo() { back "$file"; back "$servers"; rm -f "$pending" "$conf/.tidegate.new"; }
 failed() {
   undo
   # The states were saved for the servers that were not loaded.
@@ -127,7 +127,12 @@ before=$(proc)
 old=$(printf '%s\n' "$before" | workers)
 if [ -S "$socket" ]; then
   unsaved=$(save_all)
-  [ -z "$old" ] || [ -z "$unsaved" ] || { undo; rm -f "$conf/.tidegate.new"; echo "unsaved $unsaved"; exit 0; }
+  [ -z "$old" ] || [ -z "$unsaved" ] || { undo; echo "unsaved $unsaved"; exit 0; }
+fi
+if [ -z "$old" ] && printf 'show info\n' | talk "$socket" 2>/dev/null | grep -q '^Pid:'; then
+  undo
+  echo master
+  exit 0
 fi
 mv -fT "$conf/.tidegate.new" "$file" || { undo; echo "failed $file can not be written"; exit 0; }
 [ "$old" ] || { rm -f "$pending" "$file.old" "$servers.old"; echo idle; exit 0; }

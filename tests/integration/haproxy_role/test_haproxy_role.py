@@ -354,6 +354,17 @@ def test_a_state_that_cannot_be_saved_stops_the_reload(site: Written) -> None:
     assert (balancer.written.read_text(), balancer.read().pid, file.read_bytes()) == (before, pid, kept)
 
 
+def test_a_master_that_cannot_be_asked_is_not_taken_for_an_haproxy_that_is_not_running(site: Written) -> None:
+    balancer = site.balancers["lb1"]
+    before = balancer.written.read_text()
+    elsewhere = dataclasses.replace(balancer.access, master_socket=str(balancer.home / "none.sock"))
+    with pytest.raises(Refused) as refused:
+        configuration(balancer, access=elsewhere).put(before + "# more\n", servers(8080))
+    assert "HAProxy runs, but its master's socket" in refused.value.message
+    assert balancer.written.read_text() == before
+    assert not configuration(balancer).is_pending()
+
+
 def test_the_lock_that_moves_take_is_waited_for(site: Written) -> None:
     balancer = site.balancers["lb1"]
     before = balancer.written.read_text()
