@@ -215,11 +215,11 @@ class Move:
 
     def _batch(self, changes: Sequence[Change], state: LoadBalancerState) -> Batch:
         rows: dict[tuple[str, str], ServerRow] = {}
+        for online in dict.fromkeys(each.spot.pool.online for each in changes if each.action is Action.DRAIN):
+            # The floor was judged by the whole pool: nobody may have taken others out since.
+            rows.update((row.key, row) for row in state.rows(online))
         for change in changes:
             pool, node = change.spot.pool, change.spot.node
-            if change.action is Action.DRAIN:
-                # The floor was judged by the whole pool: nobody may have taken others out since.
-                rows.update((row.key, row) for row in state.rows(pool.online))
             rows.update((state.servers[backend, node].key, state.servers[backend, node]) for backend in pool.backends)
         commands = tuple(command for change in changes for command in change.commands)
         touched = dict.fromkeys(name for change in changes for name in change.spot.pool.backends)
@@ -247,8 +247,8 @@ class Move:
         return Refuse(f"HAProxy refused {command!r} on {name}: {' '.join(text.split())[:200]}", remedy)
 
     def _remember(self, step: Send, seen: Mapping[Spot, Seen]) -> None:
-        now, memory = self._around.clock(), self._memory
-        memory.tried = {change: first for change, first in memory.tried.items() if change in step.changes}
+        now, memory, wanted = self._around.clock(), self._memory, set(step.changes)
+        memory.tried = {change: first for change, first in memory.tried.items() if change in wanted}
         if memory.tried:
             self._around.sleep(_POLL)
         for change in step.changes:

@@ -34,17 +34,17 @@ def _backend(state: LoadBalancerState, backend: str, nodes: Iterable[str]) -> It
             f"{here} has no backend {backend}", "Correct the pools in the descriptor, or HAProxy's configuration"
         )
         return
+    followers = {row.tracks: "/".join(row.key) for row in state.servers.values() if row.tracks}
     for node in nodes:
         row = state.servers.get((backend, node))
         if row is None:
             yield Refuse(f"{here}: {node} is missing in {backend}", f"Add `server {node} …` to backend {backend}")
         else:
-            yield from _server(state, row)
+            yield from _server(state, row, followers.get(f"{row.backend}/{row.name}", ""))
 
 
-def _server(state: LoadBalancerState, row: ServerRow) -> Iterator[Refuse]:
+def _server(state: LoadBalancerState, row: ServerRow, follower: str) -> Iterator[Refuse]:
     name = f"load balancer {state.host}: {row.backend}/{row.name}"
-    followers = ["/".join(other.key) for other in state.servers.values() if other.tracks == f"{row.backend}/{row.name}"]
     if row.agent:
         yield Refuse(f"{name} has an agent-check, which undoes drain and maint", "Remove agent-check from this server")
     if row.tracks:
@@ -54,8 +54,8 @@ def _server(state: LoadBalancerState, row: ServerRow) -> Iterator[Refuse]:
             f"{name} has no health check that runs: nobody could tell whether it is healthy",
             "Add `check` to the server, or enable it",
         )
-    if followers:
-        yield Refuse(f"{name} is tracked by {followers[0]}, which moves with it", "Give each pool checks of its own")
+    if follower:
+        yield Refuse(f"{name} is tracked by {follower}, which moves with it", "Give each pool checks of its own")
 
 
 def _same_names(states: Mapping[str, LoadBalancerState], pool: Pool) -> Iterator[Refuse]:

@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Refused, Stopped, Unreachable
 from ansible_collections.tidegate.delivery.plugins.module_utils.move_report import Stuck, Undone
 from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Limits, Move, Surroundings
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Cell, Intent, look
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Cell, Change, Intent, look
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import NEVER, Stopping
 from tests.unit.plugins.module_utils import haproxy_rows as shown
 from tests.unit.plugins.module_utils.haproxy_rows import MAINTENANCE, ONLINE, pool
@@ -97,6 +97,26 @@ def test_the_second_time_nothing_is_sent(stage: Stage, intent: Intent) -> None:
     assert not stage.move().preview(intent, NODES)
     stage.run(intent)
     assert stage.sent == before
+
+
+def test_a_wave_of_many_compares_its_changes_no_more_than_a_few_times_each(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes = tuple(f"s{number}" for number in range(60))
+    compared, equal = [], Change.__eq__
+
+    def counting(self: Change, other: object) -> bool:
+        compared.append(self)
+        return equal(self, other)
+
+    for name in stage.balancers:
+        stage.balancers[name] = SimulatedHaproxy(name, stage.time, nodes)
+        stage.balancers[name].show(dict.fromkeys(nodes, shown.ON))
+    monkeypatch.setattr(Change, "__eq__", counting)
+    stage.run(Intent.LEAVE, *nodes, ours=nodes, floor="0")
+    assert {cell for node in nodes for cell in stage.cells(node)} == {Cell.TEST}
+    # Three actions for each node on each of the two load balancers; each against each would be thousands.
+    assert len(compared) < 10 * 3 * 2 * len(nodes)
 
 
 def test_preview_touches_nothing(stage: Stage) -> None:

@@ -1,8 +1,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState, OldWorker
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import (
+    LoadBalancerState,
+    OldWorker,
+    ServerKey,
+    ServerRow,
+)
 from ansible_collections.tidegate.delivery.plugins.module_utils.pool_checks import problems
 from tests.unit.plugins.module_utils import haproxy_rows as shown
 from tests.unit.plugins.module_utils.haproxy_rows import MAINTENANCE, ONLINE, pool, row, state
@@ -47,3 +53,24 @@ def test_an_old_worker_that_does_not_answer_refuses_and_one_that_does_is_fine() 
     states = site("lb1")
     states["lb1"] = replace(states["lb1"], old_workers=(OldWorker(41, {}), OldWorker(42, None)))
     assert reasons(states) == ["load balancer lb1: old worker 42 still lives and can't be asked for its sessions"]
+
+
+class _Counted(dict[ServerKey, ServerRow]):
+    """Counts how often all servers were gone through."""
+
+    passes = 0
+
+    def values(self) -> Any:
+        type(self).passes += 1
+        return super().values()
+
+
+def test_checking_many_nodes_goes_through_the_servers_as_often_as_checking_one() -> None:
+    passes = []
+    for count in (1, 40):
+        names = [f"n{number}" for number in range(count)]
+        made = state("lb1", dict.fromkeys(names, shown.ON))
+        _Counted.passes = 0
+        assert problems({"lb1": replace(made, servers=_Counted(made.servers))}, [pool(*names)]) == []
+        passes.append(_Counted.passes)
+    assert passes[0] == passes[1] > 0

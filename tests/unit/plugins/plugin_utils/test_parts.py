@@ -160,7 +160,7 @@ def test_each_end_is_an_event_of_its_own_written_together(ledger: Recording) -> 
     result, whole = freeze(ledger, "n1", "n2", n1=GOOD, n2=Unreachable("gone"))
     assert result["failed"]
     (written,) = ledger.appended
-    assert [event[:4] for event in written] == [("n1", "freeze", False, ["frozen"]), ("n2", "freeze", True, [None])]
+    assert sorted(event[:4] for event in written) == [("n1", "freeze", False, ["frozen"]), ("n2", "freeze", True, [None])]
     assert all(event[4] is not None for event in written)
     assert whole.permits == [DomainAction.DEADLINE]
 
@@ -175,7 +175,7 @@ def test_all_nodes_at_once_and_one_nodes_parts_in_turn_up_to_a_failure(ledger: R
     result, whole = freeze(ledger, "n1", "n2", n1=together_now, n2=together_now)
     assert "failed" not in result
     result, whole = freeze(ledger, "n1", "n1", "n2", n1=Refused("no"), n2=GOOD)
-    assert [event[0] for event in ledger.appended[-1]] == ["n1", "n2"]
+    assert sorted(event[0] for event in ledger.appended[-1]) == ["n1", "n2"]
     assert whole.permits == [2 * DomainAction.DEADLINE], "the lock lasts for the node that may take the longest"
 
 
@@ -183,7 +183,7 @@ def test_a_fault_of_ours_on_one_node_hides_no_other_nodes_end(ledger: Recording)
     result, _whole = freeze(ledger, "n1", "n2", n1=ValueError("oops"), n2=GOOD)
     assert result["msg"] == "n1: internal error: ValueError: oops"
     assert "Traceback" in result["exception"]
-    assert [event[0] for event in ledger.appended[0]] == ["n1", "n2"]
+    assert sorted(event[0] for event in ledger.appended[0]) == ["n1", "n2"]
 
 
 def test_ends_that_can_not_be_recorded_fail_the_task(ledger: Recording) -> None:
@@ -198,8 +198,8 @@ def test_time_counts_until_a_parts_own_end(ledger: Recording) -> None:
         return GOOD
 
     freeze(ledger, "n1", "n2", n1=GOOD, n2=slow)
-    fast, later = (event[4] for event in ledger.appended[0])
-    assert fast < 0.2 < later
+    took = {event[0]: event[4] for event in ledger.appended[0]}
+    assert took["n1"] < 0.3 <= took["n2"]
 
 
 def test_a_node_that_can_not_be_acted_on_keeps_no_other_from_it(ledger: Recording) -> None:
@@ -207,7 +207,7 @@ def test_a_node_that_can_not_be_acted_on_keeps_no_other_from_it(ledger: Recordin
     parts: Any = [Part("n1", ledger), Part("n2", ledger)]
     parts[0].unfit = Refused("no such connection")
     result = object.__new__(Freezing).will(n2=GOOD)._permitted(whole, parts)
-    assert [event[:3] for event in ledger.appended[0]] == [("n1", "freeze", True), ("n2", "freeze", False)]
+    assert sorted(event[:3] for event in ledger.appended[0]) == [("n1", "freeze", True), ("n2", "freeze", False)]
     assert result["failed"] and not result["nodes"]["n2"].get("failed")
 
 
@@ -270,4 +270,4 @@ def test_a_refusal_before_there_are_parts_is_no_end_of_a_step() -> None:
 def test_a_stop_meanwhile_is_each_parts_own_end(ledger: Recording) -> None:
     result, _whole = freeze(ledger, "n1", "n2", n1=GOOD, n2=Stopped("asked to stop"))
     assert (result["failed"], result["reason"]) == (True, "stopped")
-    assert [event[2] for event in ledger.appended[0]] == [False, True]
+    assert sorted(event[:3:2] for event in ledger.appended[0]) == [("n1", False), ("n2", True)]
