@@ -160,7 +160,10 @@ def test_each_end_is_an_event_of_its_own_written_together(ledger: Recording) -> 
     result, whole = freeze(ledger, "n1", "n2", n1=GOOD, n2=Unreachable("gone"))
     assert result["failed"]
     (written,) = ledger.appended
-    assert sorted(event[:4] for event in written) == [("n1", "freeze", False, ["frozen"]), ("n2", "freeze", True, [None])]
+    assert sorted(event[:4] for event in written) == [
+        ("n1", "freeze", False, ["frozen"]),
+        ("n2", "freeze", True, [None]),
+    ]
     assert all(event[4] is not None for event in written)
     assert whole.permits == [DomainAction.DEADLINE]
 
