@@ -51,7 +51,7 @@ bench-waves: setup ## Measure what Tidegate adds to a wave: build/bench/waves.js
 	@python -m benchmarks.waves
 
 .PHONY: bench-pools
-bench-pools: setup ## Measure moves against community.general.haproxy: build/bench/pools.json (half an hour)
+bench-pools: setup ## Measure moves against community.general.haproxy: build/bench/pools.json (a quarter of an hour)
 	@python -m benchmarks.pools
 
 .PHONY: soak
