@@ -32,6 +32,7 @@ def _nothing_is_left() -> bool:
     return all(is_free(host.address, SHARED_PORT) for host in Layout(TEST_NET, Path("/nowhere")).load_balancers)
 
 
+@pytest.mark.slow
 def test_a_short_soak_loses_no_request_and_repeats_none(tmp_path: Path) -> None:
     output = tmp_path / "soak.json"
     ended = subprocess.run(
@@ -54,6 +55,7 @@ def test_a_short_soak_loses_no_request_and_repeats_none(tmp_path: Path) -> None:
     assert _nothing_is_left()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_all_that_was_started(tmp_path: Path, number: signal.Signals) -> None:
     output, log = tmp_path / "soak.json", tmp_path / "soak.log"

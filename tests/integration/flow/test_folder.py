@@ -47,6 +47,7 @@ def results_digest(site: Site, deployment: Deployment, node: str) -> object:
     return next(event.details["results_sha256"] for event in tested if node in event.nodes)
 
 
+@pytest.mark.slow
 def test_a_held_wave_and_the_deployment_that_supersedes_it(even_site: Site, tmp_path: Path) -> None:
     site = even_site
     before = site.facts().serving["n1"]

@@ -31,6 +31,7 @@ def said(site: Site, step: Step, attempt: int) -> str:
     return str(event.details["msg"])
 
 
+@pytest.mark.slow
 def test_no_canary_shows_anywhere(site: Site, tmp_path: Path, inventory: Path) -> None:
     """First Puppet's output carries them, then the service's health; the first wave is held both times.
 
