@@ -7,14 +7,12 @@ import csv
 import re
 import subprocess
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import AdminAccess, Runtime
 from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Limits, Move, Surroundings
 from ansible_collections.tidegate.delivery.plugins.module_utils.node import LocalShell, PosixNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.parallel import in_parallel
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Intent, Pool
 from benchmarks import children
 from benchmarks.measured import Failed
@@ -25,7 +23,6 @@ from lab.programs import program
 from lab.witness import wait_until
 
 _START_S = 20.0
-Answer = TypeVar("Answer")
 
 
 @contextlib.contextmanager
@@ -79,7 +76,7 @@ def counted(stat: str, backends: set[str]) -> Counter[str]:
 def move(layout: Layout, pools: Sequence[Pool], intent: Intent, limits: Limits | None = None) -> Move:
     """Move the pools' nodes as the action does: look, judge, send, read back, save. Raises DomainError."""
     admins = {host.name: Runtime(PosixNode(host.name, LocalShell()), access(host)) for host in layout.load_balancers}
-    made = Move(admins, pools, limits or Limits(), Surroundings(_in_parallel))
+    made = Move(admins, pools, limits or Limits(), Surroundings(in_parallel))
     nodes = {node for pool in pools for node in pool.nodes}
     if made.preview(intent, nodes):
         made.run(intent)
@@ -101,18 +98,3 @@ def variables(host: Host) -> Mapping[str, str]:
         "tidegate_haproxy_lock": where.lock,
         "tidegate_haproxy_state_dir": where.state_dir,
     }
-
-
-def _in_parallel(work: Callable[[str], Answer], names: Sequence[str]) -> dict[str, Answer | DomainError]:
-    """As Call.in_parallel does it for an action."""
-
-    def guarded(name: str) -> Answer | DomainError:
-        try:
-            return work(name)
-        except DomainError as error:
-            return error
-
-    if not names:
-        return {}
-    with ThreadPoolExecutor(len(names)) as pool:
-        return dict(zip(names, pool.map(guarded, names), strict=True))

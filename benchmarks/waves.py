@@ -22,6 +22,7 @@ from typing import Any
 
 from benchmarks.measured import Failed, Run, measure
 from benchmarks.simulated import PLAYBOOK, PROJECT, Site, site
+from lab.witness import write_json
 from tidegate.ledger import SqlLedger
 from tidegate.store import Store
 
@@ -241,9 +242,8 @@ def main() -> int:
         return 1
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    text = json.dumps(measured, indent=2) + "\n"
-    given.output.write_text(text)
-    sys.stdout.write(text)
+    write_json(given.output, measured)
+    sys.stdout.write(json.dumps(measured, indent=2) + "\n")
     return 0
 
 

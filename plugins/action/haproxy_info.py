@@ -12,7 +12,8 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state im
 from ansible_collections.tidegate.delivery.plugins.module_utils.pool_survey import described
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.load_balancers import checked_name, distinct
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.load_balancers import checked_name
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.options import distinct
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.proof import load_balancer_reader
 
 

@@ -19,8 +19,8 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Cel
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.load_balancers import accesses, checked_name, distinct
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.options import seconds, share
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.load_balancers import accesses, checked_name
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.options import distinct, seconds, share
 
 
 class ActionModule(DomainAction):

@@ -25,8 +25,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze im
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.load_balancers import distinct
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.options import seconds
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.options import distinct, seconds
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.puppet_options import (
     confdir,
     diff,

@@ -17,6 +17,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Stopped
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event
+from ansible_collections.tidegate.delivery.plugins.module_utils.parallel import rounds
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop, before
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.arguments import argument_spec, read_ahead
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call, plain
@@ -141,7 +142,7 @@ class DomainAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
             self._require_going_on(call)
         if parts == []:
             return together([])
-        deadline = self.deadline(call) if parts is None else self._longest(call, parts)
+        deadline = self.deadline(call) if parts is None else self._longest(parts)
         if self.EFFECT and not call.check:
             self._require_permit(call, deadline)
             call.record(self.step(call), "started")
@@ -155,12 +156,12 @@ class DomainAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
             self._record_end(call, outcome)
         return outcome
 
-    def _longest(self, call: Call, parts: Sequence[Call]) -> float:
+    def _longest(self, parts: Sequence[Call]) -> float:
         """Seconds: of the node that may take the longest, for as many rounds as the nodes need."""
         seconds: defaultdict[str, float] = defaultdict(float)
         for part in parts:
             seconds[part.host] += self.deadline(part)
-        return max(seconds.values()) * call.rounds(len(seconds))
+        return max(seconds.values()) * rounds(len(seconds))
 
     def _all(self, call: Call, parts: Sequence[Call]) -> dict[str, Any]:
         """All parts' ends in one result. They are recorded together, as they came: one transaction, by one thread."""

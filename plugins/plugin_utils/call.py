@@ -6,14 +6,12 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from functools import cached_property
 from threading import RLock
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from ansible import context
 from ansible.utils.display import Display
@@ -22,6 +20,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils import advice
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DomainError
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event
 from ansible_collections.tidegate.delivery.plugins.module_utils.node import PosixNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.parallel import Answer, in_parallel
 from ansible_collections.tidegate.delivery.plugins.module_utils.redaction import Redactor
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import Stopping
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.connections import connect
@@ -34,8 +33,6 @@ from ansible_collections.tidegate.delivery.plugins.plugin_utils.stop import STOP
 if TYPE_CHECKING:
     from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 
-Answer = TypeVar("Answer")
-_MOST_THREADS = 64
 _REPEATED = ("extra_vars", "vault_ids", "vault_password_files")
 
 
@@ -116,22 +113,7 @@ class Call:
 
     def in_parallel(self, work: Callable[[str], Answer], names: Sequence[str]) -> dict[str, Answer | DomainError]:
         """`work(name)` for all names at once; a DomainError is that name's answer and ends no other's."""
-
-        def guarded(name: str) -> Answer | DomainError:
-            try:
-                return work(name)
-            except DomainError as error:
-                return error
-
-        if not names:
-            return {}
-        with ThreadPoolExecutor(max_workers=min(len(names), _MOST_THREADS)) as pool:
-            return dict(zip(names, pool.map(guarded, names), strict=True))
-
-    @staticmethod
-    def rounds(count: int) -> int:
-        """How many times as long as one it takes to do `count` things in parallel, at the most."""
-        return math.ceil(count / _MOST_THREADS)
+        return in_parallel(work, names)
 
     def progress(self, text: str) -> None:
         """One line for whoever watches, while something is waited for. The base class has it redacted."""

@@ -33,10 +33,3 @@ def checked_name(name: str) -> str:
             remedy="HAProxy's names have letters, digits and . : _ -",
         )
     return name
-
-
-def distinct(names: Sequence[str], option: str) -> list[str]:
-    """The names, none twice, at least one. Raises BadInput."""
-    if not names or len(set(names)) != len(names):
-        raise BadInput(f"{option} is {list(names)}", where=option, remedy="Name at least one, and each once")
-    return list(names)

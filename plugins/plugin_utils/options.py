@@ -1,11 +1,11 @@
 # Copyright: the Tidegate contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options as an action's user writes them: durations and shares of nodes."""
+"""Options as an action's user writes them: durations, shares of nodes, lists of names."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
@@ -29,3 +29,10 @@ def share(args: Mapping[str, Any], key: str, *, where: str) -> Share:
         return Share.parse(args[key])
     except ValueError as error:
         raise BadInput(str(error), where=where, remedy="Write it like 60% or 4") from None
+
+
+def distinct(names: Sequence[str], option: str) -> list[str]:
+    """The names, none twice, at least one. Raises BadInput."""
+    if not names or len(set(names)) != len(names):
+        raise BadInput(f"{option} is {list(names)}", where=option, remedy="Name at least one, and each once")
+    return list(names)

@@ -13,11 +13,12 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Un
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import Admin, Applied, Batch
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState
 from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Limits, Move, Surroundings
+from ansible_collections.tidegate.delivery.plugins.module_utils.parallel import in_parallel
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Pool
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
 from lab import haproxy_socket
 from tests.integration.haproxy.applications import Applications
-from tests.integration.haproxy.haproxy_site import LoadBalancer, in_parallel, until
+from tests.integration.haproxy.haproxy_site import LoadBalancer, until
 
 NET = "127.47"
 NODES = tuple(f"n{number}" for number in range(1, 7))
@@ -161,7 +162,7 @@ class Crossing:
         for balancer in self.balancers.values():
             runtime = balancer.runtime()
             commands = [
-                f"set server {service}_{pool} state {state}".replace(" state", f"/{name} state")
+                f"set server {service}_{pool}/{name} state {state}"
                 for service, nodes in SERVICES.items()
                 for name in nodes
                 for pool, state in (("maintenance", "maint"), ("online", "ready"))

@@ -11,38 +11,21 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TypeVar
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import AdminAccess, Runtime
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState
 from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Limits, Move, Surroundings
 from ansible_collections.tidegate.delivery.plugins.module_utils.node import LocalShell, PosixNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.parallel import in_parallel
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Cell, Pool, look
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
 
 NET = "127.34"
 ONLINE, MAINTENANCE = "shop_online", "shop_maintenance"
-Answer = TypeVar("Answer")
-
-
-def in_parallel(work: Callable[[str], Answer], names: Sequence[str]) -> dict[str, Answer | DomainError]:
-    """As Call.in_parallel does it."""
-
-    def guarded(name: str) -> Answer | DomainError:
-        try:
-            return work(name)
-        except DomainError as error:
-            return error
-
-    if not names:
-        return {}
-    with ThreadPoolExecutor(len(names)) as pool:
-        return dict(zip(names, pool.map(guarded, names), strict=True))
 
 
 class Backend:

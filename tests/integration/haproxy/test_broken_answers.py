@@ -16,6 +16,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import B
 from ansible_collections.tidegate.delivery.plugins.module_utils.move_report import Stuck, Undone
 from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Limits, Move, Surroundings
 from ansible_collections.tidegate.delivery.plugins.module_utils.node import LocalShell, PosixNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.parallel import in_parallel
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Cell, Intent, Pool
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
 from tests.integration.haproxy.haproxy_site import (
@@ -25,7 +26,6 @@ from tests.integration.haproxy.haproxy_site import (
     Customers,
     ScriptedSocket,
     Site,
-    in_parallel,
 )
 
 Answer = Callable[[], bytes]

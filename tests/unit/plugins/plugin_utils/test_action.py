@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -59,13 +59,6 @@ class Calling:
 
     def __getattr__(self, name: str) -> Any:
         return lambda value: value
-
-
-@pytest.fixture(autouse=True)
-def nobody_asked() -> Iterator[None]:
-    stop.forget_stop()
-    yield
-    stop.forget_stop()
 
 
 @pytest.fixture

@@ -112,10 +112,6 @@ class Part:
         self.unfit: DomainError | None = None
         self.lost: dict[str, DomainError] = {}
 
-    @staticmethod
-    def rounds(count: int) -> int:
-        return Call.rounds(count)
-
     def require_permit(self, deadline: float, _doing: str, *, in_wave: bool) -> None:
         self.permits.append(deadline)
 
@@ -136,13 +132,6 @@ class Part:
 
     def redact(self, value: Any) -> Any:
         return value
-
-
-@pytest.fixture(autouse=True)
-def nobody_asked() -> Iterator[None]:
-    stop.forget_stop()
-    yield
-    stop.forget_stop()
 
 
 @pytest.fixture
