@@ -10,47 +10,54 @@ It gets its paths as arguments and its work as lines on standard input:
     expect <line>         what the answer must hold (`pid 12`, `server b/s <op> <admin>`), or nothing is sent
     send <command line>   one connection each, in this order
     read <command line>   read back, after sending
-    dump <backend>        save the backend's state to <folder>/<backend>
+    dump <backend>        save the backend's state to <folder>/<backend>: all of them asked for at once
     end                   without it the request broke off on its way, and nothing is done
 
 HAProxy has no compare-and-set. The guard is ours: everyone who takes this lock sees the servers as they
 were when the caller decided, or sends nothing. The lock's file descriptor is left open in every child, so the
 lock is not free before the last of them ended, even when the script itself was killed.
+
+A move is a dozen of these calls on each load balancer, and what they cost is the programs that they start. So
+what the shell can do itself is not piped through another one, and here-documents feed those that remain.
 """
 
 from __future__ import annotations
 
 # One question on standard input to the unix socket `$1`: an answer of at most `$limit` bytes within `$io` seconds.
-TALK = r"""talk() { timeout -k 1 "$io" socat -t "$io" -T "$io" - "UNIX-CONNECT:$1" | head -c "$limit"; }
+TALK = r"""talk() { timeout -k 1 "$io" socat -t "$io" -T "$io" - "UNIX-CONNECT:$1,readbytes=$limit"; }
 """
 
 SCRIPT = (
     r"""
-set -u
+set -uf
 socket=$1 master=$2 lock=$3 wait=$4 folder=$5 limit=$6 io=$7 mark=$8
+newline='
+'
 say() { printf '\n%s %s\n' "$mark" "$*"; }
 stop() { say "stopped $*"; exit 0; }
 """
     + TALK
-    + r"""ask() { say "answer $1"; printf '%s\n' "$3" | talk "$2"; }
+    + r"""ask() {
+  say "answer $1"
+  talk "$2" <<EOF
+$3
+EOF
+}
 
 locked='' guard='' expects='' sends='' reads='' dumps='' complete=''
 while IFS= read -r line; do
   case $line in
     lock) locked=1 ;;
     'guard '*) guard=${line#guard } ;;
-    'expect '*) expects="$expects${line#expect }
-" ;;
-    'send '*) sends="$sends${line#send }
-" ;;
+    'expect '*) expects=$expects${line#expect }$newline ;;
+    'send '*) sends=$sends${line#send }$newline ;;
     'read '*) reads=${line#read } ;;
-    'dump '*) dumps="$dumps${line#dump }
-" ;;
+    'dump '*) dumps="$dumps ${line#dump }" ;;
     end) complete=1 ;;
   esac
 done
 [ "$complete" ] || stop request
-for tool in socat timeout flock awk head mktemp; do
+for tool in socat timeout flock awk sync; do
   command -v "$tool" >/dev/null 2>&1 || stop tool "$tool"
 done
 [ -S "$socket" ] || stop socket "$socket"
@@ -65,7 +72,10 @@ fi
 
 if [ "$guard" ]; then
   unmet=$(
-    { printf '%s' "$expects"; echo --; printf '%s\n' "$guard" | talk "$socket"; } | awk '
+    { printf '%s--\n' "$expects"; talk "$socket" <<EOF
+$guard
+EOF
+    } | awk '
       $0 == "--" { asked = 1; next }
       !asked { want[$0] = 1; next }
       $1 == "Pid:" { delete want["pid " $2] }
@@ -75,27 +85,64 @@ if [ "$guard" ]; then
   [ "$unmet" = met ] || { say "changed $unmet"; sends='' dumps=''; }
 fi
 
-printf '%s' "$sends" | while IFS= read -r line; do ask sent "$socket" "$line"; done
+fields=$IFS
+IFS=$newline
+for line in $sends; do ask sent "$socket" "$line"; done
 [ -z "$reads" ] || ask read "$socket" "$reads"
 
-proc=$(printf 'show proc\n' | talk "$master"; printf .)
+proc=$(talk "$master" <<EOF
+show proc
+EOF
+  printf .)
 say 'answer proc'
 printf '%s' "${proc%.}"
-old=$(printf '%s\n' "$proc" | awk '/^#/ { old = /^# old workers/; next } old && $1 ~ /^[0-9]+$/ { print $1 }')
-for pid in $(printf '%s\n' "$old" | head -n 16); do ask "old $pid" "$master" "@!$pid show stat -1 6 -1"; done
-
-save() {
-  new=$(mktemp "$folder/.tidegate.XXXXXX") || return 1
-  printf 'show servers state %s\n' "$1" | talk "$socket" >"$new"
-  # HAProxy ignores a truncated file as a whole, and says so in a warning only.
-  awk 'NR == 1 && $0 != "1" { bad = 1 } { last = $0 } END { exit bad || NR < 4 || last != "" }' "$new" &&
-    chmod 644 "$new" && sync "$new" && mv -fT "$new" "$folder/$1" && return 0
-  rm -f "$new"
-  return 1
-}
-[ -z "$folder" ] || printf '%s' "$dumps" | while IFS= read -r backend; do
-  if save "$backend"; then say "saved $backend"; else say "unsaved $backend"; fi
+here='' old='' count=0
+for row in $proc; do
+  case $row in
+    '# old workers'*) here=1 ;;
+    '#'*) here='' ;;
+    [0-9]*) [ -z "$here" ] || [ $((count += 1)) -gt 16 ] || old="$old ${row%%[!0-9]*}" ;;
+  esac
 done
+IFS=$fields
+for pid in $old; do ask "old $pid" "$master" "@!$pid show stat -1 6 -1"; done
+
+# The backends `$1` in one question. Each goes to a file with an unguessable name; those that are whole are renamed.
+save() {
+  stem=$folder/.tidegate.$mark. question='' saved=' '
+  for backend in $1; do question="$question;show servers state $backend"; done
+  # HAProxy ignores a truncated file as a whole, and says so in a warning only.
+  whole=$(umask 022; talk "$socket" <<EOF | awk -v names="$1" -v stem="$stem" '
+    BEGIN { count = split(names, name, " "); at = 1 }
+    at > count { next }
+    { file = stem name[at]; lines++; print >file }
+    lines == 1 ? $0 != "1" : lines > 2 && NF && $2 != name[at] { bad = 1 }
+    $0 == "" {
+      if (close(file) == 0 && !bad && lines > 3) print name[at]
+      at++; lines = bad = 0
+    }'
+${question#;}
+EOF
+  )
+  files=''
+  for backend in $whole; do files="$files $stem$backend"; done
+  if [ "$files" ] && sync $files; then
+    for backend in $whole; do mv -fT "$stem$backend" "$folder/$backend" && saved="$saved$backend "; done
+  fi
+  for backend in $1; do
+    case $saved in
+      *" $backend "*) say "saved $backend" ;;
+      *) rm -f "$stem$backend"; say "unsaved $backend" ;;
+    esac
+  done
+}
+names='' size=0
+[ -n "$folder" ] || dumps=''
+for backend in $dumps; do
+  names="$names $backend" size=$((size + ${#backend} + 20))
+  [ "$size" -lt 8000 ] || { save "$names"; names='' size=0; }
+done
+[ -z "$names" ] || save "$names"
 say finished
 """
 )

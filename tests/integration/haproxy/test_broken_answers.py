@@ -207,6 +207,42 @@ def test_a_state_that_can_no_longer_be_saved_undoes_the_leave(site: Site) -> Non
     assert site.cells("n1") == [Cell.ON, Cell.ON]
 
 
+def shifted(connection: socket.socket, request: bytes, answer: Answer) -> None:
+    connection.sendall(b"\n" + answer())
+
+
+def too_few(connection: socket.socket, request: bytes, answer: Answer) -> None:
+    connection.sendall(b"".join(answer().partition(b"\n\n")[:2]))
+
+
+@pytest.mark.parametrize(
+    ("fault", "unsaved"),
+    [
+        *((fault, (ONLINE, MAINTENANCE)) for fault in (lost, garbage, web_server, shifted)),
+        *((fault, (MAINTENANCE,)) for fault in (half, too_few)),
+    ],
+)
+def test_a_broken_answer_is_never_saved(site: Site, fault: Callable[..., None], unsaved: tuple[str, ...]) -> None:
+    """HAProxy would ignore such a file as a whole, or take one backend's state for the other's."""
+
+    def spoil_the_save(connection: socket.socket, request: bytes, answer: Answer) -> None:
+        if request.startswith(b"show servers state"):
+            fault(connection, request, answer)
+        else:
+            connection.sendall(answer())
+
+    folder = site.load_balancers["lb2"].state_dir
+    for name in (ONLINE, MAINTENANCE):
+        (folder / name).write_text("as it was\n")
+    with ScriptedSocket(site.load_balancers["lb2"], spoil_the_save, b"", times=10_000) as scripted:
+        runtime = scripted_runtime(site, scripted)
+        applied = runtime.apply(Batch((), runtime.read().pid, save=(ONLINE, MAINTENANCE)), [ONLINE])
+    assert applied.unsaved == unsaved
+    saved = {path.name: path.read_text() for path in folder.iterdir()}
+    assert saved.keys() == {ONLINE, MAINTENANCE}
+    assert {name for name, text in saved.items() if text == "as it was\n"} == {*unsaved}
+
+
 def test_200_changes_are_one_exchange(site: Site) -> None:
     servers = "\n".join(f"  server s{number} {NET}.9.9:1 disabled" for number in range(200))
     balancer = site.load_balancers["lb1"]

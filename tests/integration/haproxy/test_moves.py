@@ -139,10 +139,14 @@ def test_the_floor_is_asked_of_each_load_balancer(site: Site) -> None:
 
 
 def test_a_floor_that_breaks_while_draining_undoes_the_leave(site: Site) -> None:
-    with ThreadPoolExecutor(8) as pool:
+    def another_falls_ill() -> None:
+        until(lambda: Cell.DRAIN in site.cells("n1"), "n1 is drained")
+        site.backends["n4"].healthy = False
+
+    with ThreadPoolExecutor(9) as pool:
         answers = [pool.submit(get, f"{NET}.0.1", 8080, "/slow?3") for _ in range(8)]
         time.sleep(0.3)
-        threading.Timer(0.5, lambda: setattr(site.backends["n4"], "healthy", False)).start()
+        pool.submit(another_falls_ill)
         with pytest.raises(Undone, match="would keep 2 of 3 usable servers without n1"):
             leave(site, "n1", floor="3", soft=5, hard=8)
         assert [answer.result()[0] for answer in answers] == [200] * 8
