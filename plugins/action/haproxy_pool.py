@@ -86,6 +86,7 @@ def _limits(args: Mapping[str, Any]) -> Limits:
         soft=seconds(args, "drain.soft"),
         hard=seconds(args, "drain.hard"),
         cut=drain["at_hard"] == "cut",
+        cookies_stay=drain["sticky"] == "wait",
         join=seconds(args, "join_timeout"),
         silent=seconds(args, "answer_timeout"),
     )

@@ -51,12 +51,13 @@ class MoveReport:
             self.before.setdefault(spot, what.cell)
             self.after[spot] = what.cell
 
-    def drained(self, seen: Mapping[Spot, Seen], elapsed: float) -> None:
-        """Note the nodes that have no customers left."""
+    def drained(self, seen: Mapping[Spot, Seen], elapsed: float, *, more_may_come: bool = False) -> None:
+        """Note the nodes that have no customers left; `more_may_come` to those that are only drained."""
+        taking = (*TAKES_CUSTOMERS, *([Cell.DRAIN] if more_may_come else []))
         for node in {spot.node for spot in seen} - self.drained_seconds.keys():
             here = [what for spot, what in seen.items() if spot.node == node]
             was_out = all(cell is Cell.TEST for spot, cell in self.before.items() if spot.node == node)
-            if not was_out and all(not what.serving and what.cell not in TAKES_CUSTOMERS for what in here):
+            if not was_out and all(not what.serving and what.cell not in taking for what in here):
                 self.drained_seconds[node] = round(elapsed, 1)
 
     def sent(self, load_balancer: str, commands: Sequence[str]) -> None:
@@ -96,11 +97,12 @@ class Trace:
         return (*([Action.CLOSE] if opened else []), Action.REENTER if beyond else Action.READY)
 
 
-def waiting(step: Wait, seen: Mapping[Spot, Seen]) -> str:
+def waiting(step: Wait, seen: Mapping[Spot, Seen], *, cookies_stay: bool = False) -> str:
     """What a move waits for, for whoever watches."""
     what = ", ".join(_awaited(spot, seen[spot]) for spot in step.spots[:6])
     more = f" and {len(step.spots) - 6} more" if len(step.spots) > 6 else ""
-    return f"{step.phase.name.lower()}: {what}{more}"
+    stay = "; until drain.soft customers with a cookie may come back" if cookies_stay else ""
+    return f"{step.phase.name.lower()}: {what}{more}{stay}"
 
 
 def _awaited(spot: Spot, what: Seen) -> str:

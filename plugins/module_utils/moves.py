@@ -62,11 +62,15 @@ _CUT_GRACE = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long a move may take, in seconds. `silent`: how long one that stops answering is asked again."""
+    """How long a move may take, in seconds. `silent`: how long one that stops answering is asked again.
+
+    `cookies_stay`: until `soft` customers with a persistence cookie come back to a server that leaves.
+    """
 
     soft: float = 30.0
     hard: float = 120.0
     cut: bool = False
+    cookies_stay: bool = False
     join: float = 60.0
     silent: float = 20.0
 
@@ -171,20 +175,21 @@ class Move:
         while True:
             states = self._read(names, states)
             seen = self._see(states)
-            step = decide(seen, intent, self._clock_at(began, since, phase))
+            clock = self._clock_at(began, since, phase)
+            step = decide(seen, intent, clock)
             now = self._around.clock()
             if step.phase != phase:
                 phase, since = step.phase, now
             self._look_for_stop(phase)
             if intent is Intent.LEAVE:
-                self._watch(states, seen, phase, now - began)
+                self._watch(states, seen, phase, now - began, clock)
             match step:
                 case Refuse():
                     raise Failed(step)
                 case Send():
                     states = self._send(step, states, seen)
                 case Wait():
-                    told = self._tell(step, seen, now, told)
+                    told = self._tell(step, seen, clock, now, told)
                     self._around.sleep(_POLL)
                     states = States()
                 case Done():
@@ -285,8 +290,8 @@ class Move:
         self._around.sleep(_POLL)
         return False
 
-    def _watch(self, states: States, seen: Mapping[Spot, Seen], phase: Phase, elapsed: float) -> None:
-        self.report.drained(seen, elapsed)
+    def _watch(self, states: States, seen: Mapping[Spot, Seen], phase: Phase, elapsed: float, clock: Clock) -> None:
+        self.report.drained(seen, elapsed, more_may_come=clock.cookies_stay)
         broken = self._floors.broken(states) if phase <= Phase.DRAINING else None
         if broken:
             raise Failed(broken)
@@ -353,15 +358,16 @@ class Move:
             soft_over=elapsed >= limits.soft,
             hard_over=elapsed >= limits.hard,
             cut=limits.cut,
+            cookies_stay=limits.cookies_stay and elapsed < limits.soft,
             cut_over=elapsed >= limits.hard + _CUT_GRACE,
             wait_over=phase in (Phase.TESTING, Phase.RISING) and now - since >= limits.join,
             proved=frozenset(self._memory.proved),
         )
 
-    def _tell(self, step: Wait, seen: Mapping[Spot, Seen], now: float, told: float) -> float:
+    def _tell(self, step: Wait, seen: Mapping[Spot, Seen], clock: Clock, now: float, told: float) -> float:
         if now - told < _PROGRESS:
             return told
-        self._around.progress(waiting(step, seen))
+        self._around.progress(waiting(step, seen, cookies_stay=step.phase is Phase.DRAINING and clock.cookies_stay))
         return now
 
     # Giving up

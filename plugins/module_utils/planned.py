@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Refused
 
-_LIMITS = ("soft", "hard", "at_hard")
+_LIMITS = ("soft", "hard", "at_hard", "sticky")
 
 
 def require_planned_move(

@@ -181,12 +181,14 @@ Step = Send | Wait | Done | Refuse
 class Clock:
     """Which deadlines are over; `cut`: sessions left at the hard deadline are ended, not waited for.
 
+    `cookies_stay`: customers with a persistence cookie may still come back to a server that is only drained.
     `proved` are nodes whose maintenance entry was UP on every load balancer in this run before it was closed.
     """
 
     soft_over: bool = False
     hard_over: bool = False
     cut: bool = False
+    cookies_stay: bool = False
     cut_over: bool = False
     wait_over: bool = False
     proved: frozenset[str] = frozenset()
@@ -281,7 +283,7 @@ def _leave(seen: Mapping[Spot, Seen], clock: Clock) -> Step:
         return Send(Phase.TAKE, (*_do(Action.CLOSE, testing), *_do(Action.DRAIN, online)))
     draining = _spots(seen, Cell.DRAIN)
     if draining:
-        busy = tuple(spot for spot in draining if seen[spot].busy)
+        busy = tuple(spot for spot in draining if seen[spot].busy or clock.cookies_stay)
         if busy and not clock.soft_over:
             return Wait(Phase.DRAINING, busy)
         return Send(Phase.MAINT, _do(Action.MAINT, draining))

@@ -145,6 +145,7 @@ class Drain(Part):
     soft: Seconds = 30.0
     hard: Seconds = 120.0
     at_hard: Literal["fail", "cut"] = "fail"
+    sticky: Literal["move", "wait"] = "move"
 
 
 class Artifact(Part):

@@ -72,7 +72,9 @@ options:
     default: {}
     suboptions:
       soft:
-        description: Until then only new customers are kept away; afterwards those with a persistence cookie are, too.
+        description:
+          - Until then only new customers are kept away, so that requests end where they are. MAINT comes when none is left, or when this is over.
+          - With O(drain.sticky=wait) MAINT never comes before.
         type: str
         default: 30s
       hard:
@@ -84,6 +86,14 @@ options:
         type: str
         choices: [fail, cut]
         default: fail
+      sticky:
+        description:
+          - What becomes of customers whose persistence cookie names a node that leaves. V(move) gives them to another node as soon as no request
+            is in flight on theirs; V(wait) lets them come back until O(drain.soft) is over. After that MAINT moves them, too.
+          - Neither fails a request. With V(wait) each leave takes at least O(drain.soft), since no load balancer tells who still holds a cookie.
+        type: str
+        choices: [move, wait]
+        default: move
   join_timeout:
     description: How long nodes may take to be UP, first in the maintenance pool, then in the online pool. Longer means they leave again.
     type: str
@@ -125,7 +135,7 @@ EXAMPLES = r"""
     nodes: [n1, n2]
     pools:
       - {online: tradeapi_online, maintenance: tradeapi_maintenance, min_online: 60%}
-    drain: {soft: 30s, hard: 2m, at_hard: fail}
+    drain: {soft: 30s, hard: 2m, at_hard: fail, sticky: move}
   run_once: true
 
 - name: Let a node with two services join, the second of which lives on this node only
@@ -163,7 +173,7 @@ places:
   elements: str
   sample: ["n1 in tradeapi_online on lb1: ON -> TEST"]
 drained_seconds:
-  description: Per node that left, the seconds until its last customer's request had ended.
+  description: Per node that left, the seconds until its last customer's request had ended and no more could come.
   returned: success
   type: dict
   sample: {"n1": 5.2, "n2": 0.3}

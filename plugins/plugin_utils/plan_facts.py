@@ -231,6 +231,7 @@ def step_facts(service: Service) -> dict[str, Any]:
             "soft": format_duration(drain.soft),
             "hard": format_duration(drain.hard),
             "at_hard": drain.at_hard,
+            "sticky": drain.sticky,
         },
         "join_timeout": format_duration(service.join_timeout),
     }

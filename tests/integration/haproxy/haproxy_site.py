@@ -212,7 +212,7 @@ class Site:
         admins = {name: lb.runtime(answer=answer) for name, lb in self.load_balancers.items()}
         pool = Pool(ONLINE, MAINTENANCE, Share.parse(floor), tuple(nodes))
         defaults = {"soft": 5.0, "hard": 10.0, "join": 5.0, "silent": 3.0}
-        wanted = Limits(**{**defaults, **limits}, cut=cut)
+        wanted = Limits(**{**defaults, **limits}, cut=cut, cookies_stay=False)
         return Move(admins, [pool], wanted, Surroundings(in_parallel, self.told.append))
 
     def cells(self, node: str) -> list[Cell]:

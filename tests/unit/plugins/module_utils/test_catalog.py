@@ -38,6 +38,7 @@ def test_the_labs_descriptors_are_valid() -> None:
         (lambda d: d.pop("min_online"), "min_online: Field required"),
         (lambda d: d.update(min_onlin="60%"), "min_onlin: Extra inputs are not permitted; found '60%'"),
         (lambda d: d["drain"].update(soft="30"), "drain.soft: '30' is not a duration"),
+        (lambda d: d["drain"].update(sticky="stay"), "drain.sticky: Input should be 'move' or 'wait'"),
         (lambda d: d["drain"].update(soft="2m"), "drain: soft must not be later than hard"),
         (lambda d: d["waves"].append(0), "a wave of 0 nodes would never end"),
         (lambda d: d["verify"]["health"].update(url="http://{nod}/"), "unknown placeholder {nod}; allowed are {node}"),

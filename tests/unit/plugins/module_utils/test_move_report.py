@@ -89,6 +89,15 @@ def test_a_node_is_drained_when_it_is_on_all_load_balancers() -> None:
     assert report.drained_seconds == {"n1": 3.0}
 
 
+def test_a_node_to_which_cookies_bring_customers_back_is_not_drained_before_maint() -> None:
+    report = MoveReport()
+    report.seen({HERE: Seen(Cell.ON)})
+    report.drained({HERE: DRAINED}, 1, more_may_come=True)
+    assert report.drained_seconds == {}
+    report.drained({HERE: Seen(Cell.OUT)}, 5, more_may_come=True)
+    assert report.drained_seconds == {"n1": 5}
+
+
 def test_a_node_that_was_out_before_was_not_drained() -> None:
     report = MoveReport()
     report.seen({HERE: Seen(Cell.TEST)})

@@ -319,6 +319,17 @@ def test_slow_requests_are_waited_for_and_told(stage: Stage) -> None:
     assert stage.told[0] == "draining: n1 in shop_online on lb1 has 3 sessions"
 
 
+def test_customers_with_a_cookie_are_waited_for_until_the_soft_deadline(stage: Stage) -> None:
+    stage.time.after(4, lambda: stage.balancers["lb1"].serve(ONLINE, "n1", 1))
+    stage.time.after(6, lambda: stage.balancers["lb1"].serve(ONLINE, "n1", 0))
+    move = stage.run(Intent.LEAVE, soft=10, cookies_stay=True)
+    assert move.report.drained_seconds["n1"] == pytest.approx(10, abs=0.5)
+    assert stage.told[0] == (
+        "draining: n1 in shop_online on lb1 has 0 sessions, n1 in shop_online on lb2 has 0 sessions; "
+        "until drain.soft customers with a cookie may come back"
+    )
+
+
 @pytest.mark.parametrize("cut", [True, False])
 def test_the_hard_deadline_fails_or_cuts(stage: Stage, cut: bool) -> None:
     stage.balancers["lb1"].serve(ONLINE, "n1", 3)

@@ -14,14 +14,14 @@ POOL = {"online": "s_online", "maintenance": "s_maintenance", "min_online": "60%
 PIN = {"s::version": "1.1.0"}
 PLAN: dict[str, Any] = {
     "waves": [{"number": 1, "nodes": ["n1", "n2"], "load_balancers": ["lb1", "lb2"], "pools": [POOL]}],
-    "drain": {"soft": "30s", "hard": "2m", "at_hard": "fail"},
+    "drain": {"soft": "30s", "hard": "2m", "at_hard": "fail", "sticky": "move"},
     "puppet": {"servers": ["ps1"], "pin": PIN, "keep": {"n3": {"s::version": "1.0.0"}}, "unpin": ["n1", "n2"]},
 }
 MOVE: dict[str, Any] = {
     "nodes": ["n2", "n1"],
     "load_balancers": ["lb2", "lb1"],
     "pools": [{**POOL, "nodes": None}],
-    "drain": {"soft": "30s", "hard": "2m", "at_hard": "fail"},
+    "drain": {"soft": "30s", "hard": "2m", "at_hard": "fail", "sticky": "move"},
 }
 SET: dict[str, Any] = {"state": "pinned", "servers": ["ps1"], "nodes": ["n1", "n2"], "values": PIN}
 
@@ -40,7 +40,8 @@ def test_the_planned_move_in_any_order() -> None:
         ({"pools": [{**POOL, "online": "other"}]}, "pools"),
         ({"pools": [{**POOL, "nodes": ["n1"]}]}, "pools"),
         ({"pools": []}, "pools"),
-        ({"drain": {"soft": "30s", "hard": "2m", "at_hard": "cut"}}, "drain"),
+        ({"drain": {"soft": "30s", "hard": "2m", "at_hard": "cut", "sticky": "move"}}, "drain"),
+        ({"drain": {"soft": "30s", "hard": "2m", "at_hard": "fail", "sticky": "wait"}}, "drain"),
     ],
 )
 def test_any_other_move_is_refused(change: dict[str, Any], said: str) -> None:
