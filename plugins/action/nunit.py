@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
-from dataclasses import replace
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,25 +30,18 @@ from ansible_collections.tidegate.delivery.plugins.plugin_utils.planned_check im
 )
 
 with pipeline():
-    from ansible_collections.tidegate.delivery.plugins.module_utils.nunit import (
-        NUnitOutcome,
-        NUnitResult,
-        blot_out_xml,
-        first_line,
-        run_nunit,
-    )
+    from ansible_collections.tidegate.delivery.plugins.module_utils.nunit import NUnitResult, run_nunit
     from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_box import BoxRun
+    from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_gate import NUnitOutcome
+    from ansible_collections.tidegate.delivery.plugins.module_utils.results_raw import RawResults
+    from ansible_collections.tidegate.delivery.plugins.plugin_utils.nunit_options import REMEDIES, numbers, rules
 
 _NEEDED = ("box", "url", "artifact", "assemblies", "version")
-_TESTS = "Fix the release, or its tests, and deploy again; the node stays in the maintenance pool"
 _AIM = "Look whether the node is up in the maintenance backend and not in the online one, then run the same again"
 _BOX = "Look at the test box, then run the same again"
 _REMEDIES = {
-    NUnitOutcome.FAILED: _TESTS,
-    NUnitOutcome.TOO_FEW: "Look why tests are missing from the release, or lower min_tests, then run the same again",
-    NUnitOutcome.NO_TESTS: "Look at the assembly in the artifact's tests folder: no test means no proof",
+    **REMEDIES,
     NUnitOutcome.NO_RESULTS: "Look at the run's folder on the test box",
-    NUnitOutcome.BROKEN_RESULTS: "Look at the run's folder on the test box, then run the same again",
     NUnitOutcome.TIMED_OUT: "Look at the test that hangs, or raise the timeout, then run the same again",
     NUnitOutcome.WRONG_NODE: _AIM,
     NUnitOutcome.WRONG_RELEASE: "Look at the node's Puppet run and what it serves, then run the same again",
@@ -67,7 +60,8 @@ class ActionModule(DomainAction):
     NODES_OR_HOST = True
     RECORDED = (
         *("outcome", "msg", "version", "total", "passed", "failed_tests", "inconclusive", "skipped_tests"),
-        *("failing", "duration_s", "own_s", "results_sha256"),
+        *("failing", "quarantined", "expired_quarantine", "left_out", "duration_s", "own_s"),
+        *("results_sha256", "results_bytes"),
     )
 
     def parts(self, call: Call) -> list[Call] | None:
@@ -84,6 +78,7 @@ class ActionModule(DomainAction):
     def act(self, call: Call) -> dict[str, Any]:
         args = call.args
         run, expectation = _run(call), _expectation(args)
+        wanted = rules(args, run.assemblies)
         if call.check:
             return {"changed": False, "outcome": "not_run", "version": args["version"], "msg": _would(call, run)}
         _require_planned(call)
@@ -93,23 +88,23 @@ class ActionModule(DomainAction):
             box,
             run,
             expectation,
-            min_tests=args["min_tests"],
-            allowed_failures=args["allowed_failures"],
+            wanted,
+            today=datetime.now(UTC).date(),
+            hidden=call.redactor.forms,
             stopping=call.stopping,
         )
-        done = replace(done, xml=blot_out_xml(done.xml, call.redactor.forms))
-        if done.xml and args.get("save_to"):
-            save(Path(args["save_to"]), done.xml)
-        _keep(call, run, done.xml)
+        if done.raw and args.get("save_to"):
+            save(Path(args["save_to"]), done.raw.chunks())
+        _keep(call, run, done.raw)
         return _finished(call, run, done)
 
 
-def _keep(call: Call, run: BoxRun, xml: bytes) -> None:
+def _keep(call: Call, run: BoxRun, raw: RawResults | None) -> None:
     """Leave the results in the deployment's folder."""
-    if xml and call.folder is not None:
+    if raw and call.folder is not None:
         own = call.ledger.deployment
         name = file_name(call.args.get("service") or own.service, run.node, own.attempt)
-        call.folder.write(f"nunit/{name}.xml", xml)
+        call.folder.write(f"nunit/{name}.xml", raw.chunks())
 
 
 def _require_planned(call: Call) -> None:
@@ -174,30 +169,22 @@ def _finished(call: Call, run: BoxRun, done: NUnitResult) -> dict[str, Any]:
 def _numbers(done: NUnitResult) -> dict[str, Any]:
     if done.report.runner_rc is None:
         return {}
-    counts, failures = done.verdict.counts, done.verdict.failures
-    told = [{"name": case.name, "outcome": case.outcome.value, "message": case.message} for case in failures]
     return {
-        "total": counts.total,
-        "passed": counts.passed,
-        "failed_tests": counts.failed,
-        "inconclusive": counts.inconclusive,
-        "skipped_tests": counts.skipped,
-        "failures": told,
-        "failing": [f"{case.name}: {first_line(case)}" for case in failures],
+        **numbers(done.verdict),
         "duration_s": round(done.report.runner_seconds, 3),
         "own_s": round(done.report.runner_seconds, 3),
         "folder": done.report.folder,
-        **({"results_sha256": hashlib.sha256(done.xml).hexdigest()} if done.xml else {}),
+        **({"results_sha256": done.raw.sha256, "results_bytes": done.raw.size} if done.raw else {}),
     }
 
 
-def save(path: Path, data: bytes) -> None:
+def save(path: Path, data: Iterable[bytes]) -> None:
     """Write under a temporary name beside `path`, then rename. Raises BadInput when that is not possible."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".tidegate.")
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            file.writelines(data)
         Path(name).replace(path)
     except OSError as error:
         raise BadInput(f"can't save the results: {error}", where=str(path), remedy="Check the folder") from None

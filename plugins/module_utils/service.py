@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator
+from datetime import date, datetime
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
@@ -90,6 +91,16 @@ def _finite(value: str | int | float | bool) -> str | int | float | bool:
     return value
 
 
+def _day(value: Any) -> date:  # noqa: ANN401
+    # YAML reads a bare 2026-12-31 as a date already; pydantic alone would take numbers, too.
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    try:
+        return date.fromisoformat(value if isinstance(value, str) else "")
+    except ValueError:
+        raise ValueError(f"{str(value)[:60]!r} is not a day such as 2026-12-31") from None
+
+
 NodeUrl = Annotated[str, AfterValidator(_url), AfterValidator(_known_placeholders("node", "service", "environment"))]
 Path = Annotated[str, Field(pattern=r"^/\S*$")]
 JsonPath = Annotated[str, AfterValidator(_json_path)]
@@ -98,10 +109,12 @@ Backend = Annotated[str, _like(haproxy_state.NAME, "a backend's name: letters, d
 FileName = Annotated[str, _like(_FILE, "a plain file name: letters, digits and . _ -, without folders")]
 HeaderName = Annotated[str, _like(_HEADER, "a header's name: letters, digits, _ and -")]
 HieraKey = Annotated[str, _like(hiera.KEY, "a Hiera key such as tradeapi::version")]
+Text = Annotated[str, Field(min_length=1, max_length=2000)]
 HostName = Annotated[str, _like(_HOST_NAME, "a host name in small letters, without a port")]
 PathPrefix = Annotated[str, _like(_PREFIX, "a path such as /trade, without a slash at its end")]
 CheckPath = Annotated[str, _like(_CHECK, "a path such as /health: letters, digits and . _ ~ / ? = & -")]
 Bind = Annotated[str, _like(_BIND, "an ADDRESS:PORT with options, as HAProxy's `bind` takes them")]
+Day = Annotated[date, BeforeValidator(_day), PlainSerializer(str, return_type=str)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -199,6 +212,21 @@ class Aim(Part):
     served_by: HeaderName = "X-Served-By"
 
 
+class Categories(Part):
+    """Which cases count: those of one of `include`, if it names any, and of none of `exclude`."""
+
+    include: list[Text] = []
+    exclude: list[Text] = []
+
+
+class Quarantine(Part):
+    """A test that may fail up to and including a day."""
+
+    test: Text
+    until: Day
+    reason: Text
+
+
 class NUnit(Part):
     """Which tests must pass, where they run and what they are aimed at."""
 
@@ -209,8 +237,21 @@ class NUnit(Part):
     assemblies: Annotated[list[FileName], Field(min_length=1)]
     min_tests: Annotated[int, Field(ge=1)] = 1
     allowed_failures: Annotated[int, Field(ge=0)] = 0
+    required_tests: list[Text] = []
+    categories: Categories = Categories()
+    quarantine: list[Quarantine] = []
     aim: Aim = Aim()
     timeout: Seconds = 600.0
+
+    @model_validator(mode="after")
+    def _consistent(self) -> NUnit:
+        excused = [entry.test for entry in self.quarantine]
+        both = sorted(set(excused) & set(self.required_tests))
+        if not _distinct(excused):
+            raise ValueError("quarantine: names a test twice")
+        if both:
+            raise ValueError(f"quarantine: {both[0]} is in required_tests as well")
+        return self
 
 
 class Until(Part):

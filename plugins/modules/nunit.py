@@ -15,6 +15,7 @@ description:
   - Before and after the tests the front end is asked who answers. Unless that is the aimed node with the expected release, both times, the run is no evidence.
   - The verdict comes from the test cases alone, not from the runner's exit code or the totals that the results file
     states. Ignored cases count for nothing, inconclusive ones as not passed.
+  - The results may be those of NUnit 2.x, NUnit 3.x, TRX or JUnit, in any encoding, up to 100 MiB; the file's root element tells which.
   - The tests find V(TIDEGATE_URL), V(TIDEGATE_NODE), V(TIDEGATE_AIM_HEADER) and V(TIDEGATE_VERSION) in their environment.
   - The box runs one test at a time; others wait in its queue. Each run has a fresh folder; the last five are kept. At
     the time limit the runner and all its children are ended.
@@ -93,14 +94,6 @@ options:
   version:
     description: The version that the node must serve; the tests get it as V(TIDEGATE_VERSION).
     type: str
-  min_tests:
-    description: How many tests must at least have passed or failed.
-    type: int
-    default: 1
-  allowed_failures:
-    description: How many tests may at most not pass, inconclusive ones included.
-    type: int
-    default: 0
   timeout:
     description: The deadline of the test run itself.
     type: str
@@ -135,6 +128,7 @@ options:
 extends_documentation_fragment:
   - action_common_attributes
   - tidegate.delivery.effect
+  - tidegate.delivery.nunit_gate
 attributes:
   check_mode:
     support: partial
@@ -185,14 +179,32 @@ EXAMPLES = r"""
     environment:
       TRADE_PASSWORD: "{{ vault_trade_password }}"
   no_log: true
+
+- name: One test must pass whatever happens, and a flaky one may fail until the end of the year
+  tidegate.delivery.nunit:
+    deployment: "{{ tidegate_deployment }}"
+    box: testbox
+    url: http://127.20.0.1:8090
+    artifact:
+      url: http://127.20.0.30:8081/tradeapi/1.1.0/tradeapi-1.1.0.tar.gz
+      sha256: "{{ tidegate_digest }}"
+    assemblies: [TradeApi.Smoke.dll]
+    version: 1.1.0
+    required_tests: [TradeApi.Smoke.ReleaseTests.TheAimedNodeAnswers]
+    categories:
+      exclude: [Slow]
+    quarantine:
+      - test: TradeApi.Smoke.Quotes.IsFast
+        until: "2026-12-31"
+        reason: TRADE-117
 """
 
 RETURN = r"""
 outcome:
   description:
-    - V(passed) alone is evidence. V(failed), V(too_few) and V(no_tests) are the gate's other verdicts.
+    - V(passed) alone is evidence. V(failed), V(missing), V(too_few) and V(no_tests) are the gate's other verdicts.
     - V(wrong_node), another node answered the probe, or none; V(wrong_release), the aimed node answered with another release.
-    - V(timed_out), V(no_results) or V(broken_results), the run came to no judgeable end.
+    - V(timed_out), V(no_results), V(broken_results) or V(aborted), the run came to no judgeable end.
     - V(refused_artifact), V(busy) or V(box_failed), it did not come to a run. V(not_run) in check mode.
   returned: always
   type: str
@@ -234,6 +246,23 @@ skipped_tests:
   returned: when run
   type: int
   sample: 0
+left_out:
+  description: How many did not count because of their categories.
+  returned: when run
+  type: int
+  sample: 0
+quarantined:
+  description: Tests in quarantine that did not pass, at most 20, one line each.
+  returned: when run
+  type: list
+  elements: str
+  sample: ["TradeApi.Smoke.Quotes.IsFast: Expected: less than 50"]
+expired_quarantine:
+  description: Entries of O(quarantine) whose day is over.
+  returned: when run
+  type: list
+  elements: str
+  sample: ["TradeApi.Smoke.Quotes.IsFast on 2026-01-31: TRADE-117"]
 failures:
   description: The cases that did not pass, at most 20.
   returned: when run
@@ -261,6 +290,11 @@ results_sha256:
   returned: when there is one
   type: str
   sample: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+results_bytes:
+  description: How long that file is.
+  returned: when there is one
+  type: int
+  sample: 8421
 folder:
   description: The run's folder on the box.
   returned: when run

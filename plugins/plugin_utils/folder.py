@@ -12,7 +12,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +55,7 @@ class DeploymentFolder:
         """Make it. Raises Refused when it can't be written; call it before anything moves."""
         try:
             _make(self.path)
-            _write(self.path / ".probe", b"")
+            _write(self.path / ".probe", [])
             (self.path / ".probe").unlink()
         except OSError as error:
             raise self._refused(str(error.strerror)) from error
@@ -64,9 +64,9 @@ class DeploymentFolder:
         """Append to `events.jsonl` what the ledger has and it lacks."""
         self._kept(EVENTS, lambda: catch_up(self.path / EVENTS, after))
 
-    def write(self, name: str, data: bytes) -> None:
+    def write(self, name: str, data: bytes | Iterable[bytes]) -> None:
         """Put a file there, all of it or nothing; a file of that name is replaced."""
-        self._kept(name, lambda: _write(self.path / name, data))
+        self._kept(name, lambda: _write(self.path / name, [data] if isinstance(data, bytes) else data))
 
     def write_json(self, name: str, value: Any) -> None:  # noqa: ANN401 (whatever JSON takes)
         """Put a JSON file there that people can read."""
@@ -132,12 +132,12 @@ def _make(path: Path) -> None:
         path.mkdir(mode=0o700, exist_ok=True)
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write(path: Path, data: Iterable[bytes]) -> None:
     _make(path.parent)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".tidegate.")
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            file.writelines(data)
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

@@ -201,6 +201,9 @@ class Checks:
             "assemblies": list(nunit.assemblies),
             "min_tests": nunit.min_tests,
             "allowed_failures": nunit.allowed_failures,
+            "required_tests": list(nunit.required_tests),
+            "categories": nunit.categories.model_dump(),
+            "quarantine": [entry.model_dump() for entry in nunit.quarantine],
             "timeout": format_duration(nunit.timeout),
         }
 

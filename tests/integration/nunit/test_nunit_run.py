@@ -9,15 +9,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Stopped, Unreachable
 from ansible_collections.tidegate.delivery.plugins.module_utils.expectation import Expectation, Expected
 from ansible_collections.tidegate.delivery.plugins.module_utils.node import Completed, LocalShell, PosixNode
-from ansible_collections.tidegate.delivery.plugins.module_utils.nunit import NUnitOutcome, NUnitResult, run_nunit
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit import NUnitResult, run_nunit
 from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_box import BoxRun, cancel
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_gate import NUnitOutcome, Quarantined, Rules
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import Stopping
 from tests.integration.nunit.artifacts import archive, packed
 from tests.integration.nunit.servers import Site, serving
@@ -56,8 +59,15 @@ def order(site: Site, work: Path, kinds: tuple[str, ...], content: bytes | None 
     )
 
 
-def run(order: BoxRun, min_tests: int = 1, allowed_failures: int = 0) -> NUnitResult:
-    return run_nunit(BOX, order, EXPECTED, min_tests=min_tests, allowed_failures=allowed_failures)
+TODAY = date(2026, 1, 31)
+
+
+def run(order: BoxRun, **rules: Any) -> NUnitResult:
+    return run_nunit(BOX, order, EXPECTED, Rules(assemblies=order.assemblies, **rules), today=TODAY)
+
+
+def raw(done: NUnitResult) -> bytes:
+    return b"".join(done.raw.chunks()) if done.raw else b""
 
 
 def processes_marked(work: Path) -> list[str]:
@@ -77,7 +87,7 @@ def test_passing_tests_reach_the_aimed_node(site: Site, tmp_path: Path) -> None:
     assert done.verdict.outcome is NUnitOutcome.PASSED, done.verdict.sentence
     assert done.verdict.sentence == "of 3 tests 3 passed"
     assert done.report.runner_rc == 0
-    assert b"<test-results" in done.xml
+    assert b"<test-results" in raw(done)
     # Probe, the test's own request, probe: all aimed at n1.
     assert site.asked == [("/health", "n1")] * 3
 
@@ -101,7 +111,7 @@ def test_each_way_of_not_passing_is_told(site: Site, tmp_path: Path) -> None:
         "Probe.Mixed.Inconclusive": "inconclusive",
     }
     # nunit-console wrote the escape character raw into its XML, which is none then.
-    assert b"\x1b" in done.xml
+    assert b"\x1b" in raw(done)
     assert "\x1b" not in done.verdict.sentence
     assert "Probe.Mixed.Fails: the price" in done.verdict.sentence
 
@@ -117,6 +127,15 @@ def test_nothing_but_inconclusive_and_ignored_is_no_pass(site: Site, tmp_path: P
     assert done.report.runner_rc == 0
     assert done.verdict.outcome is NUnitOutcome.FAILED
     assert run(order(site, tmp_path, ("INCONCLUSIVE",)), allowed_failures=1).verdict.outcome is NUnitOutcome.NO_TESTS
+
+
+def test_rules_of_what_may_fail_hold_for_what_nunit_wrote(site: Site, tmp_path: Path) -> None:
+    names = ("Fails", "Throws", "NeedsArguments", "OneOfTwo", "Inconclusive")
+    quarantine = tuple(Quarantined(f"Probe.Mixed.{name}", TODAY, "TRADE-117") for name in names)
+    done = run(order(site, tmp_path, ("MIXED",)), required=("Probe.Mixed.Passes",), quarantine=quarantine, min_tests=2)
+    assert done.verdict.outcome is NUnitOutcome.PASSED, done.verdict.sentence
+    assert (done.verdict.counts.passed, done.verdict.counts.quarantined) == (2, 5)
+    assert "In quarantine and not passed: Probe.Mixed.Fails" in done.verdict.sentence
 
 
 def test_a_failed_fixture_set_up_names_its_cause(site: Site, tmp_path: Path) -> None:
@@ -239,7 +258,7 @@ def test_a_secret_is_nowhere_but_in_the_tests(site: Site, tmp_path: Path) -> Non
     done = run(replace(order(site, tmp_path, ("LEAKING",)), secrets={"TRADE_PASSWORD": canary}))
     assert "logged in as trader with ********" in done.verdict.sentence
     assert "canary" not in repr(done.verdict) + done.report.console
-    assert b"canary" not in done.xml
+    assert b"canary" not in raw(done)
 
 
 def test_one_run_at_a_time_and_the_queue_has_a_deadline(site: Site, tmp_path: Path) -> None:
@@ -297,7 +316,12 @@ def test_a_stop_ends_the_run_and_what_it_started(site: Site, tmp_path: Path) -> 
     way = Interrupted(lambda: any("nunit" in line for line in processes_marked(tmp_path)))
     with pytest.raises(Stopped, match="while the tests ran; they are ended"):
         run_nunit(
-            PosixNode("box", way), order(site, tmp_path, ("HANGING",)), EXPECTED, min_tests=1, stopping=way.stopping
+            PosixNode("box", way),
+            order(site, tmp_path, ("HANGING",)),
+            EXPECTED,
+            Rules(),
+            today=TODAY,
+            stopping=way.stopping,
         )
     assert processes_marked(tmp_path) == []
     # The box is free for the next one.
@@ -325,7 +349,8 @@ def test_a_stop_ends_a_run_that_still_waits_for_the_box(site: Site, tmp_path: Pa
         time.sleep(0.05)
     way = Interrupted(lambda: len(list(tmp_path.glob("run.*.pid"))) == 2)
     with pytest.raises(Stopped):
-        run_nunit(PosixNode("box", way), order(site, tmp_path, ("PASSING",)), EXPECTED, stopping=way.stopping)
+        waiting = order(site, tmp_path, ("PASSING",))
+        run_nunit(PosixNode("box", way), waiting, EXPECTED, Rules(), today=TODAY, stopping=way.stopping)
     assert len(list(tmp_path.glob("run.*.pid"))) == 1
     first.join()
     assert len(list((tmp_path / "runs").iterdir())) == 1

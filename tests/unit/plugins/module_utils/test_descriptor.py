@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,9 @@ def test_a_sound_descriptor_is_a_service(tmp_path: Path) -> None:
     assert found.problems == ()
 
 
+EXCUSED = {"test": "S.A", "until": date(2026, 12, 31), "reason": "TRADE-117"}
+
+
 @pytest.mark.parametrize(
     ("edit", "expected"),
     [
@@ -57,6 +61,30 @@ def test_a_sound_descriptor_is_a_service(tmp_path: Path) -> None:
         (
             lambda d: d["pools"][0].update(haproxy={"server_port": 0, "node_ports": 65536, "maintenance_port": "x"}),
             ["pools.0.haproxy.server_port", "pools.0.haproxy.maintenance_port", "pools.0.haproxy.node_ports"],
+        ),
+        (
+            lambda d: d["verify"]["nunit"].update(quarantine=[EXCUSED, EXCUSED | {"until": "2026-12-31"}]),
+            ["verify.nunit"],
+        ),
+        (lambda d: d["verify"]["nunit"].update(quarantine=[EXCUSED], required_tests=["S.A"]), ["verify.nunit"]),
+        (
+            lambda d: d["verify"]["nunit"].update(quarantine=[EXCUSED | {"until": "soon"}]),
+            ["verify.nunit.quarantine.0.until"],
+        ),
+        (
+            lambda d: d["verify"]["nunit"].update(quarantine=[EXCUSED | {"until": 20261231}]),
+            ["verify.nunit.quarantine.0.until"],
+        ),
+        (
+            lambda d: d["verify"]["nunit"].update(quarantine=[{"test": "S.A", "until": EXCUSED["until"]}]),
+            ["verify.nunit.quarantine.0.reason"],
+        ),
+        (lambda d: d["verify"]["nunit"].update(categories={"only": ["Smoke"]}), ["verify.nunit.categories.only"]),
+        (
+            lambda d: d["verify"]["nunit"].update(
+                quarantine=[EXCUSED], required_tests=["S.B"], categories={"include": ["Smoke"]}
+            ),
+            [],
         ),
         # What is wrong without the overrides too is told once.
         (lambda d: d.update(min_online="x", environments={"dev": {}, "prod": {}}), ["min_online"]),

@@ -6,79 +6,11 @@ import pytest
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.expectation import Expectation, Expected
 from ansible_collections.tidegate.delivery.plugins.module_utils.http_answer import Answer
-from ansible_collections.tidegate.delivery.plugins.module_utils.nunit import (
-    MOST_FAILURES,
-    Counts,
-    NUnitOutcome,
-    blot_out,
-    blot_out_xml,
-    ended_early,
-    first_line,
-    gate,
-    judge_results,
-    misaimed,
-    unfinished,
-    without,
-)
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit import ended_early, misaimed, unfinished
 from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_box import BoxReport, Stage
-from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_results import Case, CaseOutcome, Results, Unread
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_gate import NUnitOutcome
 
 EXPECTED = Expectation(version=Expected("$.version", "1.1.0"))
-
-
-def cases(letters: str, assembly: str = "A.dll") -> list[Case]:
-    """One case a letter: p(assed), f(ailed), i(nconclusive), s(kipped)."""
-    outcome = {letter: next(o for o in CaseOutcome if o.value[0] == letter) for letter in "pfis"}
-    return [Case(f"T{number}", outcome[letter], "", assembly) for number, letter in enumerate(letters)]
-
-
-@pytest.mark.parametrize(
-    ("letters", "min_tests", "allowed", "outcome"),
-    [
-        ("ppp", 3, 0, NUnitOutcome.PASSED),
-        ("ppp", 4, 0, NUnitOutcome.TOO_FEW),
-        ("ppf", 1, 0, NUnitOutcome.FAILED),
-        ("ppf", 3, 1, NUnitOutcome.PASSED),
-        ("pff", 1, 1, NUnitOutcome.FAILED),
-        ("ppi", 1, 0, NUnitOutcome.FAILED),
-        ("ppi", 2, 1, NUnitOutcome.PASSED),
-        ("ppi", 3, 1, NUnitOutcome.TOO_FEW),
-        ("pps", 2, 0, NUnitOutcome.PASSED),
-        ("pps", 3, 0, NUnitOutcome.TOO_FEW),
-        ("", 1, 0, NUnitOutcome.NO_TESTS),
-        ("", 0, 0, NUnitOutcome.NO_TESTS),
-        ("sss", 1, 9, NUnitOutcome.NO_TESTS),
-        ("iii", 1, 9, NUnitOutcome.NO_TESTS),
-        ("f", 1, 0, NUnitOutcome.FAILED),
-    ],
-)
-def test_the_gate(letters: str, min_tests: int, allowed: int, outcome: NUnitOutcome) -> None:
-    assert gate(cases(letters), min_tests, allowed).outcome is outcome
-
-
-def test_each_of_several_assemblies_must_have_run() -> None:
-    assert gate(cases("pp", "A.dll") + cases("p", "B.dll"), 1, 0, ["A.dll", "B.dll"]).outcome is NUnitOutcome.PASSED
-    verdict = gate(cases("pp", "A.dll") + cases("s", "B.dll"), 1, 0, ["A.dll", "B.dll"])
-    assert verdict.outcome is NUnitOutcome.NO_TESTS
-    assert verdict.sentence == "no test of B.dll ran: of 3 tests 2 passed, 1 skipped"
-
-
-def test_the_sentence_names_failing_tests_with_their_first_lines_bounded() -> None:
-    failing = [Case(f"Trade.T{number}", CaseOutcome.FAILED, "Expected: 1\n  But was:  2") for number in range(50)]
-    verdict = gate(failing, 1, 0)
-    assert verdict.sentence.startswith(
-        "of 50 tests 0 passed, 50 failed, 0 may fail. Trade.T0: Expected: 1 But was:  2; Trade.T1:"
-    )
-    assert verdict.sentence.endswith("; and 45 more")
-    assert len(verdict.failures) == MOST_FAILURES
-    assert verdict.counts == Counts(50, 0, 50, 0, 0)
-
-
-def test_a_message_is_one_safe_bounded_line() -> None:
-    told = first_line(Case("T", CaseOutcome.FAILED, "red \x1b[31m\n\n  at " + "x" * 1000))
-    assert told.startswith(r"red \x1b[31m  at xxx")
-    assert len(told) < 350
-    assert first_line(Case("T", CaseOutcome.INCONCLUSIVE)) == "inconclusive"
 
 
 def probe(version: str = "1.1.0", node: str = "n1") -> Answer:
@@ -141,25 +73,3 @@ def test_a_run_without_an_end_is_not_judged(
 ) -> None:
     verdict = unfinished(BoxReport(Stage.DONE, runner_rc=rc, runner_seconds=seconds), 10.0, have_results)
     assert (verdict.outcome if verdict else None) is outcome
-
-
-def test_broken_results_are_named_and_remarks_explain_why_nothing_ran() -> None:
-    assert judge_results(Unread("cut off"), 1, 0, ["A.dll"]).outcome is NUnitOutcome.BROKEN_RESULTS
-    verdict = judge_results(Results((), ("Assembly A.dll: bad image",)), 1, 0, ["A.dll"])
-    assert verdict.sentence == "no test ran: of 0 tests 0 passed. Also: Assembly A.dll: bad image"
-
-
-def test_secrets_are_blotted_out_longest_first_and_before_anything_is_cut() -> None:
-    assert blot_out("hunter22 hunter2", ["hunter2", "hunter22"]) == "******** ********"
-    assert blot_out("on", ["on"]) == "on"
-    case = Case("T", CaseOutcome.FAILED, "x" * 1995 + "hunter2")
-    results = without(Results((case,)), ["hunter2"])
-    assert isinstance(results, Results)
-    assert "hun" not in results.cases[0].message
-
-
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be"])
-def test_secrets_are_blotted_out_of_the_results_file(encoding: str) -> None:
-    secret = "<a&\"b'c>"
-    xml = f'<m>{secret}</m><m a="&lt;a&amp;&quot;b&apos;c&gt;">&lt;a&amp;"b\'c&gt;</m>'.encode(encoding)
-    assert blot_out_xml(xml, [secret]).decode(encoding) == '<m>********</m><m a="********">********</m>'

@@ -1,0 +1,75 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The gate over tests as options of an action, and its verdict as a result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_gate import (
+    NUnitOutcome,
+    Quarantined,
+    Rules,
+    Verdict,
+    first_line,
+)
+
+REMEDIES = {
+    NUnitOutcome.FAILED: "Fix the release, or its tests, and deploy again; the node stays in the maintenance pool",
+    NUnitOutcome.MISSING: "Look why the tests of required_tests did not run, or take them off that list",
+    NUnitOutcome.TOO_FEW: "Look why tests are missing from the release, or lower min_tests, then run the same again",
+    NUnitOutcome.NO_TESTS: "Look at the assembly in the artifact's tests folder: no test means no proof",
+    NUnitOutcome.BROKEN_RESULTS: "Look at the results file and at what the runner said, then run the same again",
+    NUnitOutcome.ABORTED: "Look at what the runner said last, then run the same again",
+}
+
+
+def rules(args: Mapping[str, Any], assemblies: Sequence[str] = ()) -> Rules:
+    """The gate's rules from the options. Raises BadInput, which names the option."""
+    excused = tuple(_quarantined(entry) for entry in args["quarantine"])
+    twice = {entry.test for entry in excused} & set(args["required_tests"])
+    if twice:
+        raise BadInput(
+            f"{min(twice)} is in quarantine and must pass", where="required_tests", remedy="Name it in one of the two"
+        )
+    return Rules(
+        min_tests=args["min_tests"],
+        allowed_failures=args["allowed_failures"],
+        required=tuple(args["required_tests"]),
+        include=tuple(args["categories"]["include"]),
+        exclude=tuple(args["categories"]["exclude"]),
+        quarantine=excused,
+        assemblies=tuple(assemblies),
+    )
+
+
+def _quarantined(entry: Mapping[str, str]) -> Quarantined:
+    try:
+        return Quarantined(entry["test"], date.fromisoformat(entry["until"]), entry["reason"])
+    except ValueError:
+        raise BadInput(
+            f"{entry['until'][:60]!r} is not a day", where="quarantine.until", remedy="Write it like 2026-12-31"
+        ) from None
+
+
+def numbers(verdict: Verdict) -> dict[str, Any]:
+    """What a result tells of the verdict beside its outcome and sentence."""
+    counts = verdict.counts
+    return {
+        "total": counts.total,
+        "passed": counts.passed,
+        "failed_tests": counts.failed,
+        "inconclusive": counts.inconclusive,
+        "skipped_tests": counts.skipped,
+        "left_out": counts.left_out,
+        "failures": [
+            {"name": case.name, "outcome": case.outcome.value, "message": case.message} for case in verdict.failures
+        ],
+        "failing": [f"{case.name}: {first_line(case)}" for case in verdict.failures],
+        "quarantined": [f"{case.name}: {first_line(case)}" for case in verdict.quarantined],
+        "expired_quarantine": [f"{entry.test} on {entry.until}: {entry.reason}" for entry in verdict.expired],
+    }
