@@ -25,6 +25,7 @@ PACKAGES: Mapping[str, str] = {
     "mcs": "mono-mcs",
     "nunit-console": "nunit-console",
     "/usr/lib/pkgconfig/nunit.pc": "libnunit-cil-dev",
+    "bsdtar": "libarchive-tools",
 }
 
 
