@@ -17,7 +17,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_around i
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState
 from ansible_collections.tidegate.delivery.plugins.module_utils.pool_checks import problems
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Pool, Refuse
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Pool, Refuse, allows_unchecked
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import counted
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
@@ -72,7 +72,10 @@ def _hosts(groups: Any, service: Service, site: Site, part: str) -> tuple[str, .
 
 
 def _pool_problems(service: Service, nodes: tuple[str, ...], states: States) -> list[Refuse]:
-    pools = [Pool(pool.online, pool.maintenance, service.min_online, nodes) for pool in service.pools]
+    pools = [
+        Pool(pool.online, pool.maintenance, service.min_online, nodes, allows_unchecked(pool.unchecked))
+        for pool in service.pools
+    ]
     answered = {host: state for host, state in states.items() if isinstance(state, LoadBalancerState)}
     silent = [as_problem(state) for state in states.values() if isinstance(state, DomainError)]
     return [*silent, *problems(answered, pools)]

@@ -15,7 +15,13 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.move_report impo
 from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Limits, Move, Surroundings
 from ansible_collections.tidegate.delivery.plugins.module_utils.ownership import but_this_step, moved_by_us
 from ansible_collections.tidegate.delivery.plugins.module_utils.planned import require_planned_move
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Cell, Intent, Pool, Spot
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools import (
+    Cell,
+    Intent,
+    Pool,
+    Spot,
+    allows_unchecked,
+)
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
@@ -123,6 +129,7 @@ def _pool(entry: Mapping[str, Any], nodes: list[str]) -> Pool:
         maintenance=checked_name(entry["maintenance"]),
         floor=share(entry, "min_online", where="pools.min_online"),
         nodes=tuple(concerned),
+        unchecked=allows_unchecked(entry["unchecked"]),
     )
 
 

@@ -99,9 +99,12 @@ def _service(scene: Scene, states: Answers, looks: Mapping[str, Look]) -> dict[s
 def _node(scene: Scene, placement: Placement, node: str, states: Answers, look: Look) -> dict[str, Any]:
     name = scene.service.name
     served = look.served[name]
-    pools = [(pool.online, pool.maintenance) for pool in scene.service.pools]
+    pools = pools_seen(scene, placement)
     absence = scene.history.absent.get(node)
-    place = {host: " ".join(place_of(state, *pool, node) for pool in pools) for host, state in states.items()}
+    place = {
+        host: " ".join(place_of(state, pool.online, pool.maintenance, node, unchecked=pool.unchecked) for pool in pools)
+        for host, state in states.items()
+    }
     out = any(text != "online" for text in place.values())
     return {
         "version": served.version,

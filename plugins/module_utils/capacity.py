@@ -24,13 +24,14 @@ def usable(row: ServerRow, *, unchecked: bool = False) -> bool:
     return healthy and _chosen(row)
 
 
-def served(row: ServerRow) -> bool:
+def served(row: ServerRow, *, unchecked: bool = False) -> bool:
     """Whether HAProxy sends customers' requests to the server, doubtful ones (`UP 1/2`) included.
 
     A server that failed its last check is not counted on, but to take it away is to take something away: had it
     been drained, HAProxy would no longer show the doubt (seen with 2.6).
     """
-    return row.status.startswith("UP") and _chosen(row)
+    answering = row.status.startswith("UP") or (unchecked and row.status == "no check")
+    return answering and _chosen(row)
 
 
 def _chosen(row: ServerRow) -> bool:
@@ -57,15 +58,23 @@ class Capacity:
         return self.left >= self.floor or self.given == 0
 
 
-def capacity(rows: Iterable[ServerRow], wave: Collection[str], floor: Share, taken: Collection[str] = ()) -> Capacity:
+def capacity(
+    rows: Iterable[ServerRow],
+    wave: Collection[str],
+    floor: Share,
+    taken: Collection[str] = (),
+    *,
+    unchecked: bool = False,
+) -> Capacity:
     """The capacity of one pool on one load balancer with the wave out.
 
     `rows` are the online backend's servers; a share counts configured ones. `taken` are members of the wave
     that this move has already taken from customers: they still count as given, and as usable before it.
+    `unchecked`: servers without checks count too.
     """
     everyone = list(rows)
-    available = {row.name for row in everyone if usable(row)}
-    given = {row.name for row in everyone if row.name in wave and served(row)} | set(taken)
+    available = {row.name for row in everyone if usable(row, unchecked=unchecked)}
+    given = {row.name for row in everyone if row.name in wave and served(row, unchecked=unchecked)} | set(taken)
     return Capacity(len(everyone), len(available | given), len(given), floor.at_least(len(everyone)))
 
 

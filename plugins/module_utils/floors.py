@@ -15,6 +15,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.capacity import 
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Pool, Refuse
+from ansible_collections.tidegate.delivery.plugins.module_utils.refusal_kinds import RefusalKind
 
 
 class Floors:
@@ -28,7 +29,8 @@ class Floors:
         """The first floor that the wave breaks or would break; None when it may go on."""
         for name, state in states.items():
             for pool in self._pools:
-                now = capacity(state.rows(pool.online), pool.nodes, pool.floor, self._taken_from(state, name, pool))
+                rows, taken = state.rows(pool.online), self._taken_from(state, name, pool)
+                now = capacity(rows, pool.nodes, pool.floor, taken, unchecked=pool.unchecked)
                 if not now.kept:
                     return _broken(name, pool, now)
         return None
@@ -36,14 +38,12 @@ class Floors:
     def _taken_from(self, state: LoadBalancerState, name: str, pool: Pool) -> set[str]:
         rows = [row for row in state.rows(pool.online) if row.name in pool.nodes]
         taken = self._taken.setdefault((name, pool), set())
-        taken.update(row.name for row in rows if served(row) or drained_healthy(row))
+        taken.update(row.name for row in rows if served(row, unchecked=pool.unchecked) or drained_healthy(row))
         return taken
 
 
 def _broken(name: str, pool: Pool, now: Capacity) -> Refuse:
     wave = ", ".join(pool.nodes)
-    return Refuse(
-        f"{pool.online} on {name} would keep {now.left} of {now.usable} usable servers without {wave}; "
-        f"min_online {pool.floor} of {now.configured} configured ones is {now.floor}",
-        "Bring servers back, make the wave smaller, or lower min_online",
-    )
+    told = {"backend": pool.online, "host": name, "nodes": wave, "min_online": pool.floor}
+    counts = {"left": now.left, "usable": now.usable, "configured": now.configured, "floor": now.floor}
+    return Refuse.of(RefusalKind.FLOOR, **told, **counts)

@@ -23,6 +23,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.errors import (
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_script import SCRIPT
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState, ServerRow
 from ansible_collections.tidegate.delivery.plugins.module_utils.node import Node
+from ansible_collections.tidegate.delivery.plugins.module_utils.refusal_kinds import RefusalKind
 
 ANSWER_LIMIT = 8 * 1024 * 1024
 # HAProxy 2.6 can hang on a command beyond its buffer (16 KiB).
@@ -178,13 +179,13 @@ class Runtime:
         if last.startswith("stopped "):
             raise self._stopped(last.split(" ")[1:])
         if last != "finished":
-            raise self._broken(f"the answer broke off{': ' + noise.strip()[-200:] if noise.strip() else ''}")
+            raise self._broken(noise.strip()[-200:] or "the connection ended")
         for words, body in frames:
             if len(body) > ANSWER_LIMIT:
                 # Not a refusal: what was sent before this answer has happened.
                 raise state.garbled(self._host, f"{words} is larger than {ANSWER_LIMIT >> 20} MiB")
             if words == "answer read" and not body:
-                raise self._broken(f"HAProxy did not answer{': ' + noise.strip()[-200:] if noise.strip() else ''}")
+                raise self._silence(noise.strip()[-200:])
 
     def _state(self, frames: list[tuple[str, str]], question: list[str], backends: Sequence[str]) -> LoadBalancerState:
         bodies = dict(frames)
@@ -193,7 +194,7 @@ class Runtime:
             raise self._broken(f"HAProxy answered {len(answers)} of {len(question)} questions")
         info = state.parse_info(self._host, answers[0])
         processes = self._processes(bodies.get("answer proc", ""), int(info["Pid"]))
-        stats, states, missing = self._tables(answers[1:], backends)
+        stats, states, missing = self._tables(answers[2:], backends)
         return LoadBalancerState(
             host=self._host,
             version=info["Version"],
@@ -204,6 +205,7 @@ class Runtime:
             old_workers=tuple(self._old_worker(pid, bodies) for pid in processes.old_workers),
             failed_reloads=processes.failed_reloads,
             missing_backends=frozenset(missing),
+            level=state.parse_level(self._host, answers[1]),
         )
 
     def _tables(
@@ -226,7 +228,7 @@ class Runtime:
     def _processes(self, answer: str, pid: int) -> state.Processes:
         answers, rest = state.split_answers(answer)
         if rest or len(answers) != 1:
-            raise self._broken(f"the master socket {self.access.master_socket} did not answer")
+            raise self._lost(RefusalKind.MASTER_SILENT, socket=self.access.master_socket)
         processes = state.parse_proc(self._host, answers[0])
         if pid not in processes.workers:
             raise self._broken(f"worker {pid} was replaced while it was asked")
@@ -246,37 +248,38 @@ class Runtime:
         return self.access.host
 
     def _broken(self, what: str) -> Unreachable:
-        return Unreachable(
-            what,
-            where=f"load balancer {self._host}, {self.access.socket}",
-            remedy=f"Look there: {self.access.by_hand(['show info'])}",
-        )
+        return self._lost(RefusalKind.BROKEN_OFF, what=what, command=self.access.by_hand(["show info"]))
 
-    def _refused(self, what: str, remedy: str) -> Refused:
-        return Refused(what, where=f"load balancer {self._host}", remedy=remedy)
+    def _silence(self, noise: str) -> Unreachable:
+        if "Connection refused" in noise:
+            return self._lost(RefusalKind.NOBODY, socket=self.access.socket)
+        command = self.access.by_hand(["show info"])
+        return self._lost(RefusalKind.SILENT, seconds=self._answer, said=noise or "nothing", command=command)
+
+    def _lost(self, kind: RefusalKind, **names: object) -> Unreachable:
+        message, remedy = kind.told(**names)
+        return Unreachable(message, where=f"load balancer {self._host}, {self.access.socket}", remedy=remedy)
+
+    def _refused(self, kind: RefusalKind, **names: object) -> Refused:
+        message, remedy = kind.told(**names)
+        return Refused(message, where=f"load balancer {self._host}", remedy=remedy)
 
     def _stopped(self, why: Sequence[str]) -> DomainError:
-        place = f"load balancer {self._host}"
         match why:
             case ["lock"]:
-                holder = f"fuser -v {self.access.lock}"
-                return Locked(
-                    f"the lock stayed taken for {self._lock} s",
-                    where=f"{place}, {self.access.lock}",
-                    remedy=f"Wait, or see who holds it: {holder}",
-                )
+                message, remedy = RefusalKind.LOCKED.told(seconds=self._lock, lock=self.access.lock)
+                return Locked(message, where=f"load balancer {self._host}, {self.access.lock}", remedy=remedy)
             case ["lockfile"]:
-                return self._refused(f"the lock file {self.access.lock} can't be written", "Set tidegate_haproxy_lock")
+                return self._refused(RefusalKind.NO_LOCK, lock=self.access.lock)
             case ["folder"]:
-                remedy = "Create it, or remove tidegate_haproxy_state_dir to go without saved state"
-                return self._refused(f"{self.access.state_dir} is no folder that can be written", remedy)
+                return self._refused(RefusalKind.NO_FOLDER, folder=self.access.state_dir)
             case ["tool", tool]:
-                return self._refused(f"{tool} is not installed", "Install socat, util-linux, coreutils and awk there")
+                return self._refused(RefusalKind.NO_TOOL, tool=tool)
             case ["socket", path]:
-                return Unreachable(
-                    f"there is no socket {path}", where=place, remedy="Start HAProxy, or correct tidegate_haproxy_*"
-                )
-        return self._broken("the request broke off on its way; nothing was sent")
+                return self._lost(RefusalKind.NO_SOCKET, socket=path)
+            case ["denied", path, user]:
+                return self._refused(RefusalKind.NOT_ALLOWED, socket=path, user=user)
+        return self._broken("the request broke off on its way, and nothing was sent")
 
 
 def joined(commands: Iterable[str]) -> list[str]:
@@ -297,7 +300,7 @@ def _question(host: str, backends: Sequence[str]) -> list[str]:
         asked = [question for name in backends for question in (f"show stat {name} 6 -1", f"show servers state {name}")]
     else:
         asked = ["show stat -1 6 -1", "show servers state"]
-    return ["show info", *asked]
+    return ["show info", "show cli level", *asked]
 
 
 def _require_names(host: str, names: Iterable[str]) -> None:

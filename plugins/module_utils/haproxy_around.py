@@ -12,12 +12,11 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Do
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import AdminAccess
 from ansible_collections.tidegate.delivery.plugins.module_utils.node import Node
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Refuse
+from ansible_collections.tidegate.delivery.plugins.module_utils.refusal_kinds import RefusalKind
 
-_ADMIN = "admin"
 _SCRIPT = r"""
 socket=$1 folder=$2
 printf 'mode %s\n' "$(stat -c %a "$socket")"
-printf 'level %s\n' "$(printf 'show cli level\n' | timeout -k 1 5 socat -t 5 - "UNIX-CONNECT:$socket" | head -n 1)"
 [ -z "$folder" ] || { [ -d "$folder" ] && [ -w "$folder" ]; } || echo nofolder
 while IFS= read -r backend; do
   [ -z "$folder" ] || [ -s "$folder/$backend" ] || printf 'stateless %s\n' "$backend"
@@ -28,10 +27,9 @@ echo end
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What was found around a running HAProxy. `mode` is the admin socket's, octal; `level` what it lets one do."""
+    """What was found around a running HAProxy. `mode` is the admin socket's, octal."""
 
     mode: str
-    level: str
     folder: bool
     stateless: tuple[str, ...]
 
@@ -48,7 +46,7 @@ def look_around(node: Node, access: AdminAccess, backends: Sequence[str]) -> Aro
         )
     told = dict(words)
     stateless = tuple(rest for word, rest in words if word == "stateless")
-    return Around(told.get("mode", ""), told.get("level", ""), "nofolder" not in told, stateless)
+    return Around(told.get("mode", ""), "nofolder" not in told, stateless)
 
 
 def around_problems(access: AdminAccess, around: Around) -> list[Refuse]:
@@ -58,33 +56,21 @@ def around_problems(access: AdminAccess, around: Around) -> list[Refuse]:
 
 def as_problem(error: DomainError) -> Refuse:
     """A load balancer that could not be looked at."""
-    return Refuse(f"{error.where}: {error.message}", error.remedy)
+    return Refuse(f"{error.where}: {error.message}", error.remedy, kind=None)
 
 
 def _socket(access: AdminAccess, around: Around) -> Iterator[Refuse]:
-    here = f"load balancer {access.host}: {access.socket}"
-    if around.level != _ADMIN:
-        yield Refuse(f"{here} has level {around.level or 'unknown'}", "Write `level admin` behind `stats socket …`")
     if not around.mode.isdigit() or int(around.mode, 8) & 0o077:
-        yield Refuse(
-            f"{here} has mode {around.mode or 'unknown'}: others than its owner may take servers out",
-            "Write `mode 600` behind `stats socket …`",
-        )
+        names = {"host": access.host, "socket": access.socket, "mode": around.mode or "unknown"}
+        yield Refuse.of(RefusalKind.OPEN_SOCKET, **names)
 
 
 def _states(access: AdminAccess, around: Around) -> Iterator[Refuse]:
-    here = f"load balancer {access.host}"
     if not access.state_dir:
-        yield Refuse(
-            f"{here} has no folder for saved states: a reload brings back every server that left",
-            "Set tidegate_haproxy_state_dir, and `server-state-base` in HAProxy's configuration",
-        )
+        yield Refuse.of(RefusalKind.NO_STATE_DIR, host=access.host)
     elif not around.folder:
-        yield Refuse(f"{here}: {access.state_dir} is no folder that can be written", "Create it")
+        reason, remedy = RefusalKind.NO_FOLDER.told(folder=access.state_dir)
+        yield Refuse(f"load balancer {access.host}: {reason}", remedy, kind=RefusalKind.NO_FOLDER)
     else:
         for backend in around.stateless:
-            yield Refuse(
-                f"{here}: backend {backend} has no state file in {access.state_dir}",
-                f"Write `server-state-file-name use-backend-name` in the backend; then "
-                f"`echo 1 > {access.state_dir}/{backend}`, and reload",
-            )
+            yield Refuse.of(RefusalKind.STATELESS, host=access.host, backend=backend, folder=access.state_dir)

@@ -60,8 +60,10 @@ done
 for tool in socat timeout flock awk sync; do
   command -v "$tool" >/dev/null 2>&1 || stop tool "$tool"
 done
-[ -S "$socket" ] || stop socket "$socket"
-[ -S "$master" ] || stop socket "$master"
+for each in "$socket" "$master"; do
+  [ -S "$each" ] || stop socket "$each"
+  [ -w "$each" ] || stop denied "$each" "$(id -un)"
+done
 
 if [ "$locked" ]; then
   [ -z "$folder" ] || { [ -d "$folder" ] && [ -w "$folder" ]; } || stop folder

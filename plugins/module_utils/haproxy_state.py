@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from enum import IntFlag
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
+from ansible_collections.tidegate.delivery.plugins.module_utils.refusal_kinds import RefusalKind
 
 ServerKey = tuple[str, str]
 Record = dict[str, str]
@@ -30,6 +31,7 @@ _STATE_COLUMNS = (
     *("be_name", "srv_name", "srv_op_state", "srv_admin_state", "srv_uweight"),
     *("srv_check_state", "srv_agent_state"),
 )
+_LEVELS = ("user", "operator", "admin")
 _NOT_FOUND = ("No such proxy.", "Can't find backend.")
 
 
@@ -56,7 +58,7 @@ class Admin(IntFlag):
 
 @dataclass(frozen=True, slots=True)
 class ServerRow:
-    """One server of one backend as the current worker sees it."""
+    """One server of one backend as the current worker sees it. `check_off`: it has a check that was disabled."""
 
     backend: str
     name: str
@@ -71,6 +73,7 @@ class ServerRow:
     agent: bool
     tracks: str
     address: str
+    check_off: bool = False
 
     @property
     def key(self) -> ServerKey:
@@ -88,7 +91,10 @@ class OldWorker:
 
 @dataclass(frozen=True, slots=True)
 class LoadBalancerState:
-    """Everything that was read from one load balancer in one go; uptime in seconds."""
+    """Everything that was read from one load balancer in one go; uptime in seconds.
+
+    `level` is what the socket lets one do: `user`, `operator` or `admin`.
+    """
 
     host: str
     version: str
@@ -99,6 +105,7 @@ class LoadBalancerState:
     old_workers: tuple[OldWorker, ...] = ()
     failed_reloads: int = 0
     missing_backends: frozenset[str] = field(default_factory=frozenset)
+    level: str = "admin"
 
     def names(self, backend: str) -> list[str]:
         """The servers of a backend, in its order; empty when there is no such backend."""
@@ -130,11 +137,8 @@ class Processes:
 
 def garbled(host: str, what: str) -> BadInput:
     """An answer that can't be HAProxy's, as an error that names the load balancer."""
-    return BadInput(
-        f"HAProxy's answer can't be read: {what}",
-        where=f"load balancer {host}",
-        remedy="Check that tidegate_haproxy_socket is HAProxy's admin socket and that its version is 2.6 or later",
-    )
+    message, remedy = RefusalKind.STRANGER.told(what=what)
+    return BadInput(message, where=f"load balancer {host}", remedy=remedy)
 
 
 def split_answers(raw: str) -> tuple[list[str], str]:
@@ -160,6 +164,13 @@ def parse_info(host: str, text: str) -> Record:
     for key in ("Pid", "Uptime_sec"):
         _number(host, info, key)
     return info
+
+
+def parse_level(host: str, text: str) -> str:
+    """`show cli level`: one word."""
+    if text not in _LEVELS:
+        raise garbled(host, f"'show cli level' is {text[:60]!r}")
+    return text
 
 
 def parse_stat(host: str, text: str) -> list[Record]:
@@ -231,6 +242,7 @@ def is_missing(answer: str) -> bool:
 
 
 def _server(host: str, stat: Record, state: Record) -> ServerRow:
+    checks = _number(host, state, "srv_check_state") & _CHECKS
     return ServerRow(
         backend=stat["pxname"],
         name=stat["svname"],
@@ -241,10 +253,11 @@ def _server(host: str, stat: Record, state: Record) -> ServerRow:
         backup=stat["bck"] == "1",
         sessions=_number(host, stat, "scur"),
         queued=_number(host, stat, "qcur"),
-        checked=_number(host, state, "srv_check_state") & _CHECKS == _CHECKS,
+        checked=checks == _CHECKS,
         agent=bool(_number(host, state, "srv_agent_state") & _CONFIGURED),
         tracks=stat["tracked"],
         address=stat["addr"],
+        check_off=checks == _CONFIGURED,
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Refused, Stopped
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import AdminAccess
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools import (
+    REENTRIES,
     TAKES_CUSTOMERS,
     Action,
     Cell,
@@ -20,6 +21,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.pools import (
     Seen,
     Spot,
     Wait,
+    reentry,
 )
 
 
@@ -90,11 +92,11 @@ class Trace:
         if intent is Intent.JOIN:
             return (Action.MAINT,)
         if self.silent:
-            beyond = any(action in (Action.MAINT, Action.REENTER) for action in self.actions)
+            beyond = any(action in (Action.MAINT, *REENTRIES) for action in self.actions)
         else:
             beyond = self.last.cell is not Cell.DRAIN or not self.last.drained_by_us
         opened = Action.OPEN in self.actions or self.last.cell in (Cell.TEST, Cell.BOTH)
-        return (*([Action.CLOSE] if opened else []), Action.REENTER if beyond else Action.READY)
+        return (*([Action.CLOSE] if opened else []), reentry(self.last) if beyond else Action.READY)
 
 
 def waiting(step: Wait, seen: Mapping[Spot, Seen], *, cookies_stay: bool = False) -> str:

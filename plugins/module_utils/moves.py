@@ -33,6 +33,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.move_report impo
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.pool_checks import problems
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools import (
+    REENTRIES,
     Action,
     Cell,
     Change,
@@ -261,7 +262,7 @@ class Move:
                 name = change.spot.load_balancer
                 why = memory.reasons.get(name, "the state read back stays the same")
                 raise Failed(Refuse(f"{change.commands[-1]!r} has no effect on {name}: {why}"))
-            if change.action in (Action.MAINT, Action.REENTER):
+            if change.action in (Action.MAINT, *REENTRIES):
                 memory.drained_by_us.discard(change.spot)
             if change.action is Action.CUT and change.spot not in memory.cut:
                 memory.cut.add(change.spot)

@@ -63,9 +63,12 @@ def _require_values(values: Mapping[str, Any], allowed: Mapping[str, Any]) -> No
         raise _unlike(f"values are {dict(values)}, planned are {dict(allowed)}")
 
 
-def _pools(pools: Sequence[Mapping[str, Any]], nodes: Sequence[str]) -> set[tuple[str, str, str, tuple[str, ...]]]:
+def _pools(pools: Sequence[Mapping[str, Any]], nodes: Sequence[str]) -> set[tuple[str, ...]]:
     return {
-        (pool["online"], pool["maintenance"], str(pool["min_online"]), tuple(sorted(pool.get("nodes") or nodes)))
+        (
+            *(pool["online"], pool["maintenance"], str(pool["min_online"]), pool.get("unchecked", "refuse")),
+            *sorted(pool.get("nodes") or nodes),
+        )
         for pool in pools
     }
 

@@ -5,10 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState, ServerRow
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import (
+    Admin,
+    LoadBalancerState,
+    ServerRow,
+)
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Pool, Refuse
+from ansible_collections.tidegate.delivery.plugins.module_utils.refusal_kinds import RefusalKind
 
 
 def problems(states: Mapping[str, LoadBalancerState], pools: Sequence[Pool]) -> list[Refuse]:
@@ -17,45 +22,49 @@ def problems(states: Mapping[str, LoadBalancerState], pools: Sequence[Pool]) -> 
     `states` must hold all backends of each load balancer: a server may be tracked from anywhere.
     """
     found = [problem for pool in pools for problem in _pool(states, pool)]
-    return found + [problem for state in states.values() for problem in _workers(state)]
+    return found + [problem for state in states.values() for problem in _haproxy(state)]
 
 
 def _pool(states: Mapping[str, LoadBalancerState], pool: Pool) -> Iterator[Refuse]:
     for state in states.values():
         for backend in pool.backends:
-            yield from _backend(state, backend, pool.nodes)
+            yield from _backend(state, backend, pool)
     yield from _same_names(states, pool)
 
 
-def _backend(state: LoadBalancerState, backend: str, nodes: Iterable[str]) -> Iterator[Refuse]:
-    here = f"load balancer {state.host}"
+def _backend(state: LoadBalancerState, backend: str, pool: Pool) -> Iterator[Refuse]:
     if not state.names(backend):
-        yield Refuse(
-            f"{here} has no backend {backend}", "Correct the pools in the descriptor, or HAProxy's configuration"
-        )
+        yield Refuse.of(RefusalKind.NO_BACKEND, host=state.host, backend=backend)
         return
     followers = {row.tracks: "/".join(row.key) for row in state.servers.values() if row.tracks}
-    for node in nodes:
+    for node in pool.nodes:
         row = state.servers.get((backend, node))
         if row is None:
-            yield Refuse(f"{here}: {node} is missing in {backend}", f"Add `server {node} …` to backend {backend}")
-        else:
-            yield from _server(state, row, followers.get(f"{row.backend}/{row.name}", ""))
+            yield Refuse.of(RefusalKind.NO_SERVER, host=state.host, node=node, backend=backend)
+            continue
+        follower = followers.get("/".join(row.key), "")
+        for kind in _server(row, pool, follower):
+            names = {"server": "/".join(row.key), "tracked": row.tracks, "follower": follower}
+            yield Refuse.of(kind, host=state.host, **names)
 
 
-def _server(state: LoadBalancerState, row: ServerRow, follower: str) -> Iterator[Refuse]:
-    name = f"load balancer {state.host}: {row.backend}/{row.name}"
+def _server(row: ServerRow, pool: Pool, follower: str) -> Iterator[RefusalKind]:
     if row.agent:
-        yield Refuse(f"{name} has an agent-check, which undoes drain and maint", "Remove agent-check from this server")
+        yield RefusalKind.AGENT_CHECK
     if row.tracks:
-        yield Refuse(f"{name} tracks {row.tracks}, which moves it too", "Give each pool checks of its own")
-    elif not row.checked:
-        yield Refuse(
-            f"{name} has no health check that runs: nobody could tell whether it is healthy",
-            "Add `check` to the server, or enable it",
-        )
+        yield RefusalKind.TRACKS
+    elif row.check_off:
+        yield RefusalKind.CHECK_OFF
+    elif not row.checked and not pool.unchecked:
+        yield RefusalKind.UNCHECKED
     if follower:
-        yield Refuse(f"{name} is tracked by {follower}, which moves with it", "Give each pool checks of its own")
+        yield RefusalKind.TRACKED
+    if row.admin & Admin.RESOLUTION_MAINT:
+        yield RefusalKind.UNRESOLVED
+    if row.backend == pool.online and row.backup:
+        yield RefusalKind.BACKUP
+    if row.backend == pool.online and not row.weight:
+        yield RefusalKind.NO_WEIGHT
 
 
 def _same_names(states: Mapping[str, LoadBalancerState], pool: Pool) -> Iterator[Refuse]:
@@ -66,16 +75,16 @@ def _same_names(states: Mapping[str, LoadBalancerState], pool: Pool) -> Iterator
         for other in others:
             different = sorted(set(first.names(backend)) ^ set(other.names(backend)))
             if different and first.names(backend) and other.names(backend):
-                yield Refuse(
-                    f"{backend} lists other servers on {other.host} than on {first.host}: {', '.join(different)}",
-                    "Give the load balancers of a site the same servers under the same names",
-                )
+                names = {"host": first.host, "other": other.host, "names": ", ".join(different)}
+                yield Refuse.of(RefusalKind.OTHER_SERVERS, backend=backend, **names)
 
 
-def _workers(state: LoadBalancerState) -> Iterator[Refuse]:
+def _haproxy(state: LoadBalancerState) -> Iterator[Refuse]:
+    if state.level != "admin":
+        yield Refuse.of(RefusalKind.LEVEL, host=state.host, level=state.level)
+    if state.failed_reloads:
+        # Its worker can be moved, but what its files would bring at the next restart is not what was looked at.
+        yield Refuse.of(RefusalKind.FAILED_RELOAD, host=state.host)
     if state.silent_workers:
         pids = ", ".join(map(str, state.silent_workers))
-        yield Refuse(
-            f"load balancer {state.host}: old worker {pids} still lives and can't be asked for its sessions",
-            "Wait until it is gone, or end it if it hangs",
-        )
+        yield Refuse.of(RefusalKind.OLD_WORKER, host=state.host, pids=pids)

@@ -28,19 +28,22 @@ class PoolSeen:
     online: str
     maintenance: str
     min_online: Share
+    unchecked: bool = False
     nodes: tuple[str, ...]
     # By node that is out by our doing, who took it.
     taken_by: Mapping[str, str]
 
 
-def place_of(state: LoadBalancerState | DomainError, online: str, maintenance: str, node: str) -> str:
+def place_of(
+    state: LoadBalancerState | DomainError, online: str, maintenance: str, node: str, *, unchecked: bool = False
+) -> str:
     """Where a load balancer has a node: `online`, `maintenance`, `out`, or what keeps it from being one of them."""
     if isinstance(state, DomainError):
         return "unknown"
     here, there = state.servers.get((online, node)), state.servers.get((maintenance, node))
     if here is None or there is None:
         return "missing"
-    if usable(here):
+    if usable(here, unchecked=unchecked):
         return _ONLINE
     if not here.admin.effective:
         return f"online, but {here.status}"
@@ -76,14 +79,14 @@ def _values(pool: PoolSeen, host: str, state: LoadBalancerState | DomainError) -
         "min_online": str(pool.min_online),
         "floor": None if silent else pool.min_online.at_least(len(rows)),
         "configured": None if silent else len(rows),
-        "usable": None if silent else len([row for row in rows if usable(row)]),
+        "usable": None if silent else len([row for row in rows if usable(row, unchecked=pool.unchecked)]),
         "problem": str(state) if silent else "",
         "nodes": [_node(pool, state, node) for node in pool.nodes],
     }
 
 
 def _node(pool: PoolSeen, state: LoadBalancerState | DomainError, node: str) -> dict[str, Any]:
-    place = place_of(state, pool.online, pool.maintenance, node)
+    place = place_of(state, pool.online, pool.maintenance, node, unchecked=pool.unchecked)
     taken_by = "" if place == _ONLINE else pool.taken_by.get(node, "")
     told = {"name": node, "place": place, "taken_by": taken_by}
     if isinstance(state, DomainError):

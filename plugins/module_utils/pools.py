@@ -17,6 +17,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state im
     LoadBalancerState,
     ServerRow,
 )
+from ansible_collections.tidegate.delivery.plugins.module_utils.refusal_kinds import RefusalKind
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
 
 
@@ -48,17 +49,26 @@ class Intent(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """A pair of backends, what must stay usable in the online one, and the nodes that move in it."""
+    """A pair of backends, what must stay usable in the online one, and the nodes that move in it.
+
+    `unchecked`: servers that HAProxy doesn't check may move too.
+    """
 
     online: str
     maintenance: str
     floor: Share
     nodes: tuple[str, ...]
+    unchecked: bool = False
 
     @property
     def backends(self) -> tuple[str, str]:
         """Both backends' names."""
         return self.online, self.maintenance
+
+
+def allows_unchecked(value: str) -> bool:
+    """Whether the descriptor's or an option's `unchecked` lets servers without health checks move."""
+    return value == "allow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +87,8 @@ class Spot:
 class Seen:
     """What was read at a spot. `drained_by_us`: it was ON in this run and only a drain has been sent since.
 
-    `unknown`: an old worker still lives and does not tell its sessions.
+    `unknown`: an old worker still lives and does not tell its sessions. `unchecked`: HAProxy does not check the
+    online entry, and the pool allows it.
     """
 
     cell: Cell
@@ -86,6 +97,7 @@ class Seen:
     testable: bool = False
     drained_by_us: bool = False
     unknown: bool = False
+    unchecked: bool = False
 
     @property
     def serving(self) -> bool:
@@ -107,9 +119,15 @@ class Action(Enum):
     # Never a bare `ready` after MAINT: customers would come before the first check. With its health down the
     # server waits for `rise` fresh passes, and a controller killed right after leaves nothing to repair.
     REENTER = ("set server {on} state drain", "set server {on} health down", "set server {on} state ready")
+    # Nothing would ever lift `health down` from a server without checks; `health up` lifts one that was left behind.
+    # Customers come at once: what proves the application's health before this is all there is.
+    REENTER_UNCHECKED = ("set server {on} health up", "set server {on} state ready")
     CUT = ("shutdown sessions server {on}",)
     OPEN = ("set server {test} state ready",)
     CLOSE = ("set server {test} state maint",)
+
+
+REENTRIES = (Action.REENTER, Action.REENTER_UNCHECKED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +190,13 @@ class Refuse:
     reason: str
     remedy: str = ""
     phase: Phase = Phase.TAKE
+    kind: RefusalKind | None = None
+
+    @classmethod
+    def of(cls, kind: RefusalKind, **names: object) -> Refuse:
+        """A refusal of that kind, its words filled in with names."""
+        reason, remedy = kind.told(**names)
+        return cls(reason, remedy, kind=kind)
 
 
 Step = Send | Wait | Done | Refuse
@@ -194,8 +219,8 @@ class Clock:
     proved: frozenset[str] = frozenset()
 
 
-def classify(online: ServerRow, maintenance: ServerRow) -> Cell:
-    """The cell that two rows of one node make."""
+def classify(online: ServerRow, maintenance: ServerRow, *, unchecked: bool = False) -> Cell:
+    """The cell that two rows of one node make; `unchecked`: without health checks it is ON all the same."""
     customers, testers = online.admin.effective, maintenance.admin.effective
     if (customers | testers) & _NOT_OURS or testers == Admin.FORCED_DRAIN:
         return Cell.ODD
@@ -205,19 +230,29 @@ def classify(online: ServerRow, maintenance: ServerRow) -> Cell:
         return Cell.OUT
     if customers & Admin.FORCED_DRAIN:
         return Cell.DRAIN
-    return Cell.ON if online.status == "UP" else Cell.RISING
+    return Cell.ON if _up(online, unchecked=unchecked) else Cell.RISING
 
 
 def look(state: LoadBalancerState, pool: Pool, node: str) -> Seen:
     """What one load balancer shows of a node; both entries must exist there."""
     online, maintenance = state.servers[pool.online, node], state.servers[pool.maintenance, node]
     return Seen(
-        cell=classify(online, maintenance),
+        cell=classify(online, maintenance, unchecked=pool.unchecked),
         sessions=state.sessions(online.key),
         queued=online.queued + state.queues.get(pool.online, 0),
-        testable=maintenance.status == "UP",
+        testable=_up(maintenance, unchecked=pool.unchecked),
         unknown=bool(state.silent_workers),
+        unchecked=pool.unchecked and not online.checked,
     )
+
+
+def _up(row: ServerRow, *, unchecked: bool) -> bool:
+    return row.status == "UP" or (unchecked and row.status == "no check")
+
+
+def reentry(what: Seen) -> Action:
+    """How a node that was in MAINT comes back online there."""
+    return Action.REENTER_UNCHECKED if what.unchecked else Action.REENTER
 
 
 def decide(seen: Mapping[Spot, Seen], intent: Intent, clock: Clock) -> Step:
@@ -246,14 +281,17 @@ def unexplained(seen: Mapping[Spot, Seen], ours: Collection[str]) -> Refuse | No
         at_rest = cells <= set(TAKES_CUSTOMERS)
         if Cell.ODD not in cells and (at_rest or node in ours):
             continue
-        return Refuse(_foreign(of_node), f"If nobody needs {node} out, bring it back there; then run again")
+        where = ", ".join(
+            f"{what.cell} in {spot.pool.online} on {spot.load_balancer}" for spot, what in of_node.items()
+        )
+        return Refuse.of(_unexplained(cells), node=node, cells=where)
     return None
 
 
-def _foreign(seen: Mapping[Spot, Seen]) -> str:
-    where = ", ".join(f"{what.cell} in {spot.pool.online} on {spot.load_balancer}" for spot, what in seen.items())
-    node = next(iter(seen)).node
-    return f"{node} is {where}, and no open move of ours explains it: someone else has taken it out"
+def _unexplained(cells: Collection[Cell]) -> RefusalKind:
+    if Cell.BOTH in cells:
+        return RefusalKind.IN_BOTH
+    return RefusalKind.IN_NEITHER if set(cells) == {Cell.OUT} else RefusalKind.FOREIGN
 
 
 def _by_node(seen: Mapping[Spot, Seen]) -> Iterable[dict[Spot, Seen]]:
@@ -266,7 +304,7 @@ def _by_node(seen: Mapping[Spot, Seen]) -> Iterable[dict[Spot, Seen]]:
 def _decide_node(seen: Mapping[Spot, Seen], intent: Intent, clock: Clock) -> Step:
     odd = _spots(seen, Cell.ODD)
     if odd:
-        return Refuse(f"{odd[0]} is in a state that no move makes", "Look at it with tidegate.delivery.haproxy_info")
+        return Refuse.of(RefusalKind.ODD, spot=odd[0])
     rules: dict[Intent, Callable[[Mapping[Spot, Seen], Clock], Step]] = {
         Intent.LEAVE: _leave,
         Intent.JOIN: _join,
@@ -299,7 +337,7 @@ def _empty(seen: Mapping[Spot, Seen], clock: Clock) -> Step:
         return Send(Phase.EMPTYING, _do(Action.CUT, busy))
     if busy:
         left = ", ".join(f"{spot}: {seen[spot].sessions}" for spot in busy)
-        return Refuse(f"sessions are left at the hard deadline ({left})", "Raise drain.hard, or set drain.at_hard: cut")
+        return Refuse.of(RefusalKind.SESSIONS_LEFT, left=left)
     return Send(Phase.OPEN, _do(Action.OPEN, out)) if out else Done()
 
 
@@ -316,10 +354,11 @@ def _join(seen: Mapping[Spot, Seen], clock: Clock) -> Step:
             if down and not begun
             else Send(Phase.CLOSE, _do(Action.CLOSE, testing))
         )
-    entering = _spots(seen, Cell.OUT, Cell.DRAIN)
-    if entering:
-        return Send(Phase.ENTER, _do(Action.REENTER, entering))
     rising = _spots(seen, Cell.RISING)
+    # Without a check nothing else would bring it UP.
+    entering = (*_spots(seen, Cell.OUT, Cell.DRAIN), *(spot for spot in rising if seen[spot].unchecked))
+    if entering:
+        return Send(Phase.ENTER, tuple(Change(spot, reentry(seen[spot])) for spot in entering))
     return _await_up(rising, clock, "online") if rising else Done()
 
 
@@ -327,7 +366,7 @@ def _await_up(spots: tuple[Spot, ...], clock: Clock, where: str) -> Step:
     if not clock.wait_over:
         return Wait(Phase.TESTING if where == "maintenance" else Phase.RISING, spots)
     names = ", ".join(str(spot) for spot in spots)
-    return Refuse(f"not UP in time in the {where} pool: {names}", "See why its health check fails, then run again")
+    return Refuse.of(RefusalKind.NOT_UP, pool=where, spots=names)
 
 
 def _undo(seen: Mapping[Spot, Seen], clock: Clock) -> Step:
@@ -343,7 +382,7 @@ def _undo(seen: Mapping[Spot, Seen], clock: Clock) -> Step:
 
 def _way_back(what: Seen) -> Action:
     # Checks went on while we drained it: `ready` brings it back at once, and no sooner than it is healthy.
-    return Action.READY if what.cell is Cell.DRAIN and what.drained_by_us else Action.REENTER
+    return Action.READY if what.cell is Cell.DRAIN and what.drained_by_us else reentry(what)
 
 
 def _spots(seen: Mapping[Spot, Seen], *cells: Cell) -> tuple[Spot, ...]:

@@ -145,10 +145,14 @@ class Written(Part):
 
 
 class Pool(Part):
-    """Two backends that both list every node. With `haproxy` Tidegate can write them; else a person did."""
+    """Two backends that both list every node. With `haproxy` Tidegate can write them; else a person did.
+
+    `unchecked`: whether servers that HAProxy doesn't check may move, on the health gate alone.
+    """
 
     online: Backend
     maintenance: Backend
+    unchecked: Literal["refuse", "allow"] = "refuse"
     haproxy: Written | None = None
 
 

@@ -61,6 +61,13 @@ options:
         description: Those of O(nodes) that this pair concerns, where services share nodes. All of them if it is left out.
         type: list
         elements: str
+      unchecked:
+        description:
+          - Whether servers that HAProxy doesn't check may move. With V(allow) they count as usable, and enter the online pool
+            without a check of HAProxy's in between, so what proves their health before is all there is.
+        type: str
+        choices: [refuse, allow]
+        default: refuse
   state:
     description: The pool in which the nodes shall be.
     type: str

@@ -68,6 +68,7 @@ def _wave(number: int, wave: PlannedWave, placement: Placement) -> dict[str, Any
                 "maintenance": move.pool.maintenance,
                 "min_online": str(move.min_online),
                 "nodes": list(move.nodes),
+                "unchecked": move.pool.unchecked,
             }
             for move in placement.moves(wave.nodes)
         ],

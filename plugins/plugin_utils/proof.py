@@ -15,6 +15,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.expectation impo
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import Runtime
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState
 from ansible_collections.tidegate.delivery.plugins.module_utils.health import NotRead, read_release
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools import allows_unchecked
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.load_balancers import accesses
 
@@ -46,12 +47,16 @@ def require_online(call: Call, wave: Mapping[str, Any], nodes: Mapping[str, Any]
 def _not_online(host: str, state: LoadBalancerState | DomainError, wave: Mapping[str, Any]) -> list[str]:
     if isinstance(state, DomainError):
         return [str(state)]
-    wanted = [(pool["online"], name) for pool in wave["pools"] for name in pool["nodes"]]
-    rows = {key: state.servers.get(key) for key in wanted}
+    return [problem for pool in wave["pools"] for problem in _not_usable(host, state, pool)]
+
+
+def _not_usable(host: str, state: LoadBalancerState, pool: Mapping[str, Any]) -> list[str]:
+    unchecked = allows_unchecked(pool.get("unchecked", ""))
+    rows = {name: state.servers.get((pool["online"], name)) for name in pool["nodes"]}
     return [
-        f"{name} is {row.status if row else 'missing'} in {backend} on {host}"
-        for (backend, name), row in rows.items()
-        if row is None or not usable(row)
+        f"{name} is {row.status if row else 'missing'} in {pool['online']} on {host}"
+        for name, row in rows.items()
+        if row is None or not usable(row, unchecked=unchecked)
     ]
 
 

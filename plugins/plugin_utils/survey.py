@@ -18,7 +18,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Ki
 from ansible_collections.tidegate.delivery.plugins.module_utils.placement import Placement, PoolMove
 from ansible_collections.tidegate.delivery.plugins.module_utils.plan import NodeView, Served, SiteView, Standing
 from ansible_collections.tidegate.delivery.plugins.module_utils.pool_checks import problems
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Pool
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Pool, allows_unchecked
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_agent import look
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze import Freeze, freeze_of
 from ansible_collections.tidegate.delivery.plugins.module_utils.service import Service, fill
@@ -46,11 +46,15 @@ def read_load_balancers(call: Call, placement: Placement) -> dict[str, LoadBalan
 
 def require_fit(placement: Placement, states: Mapping[str, LoadBalancerState]) -> None:
     """Refused, naming the first problem, when a load balancer isn't fit for moving the site's nodes."""
-    pools = [Pool(move.pool.online, move.pool.maintenance, move.min_online, move.nodes) for move in _moves(placement)]
-    found = problems(states, pools)
+    found = problems(states, [_pool(move) for move in _moves(placement)])
     if found:
         more = f" (and {len(found) - 1} more like it)" if len(found) > 1 else ""
         raise Refused(f"{found[0].reason}{more}", where=f"site {placement.site.name}", remedy=found[0].remedy)
+
+
+def _pool(move: PoolMove) -> Pool:
+    pool = move.pool
+    return Pool(pool.online, pool.maintenance, move.min_online, move.nodes, allows_unchecked(pool.unchecked))
 
 
 def _moves(placement: Placement) -> list[PoolMove]:
@@ -118,33 +122,33 @@ def site_view(
 ) -> SiteView:
     """The site for the plan; `require_fit` has seen that every load balancer has all of its pools and nodes."""
     moves = _moves(placement)
-    rows = {name: _rows(name, moves, states) for name in placement.nodes}
-    nodes = tuple(_node_view(name, placement, rows[name], looks[name], history) for name in placement.nodes)
+    standings = {name: _standing(_rows(name, moves, states)) for name in placement.nodes}
+    nodes = tuple(_node_view(name, placement, standings[name], looks[name], history) for name in placement.nodes)
     pools = tuple(_pool_view(move, host, state) for move in moves for host, state in states.items())
     return SiteView(placement.site.name, placement.load_balancers, nodes, pools)
 
 
-def _rows(name: str, moves: list[PoolMove], states: Mapping[str, LoadBalancerState]) -> list[ServerRow]:
-    """The node's entry in every online pool that moves with it, on every load balancer."""
-    pools = [move.pool.online for move in moves if name in move.nodes]
-    return [state.servers[pool, name] for pool in pools for state in states.values()]
+def _rows(name: str, moves: list[PoolMove], states: Mapping[str, LoadBalancerState]) -> list[tuple[ServerRow, bool]]:
+    """The node's entry in every online pool that moves with it, on every load balancer; whether it needs no checks."""
+    pools = [_pool(move) for move in moves if name in move.nodes]
+    return [(state.servers[pool.online, name], pool.unchecked) for pool in pools for state in states.values()]
 
 
 def _pool_view(move: PoolMove, host: str, state: LoadBalancerState) -> PoolView:
-    rows = state.rows(move.pool.online)
-    available = frozenset(row.name for row in rows if usable(row))
+    rows, unchecked = state.rows(move.pool.online), allows_unchecked(move.pool.unchecked)
+    available = frozenset(row.name for row in rows if usable(row, unchecked=unchecked))
     listed = frozenset(row.name for row in rows)
-    doubtful = frozenset(row.name for row in rows if served(row)) - available
+    doubtful = frozenset(row.name for row in rows if served(row, unchecked=unchecked)) - available
     return PoolView(move.service, move.pool.online, host, move.min_online, listed, available, doubtful)
 
 
-def _node_view(name: str, placement: Placement, rows: list[ServerRow], seen: Look, history: History) -> NodeView:
+def _node_view(name: str, placement: Placement, standing: Standing, seen: Look, history: History) -> NodeView:
     absence = history.absent.get(name)
     service = placement.service.name
     ours = absence is not None and absence.service == service and absence.kind is not Kind.HAND
     return NodeView(
         name=name,
-        standing=_standing(rows),
+        standing=standing,
         served=seen.served[service],
         unreachable=seen.unreachable,
         foreign_freeze=str(seen.freeze) if seen.freeze and not seen.freeze.ours else "",
@@ -155,8 +159,9 @@ def _node_view(name: str, placement: Placement, rows: list[ServerRow], seen: Loo
     )
 
 
-def _standing(rows: list[ServerRow]) -> Standing:
+def _standing(rows: list[tuple[ServerRow, bool]]) -> Standing:
     """The worst over all pools and load balancers: taken out anywhere is out."""
-    if any(row.admin.effective for row in rows):
+    if any(row.admin.effective for row, _ in rows):
         return Standing.OUT
-    return Standing.ONLINE if all(served(row) for row in rows) else Standing.UNUSABLE
+    everywhere = all(served(row, unchecked=unchecked) for row, unchecked in rows)
+    return Standing.ONLINE if everywhere else Standing.UNUSABLE

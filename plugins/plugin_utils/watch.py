@@ -13,6 +13,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Do
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState
 from ansible_collections.tidegate.delivery.plugins.module_utils.placement import Placement
 from ansible_collections.tidegate.delivery.plugins.module_utils.pool_places import PoolSeen
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools import allows_unchecked
 from ansible_collections.tidegate.delivery.plugins.module_utils.service import Service
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.proof import load_balancer_reader
@@ -94,6 +95,7 @@ def pools_seen(scene: Scene, placement: Placement) -> Sequence[PoolSeen]:
             online=pool.online,
             maintenance=pool.maintenance,
             min_online=scene.service.min_online,
+            unchecked=allows_unchecked(pool.unchecked),
             nodes=placement.nodes,
             taken_by=taken,
         )

@@ -129,7 +129,7 @@ def test_a_socket_that_stays_broken_midway_is_undone_elsewhere_and_named(
     ("fault", "error", "text"),
     [
         (lost, Unreachable, "did not answer"),
-        (half, Unreachable, r"HAProxy answered \d of 3 questions"),
+        (half, Unreachable, r"HAProxy answered \d of 4 questions"),
         (hang, Unreachable, "did not answer"),
         (garbage, (Unreachable, BadInput), "load balancer lb2"),
         (web_server, (Unreachable, BadInput), "load balancer lb2"),

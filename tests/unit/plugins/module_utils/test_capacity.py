@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.capacity import capacity, drained_healthy, usable
 from ansible_collections.tidegate.delivery.plugins.module_utils.floors import Floors
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import ServerRow
+from ansible_collections.tidegate.delivery.plugins.module_utils.refusal_kinds import RefusalKind
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
 from tests.unit.plugins.module_utils import haproxy_rows as shown
 from tests.unit.plugins.module_utils.haproxy_rows import pool, row, state
@@ -32,7 +35,12 @@ def test_only_a_ready_checked_weighted_server_that_is_up_is_usable(server: Serve
 
 
 def test_a_server_without_checks_counts_by_opt_in_only() -> None:
-    assert usable(row(status="no check"), unchecked=True)
+    unchecked = [row(f"n{number}", ("no check", 2, 0), checked=False) for number in (1, 2, 3)]
+    assert all(usable(each, unchecked=True) for each in unchecked)
+    assert not usable(row(shown=("no check", 2, 8)), unchecked=True)
+    assert capacity(unchecked, ["n1"], Share.parse("3")).given == 0
+    now = capacity(unchecked, ["n1"], Share.parse("3"), unchecked=True)
+    assert (now.usable, now.given, now.left, now.kept) == (3, 1, 2, False)
 
 
 def rows(up: int, down: int = 0) -> list[ServerRow]:
@@ -64,6 +72,15 @@ def test_what_was_taken_before_still_counts_as_taken() -> None:
     assert capacity(draining, ["n1"], Share.parse("4")).kept
     now = capacity(draining, ["n1"], Share.parse("4"), taken=["n1"])
     assert (now.left, now.usable, now.floor, now.kept) == (3, 4, 4, False)
+
+
+def test_the_floor_of_a_pool_that_allows_it_counts_servers_without_checks() -> None:
+    made = state("lb1", dict.fromkeys(("n1", "n2", "n3"), (("no check", 2, 0), shown.DISABLED)))
+    allowing = replace(pool("n1", floor="3"), unchecked=True)
+    broken = Floors([allowing]).broken({"lb1": made})
+    assert broken is not None and broken.kind is RefusalKind.FLOOR
+    assert "would keep 2 of 3 usable servers without n1" in broken.reason
+    assert Floors([replace(allowing, floor=Share.parse("2"))]).broken({"lb1": made}) is None
 
 
 def test_a_server_in_doubt_is_not_counted_on_and_still_given_away() -> None:

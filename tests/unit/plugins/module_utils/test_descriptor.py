@@ -49,6 +49,8 @@ EXCUSED = {"test": "S.A", "until": date(2026, 12, 31), "reason": "TRADE-117"}
             lambda d: d.update(environments={"dev": {"min_online": "x"}, "prod": {"waves": [0]}}),
             ["environments.dev.min_online", "environments.prod.waves"],
         ),
+        (lambda d: d["pools"][0].update(unchecked="allow"), []),
+        (lambda d: d["pools"][0].update(unchecked="yes"), ["pools.0.unchecked"]),
         (lambda d: d["pools"][0].update(haproxy={}), []),
         (lambda d: d["pools"][0].update(haproxy={"host": "t.test", "path": "/a/b-1", "bind": "*:443 ssl crt /c"}), []),
         (lambda d: d["pools"][0].update(haproxy={"bind": "[::1]:81", "check": "/h?a=b&c=d", "server_port": 1}), []),
@@ -105,7 +107,7 @@ def test_all_problems_are_told_each_at_its_key(tmp_path: Path, edit: Edit, expec
         (lambda d: d.update(min_onlin="60%"), "Did you mean min_online?"),
         (lambda d: d["verify"]["nunit"].update(assembly=[]), "Did you mean assemblies?"),
         (lambda d: d["verify"]["nunit"]["aim"].update(zzz=1), "Known there are by, header, served_by."),
-        (lambda d: d["pools"][0].update(zzz=1), "Known there are online, maintenance, haproxy."),
+        (lambda d: d["pools"][0].update(zzz=1), "Known there are online, maintenance, unchecked, haproxy."),
         (lambda d: d.update(on_failure="panic"), "docs/descriptor.md lists every key"),
     ],
 )

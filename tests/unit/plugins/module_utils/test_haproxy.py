@@ -56,7 +56,7 @@ def runtime(answer: Callable[[Callable[..., str]], str]) -> tuple[Runtime, FakeN
 
 
 def reading(frame: Callable[..., str], *, proc: str = PROC, old: str = f"{STAT}\n\n") -> str:
-    answers = f"{INFO}\n\n{STAT}\n\n{STATES}\n\n"
+    answers = f"{INFO}\n\nadmin\n\n{STAT}\n\n{STATES}\n\n"
     return frame("answer read", answers) + frame("answer proc", f"{proc}\n") + frame("answer old 1700", old)
 
 
@@ -67,7 +67,7 @@ def whole(frame: Callable[..., str]) -> str:
 def test_a_reading_is_one_exchange_without_a_lock() -> None:
     reader, node = runtime(whole)
     state = reader.read(["b_on"])
-    assert node.request == "read show info;show stat b_on 6 -1;show servers state b_on\nend\n"
+    assert node.request == "read show info;show cli level;show stat b_on 6 -1;show servers state b_on\nend\n"
     assert (state.pid, state.version, state.failed_reloads) == (1842, "2.6.12", 2)
     assert state.sessions(("b_on", "n1")) == 6, "three in each of the two workers"
 
@@ -75,13 +75,13 @@ def test_a_reading_is_one_exchange_without_a_lock() -> None:
 def test_many_backends_are_read_with_one_question() -> None:
     reader, node = runtime(whole)
     state = reader.read([f"b{number}" for number in range(30)] + ["b_on"])
-    assert node.request.startswith("read show info;show stat -1 6 -1;show servers state\n")
+    assert node.request.startswith("read show info;show cli level;show stat -1 6 -1;show servers state\n")
     assert "b7" in state.missing_backends
     assert "b_on" not in state.missing_backends
 
 
 def test_a_missing_backend_is_named() -> None:
-    answers = f"{INFO}\n\nNo such proxy.\n\nCan't find backend.\n\n"
+    answers = f"{INFO}\n\nadmin\n\nNo such proxy.\n\nCan't find backend.\n\n"
     reader, _ = runtime(
         lambda frame: frame("answer read", answers) + frame("answer proc", f"{PROC}\n") + frame("finished")
     )
@@ -105,7 +105,7 @@ def test_a_batch_is_guarded_sent_read_back_and_saved_in_one_exchange() -> None:
         f"expect server {MAINTENANCE}/n1 0 5",
         "send set a;set b",
         f"dump {ONLINE}",
-        "read show info;show stat b_on 6 -1;show servers state b_on",
+        "read show info;show cli level;show stat b_on 6 -1;show servers state b_on",
         "end",
     ]
     assert (applied.complete, applied.rejected, applied.changed, applied.unsaved) == (True, (), "", ())
@@ -171,19 +171,20 @@ def test_what_changed_and_what_was_not_saved_is_told() -> None:
 @pytest.mark.parametrize(
     ("answer", "error", "text"),
     [
-        (lambda frame: "", Unreachable, "the answer broke off: noise of the connection"),
-        (reading, Unreachable, "the answer broke off"),
+        (lambda frame: "", Unreachable, "no whole answer came: noise of the connection"),
+        (reading, Unreachable, "no whole answer came"),
         (lambda frame: frame("stopped request"), Unreachable, "nothing was sent"),
         (lambda frame: frame("stopped lock"), Locked, "the lock stayed taken for 30 s"),
         (lambda frame: frame("stopped lockfile"), Refused, f"the lock file {DEFAULT_LOCK} can't be written"),
         (lambda frame: frame("stopped folder"), Refused, "is no folder that can be written"),
         (lambda frame: frame("stopped tool socat"), Refused, "socat is not installed"),
         (lambda frame: frame("stopped socket /run/x.sock"), Unreachable, "there is no socket /run/x.sock"),
-        (lambda frame: frame("answer read") + frame("finished"), Unreachable, "HAProxy did not answer"),
+        (lambda frame: frame("stopped denied /run/x.sock tg"), Refused, "tg may not use the socket /run/x.sock"),
+        (lambda frame: frame("answer read") + frame("finished"), Unreachable, "HAProxy did not answer within 5 s"),
         (
             lambda frame: frame("answer read", f"{INFO}\n\nhalf") + frame("answer proc", PROC) + frame("finished"),
             Unreachable,
-            "HAProxy answered 1 of 3 questions",
+            "HAProxy answered 1 of 4 questions",
         ),
         (lambda frame: reading(frame, proc="") + frame("finished"), BadInput, "'show proc' began with ''"),
         (lambda frame: reading(frame, proc="#<PID>\n") + frame("finished"), Unreachable, "worker 1842 was replaced"),

@@ -16,7 +16,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_around i
 from ansible_collections.tidegate.delivery.plugins.module_utils.node import LocalShell, PosixNode
 
 ACCESS = AdminAccess("lb1", "/run/a.sock", "/run/m.sock", state_dir="/var/state")
-FIT = Around(mode="600", level="admin", folder=True, stateless=())
+FIT = Around(mode="600", folder=True, stateless=())
 
 
 @pytest.mark.parametrize(
@@ -26,8 +26,7 @@ FIT = Around(mode="600", level="admin", folder=True, stateless=())
         (dataclasses.replace(FIT, mode="700"), []),
         (dataclasses.replace(FIT, mode="660"), ["mode 660"]),
         (dataclasses.replace(FIT, mode=""), ["mode unknown"]),
-        (dataclasses.replace(FIT, level="operator"), ["level operator"]),
-        (dataclasses.replace(FIT, level="user", mode="777"), ["level user", "mode 777"]),
+        (dataclasses.replace(FIT, mode="777", stateless=("b",)), ["mode 777", "backend b has no state file"]),
         (dataclasses.replace(FIT, folder=False, stateless=("b",)), ["/var/state is no folder that can be written"]),
         (
             dataclasses.replace(FIT, stateless=("a", "b")),
@@ -50,11 +49,11 @@ def test_without_a_folder_for_states_every_left_server_would_come_back() -> None
     assert "tidegate_haproxy_state_dir" in problem.remedy
 
 
-def test_a_host_without_haproxy_has_neither_mode_nor_level(tmp_path: Path) -> None:
+def test_a_host_without_haproxy_has_no_mode(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("1\n")
     access = dataclasses.replace(ACCESS, socket=str(tmp_path / "none.sock"), state_dir=str(tmp_path))
     found = look_around(PosixNode("lb1", LocalShell()), access, ["a", "b"])
-    assert found == Around(mode="", level="", folder=True, stateless=("b",))
+    assert found == Around(mode="", folder=True, stateless=("b",))
 
 
 def test_a_load_balancer_that_does_not_answer_is_a_problem() -> None:

@@ -39,6 +39,7 @@ def test_the_planned_move_in_any_order() -> None:
         ({"pools": [{**POOL, "min_online": "0"}]}, "min_online"),
         ({"pools": [{**POOL, "online": "other"}]}, "pools"),
         ({"pools": [{**POOL, "nodes": ["n1"]}]}, "pools"),
+        ({"pools": [{**POOL, "unchecked": "allow"}]}, "pools"),
         ({"pools": []}, "pools"),
         ({"drain": {"soft": "30s", "hard": "2m", "at_hard": "cut", "sticky": "move"}}, "drain"),
         ({"drain": {"soft": "30s", "hard": "2m", "at_hard": "fail", "sticky": "wait"}}, "drain"),

@@ -3,13 +3,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import (
+    Admin,
     LoadBalancerState,
     OldWorker,
     ServerKey,
     ServerRow,
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.pool_checks import problems
+from ansible_collections.tidegate.delivery.plugins.module_utils.refusal_kinds import RefusalKind
 from tests.unit.plugins.module_utils import haproxy_rows as shown
 from tests.unit.plugins.module_utils.haproxy_rows import MAINTENANCE, ONLINE, pool, row, state
 
@@ -33,6 +37,57 @@ def test_a_server_that_another_one_tracks_is_found_wherever_that_is() -> None:
     follower = row("x", backend="elsewhere", tracks=f"{ONLINE}/n1")
     states["lb1"] = replace(states["lb1"], servers={**states["lb1"].servers, follower.key: follower})
     assert reasons(states) == [f"load balancer lb1: {ONLINE}/n1 is tracked by elsewhere/x, which moves with it"]
+
+
+K = RefusalKind
+
+
+@pytest.mark.parametrize(
+    ("backend", "change", "kinds"),
+    [
+        (ONLINE, {"agent": True}, [K.AGENT_CHECK]),
+        (MAINTENANCE, {"agent": True}, [K.AGENT_CHECK]),
+        (ONLINE, {"tracks": "x/y", "checked": False}, [K.TRACKS]),
+        (ONLINE, {"checked": False}, [K.UNCHECKED]),
+        (MAINTENANCE, {"checked": False}, [K.UNCHECKED]),
+        (ONLINE, {"checked": False, "check_off": True}, [K.CHECK_OFF]),
+        (ONLINE, {"backup": True}, [K.BACKUP]),
+        (MAINTENANCE, {"backup": True}, []),
+        (ONLINE, {"weight": 0}, [K.NO_WEIGHT]),
+        (MAINTENANCE, {"weight": 0}, []),
+        (ONLINE, {"admin": Admin.RESOLUTION_MAINT}, [K.UNRESOLVED]),
+        (MAINTENANCE, {"admin": Admin.RESOLUTION_MAINT | Admin.FORCED_MAINT}, [K.UNRESOLVED]),
+        (ONLINE, {"agent": True, "backup": True, "checked": False}, [K.AGENT_CHECK, K.UNCHECKED, K.BACKUP]),
+    ],
+)
+def test_each_kind_of_server_that_can_not_be_moved(
+    backend: str, change: dict[str, Any], kinds: list[RefusalKind]
+) -> None:
+    states = site("lb1")
+    spoilt = replace(states["lb1"].servers[backend, "n1"], **change)
+    states["lb1"] = replace(states["lb1"], servers={**states["lb1"].servers, spoilt.key: spoilt})
+    found = problems(states, [pool("n1")])
+    assert [problem.kind for problem in found] == kinds
+    assert all(f"{backend}/n1" in problem.reason for problem in found)
+    allowed = problems(states, [replace(pool("n1"), unchecked=True)])
+    assert [problem.kind for problem in allowed] == [kind for kind in kinds if kind is not K.UNCHECKED]
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        ({"level": "operator"}, K.LEVEL),
+        ({"level": "user"}, K.LEVEL),
+        ({"failed_reloads": 1}, K.FAILED_RELOAD),
+        ({"old_workers": (OldWorker(42, None),)}, K.OLD_WORKER),
+    ],
+)
+def test_each_reason_not_to_move_anything_on_a_load_balancer(change: dict[str, Any], kind: RefusalKind) -> None:
+    states = site()
+    states["lb2"] = replace(states["lb2"], **change)
+    [problem] = problems(states, [pool("n1")])
+    assert problem.kind is kind
+    assert problem.reason.startswith("load balancer lb2: ")
 
 
 def test_trouble_of_a_node_that_stays_is_not_the_waves() -> None:

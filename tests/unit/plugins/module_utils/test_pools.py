@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -24,8 +25,10 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.pools import (
     classify,
     decide,
     look,
+    reentry,
     unexplained,
 )
+from ansible_collections.tidegate.delivery.plugins.module_utils.refusal_kinds import RefusalKind
 from tests.unit.plugins.module_utils import haproxy_rows as shown
 from tests.unit.plugins.module_utils.haproxy_rows import MAINTENANCE, ONLINE, pool, row, state
 
@@ -57,6 +60,34 @@ Shown = tuple[str, int, int]
 )
 def test_two_rows_make_a_cell(online: Shown, maintenance: Shown, cell: Cell) -> None:
     assert classify(row(shown=online), row(shown=maintenance, backend=MAINTENANCE)) is cell
+
+
+UNCHECKED, UNCHECKED_DOWN = ("no check", 2, 0), ("DOWN", 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("online", "allowed", "cell"),
+    [
+        (UNCHECKED, True, Cell.ON),
+        (("no check", 2, 4), True, Cell.ON),
+        (UNCHECKED, False, Cell.RISING),
+        (UNCHECKED_DOWN, True, Cell.RISING),
+        (shown.DRAIN, True, Cell.DRAIN),
+        (shown.MAINT, True, Cell.OUT),
+    ],
+)
+def test_a_server_without_checks_is_on_by_opt_in_only(online: Shown, allowed: bool, cell: Cell) -> None:
+    assert classify(row(shown=online), row(shown=shown.DISABLED, backend=MAINTENANCE), unchecked=allowed) is cell
+
+
+@pytest.mark.parametrize(
+    ("checked", "allowed", "way"), [(False, True, Action.REENTER_UNCHECKED), (True, True, Action.REENTER)]
+)
+def test_what_is_looked_at_decides_the_way_back(checked: bool, allowed: bool, way: Action) -> None:
+    made = state("lb1", {"n1": (shown.MAINT, ("no check", 2, 4))})
+    rows = {key: replace(each, checked=checked) for key, each in made.servers.items()}
+    what = look(replace(made, servers=rows), replace(POOL, unchecked=allowed), "n1")
+    assert (what.cell, what.testable, reentry(what)) == (Cell.TEST, True, way)
 
 
 def at(load_balancer: str, node: str = "n1") -> Spot:
@@ -115,6 +146,7 @@ def test_sessions_at_the_hard_deadline_refuse(clock: Clock) -> None:
     assert step.reason == "sessions are left at the hard deadline (n1 in shop_online on lb1: 2)"
 
 
+FREE, UNWATCHED_OUT = Action.REENTER_UNCHECKED, Seen(Cell.OUT, unchecked=True)
 PROVED = Clock(proved=frozenset({"n1"}))
 
 
@@ -133,6 +165,10 @@ PROVED = Clock(proved=frozenset({"n1"}))
         ([Cell.BOTH, Cell.ON], Clock(), sends(Phase.CLOSE, (Action.CLOSE, "lb1"))),
         ([Cell.TEST, Cell.ON], Clock(), sends(Phase.CLOSE, (Action.CLOSE, "lb1"))),
         ([Cell.RISING, Cell.ON], Clock(), Wait(Phase.RISING, (at("lb1"),))),
+        ([UNWATCHED_OUT, Cell.OUT], PROVED, sends(Phase.ENTER, (FREE, "lb1"), (Action.REENTER, "lb2"))),
+        ([Seen(Cell.DRAIN, unchecked=True), Cell.ON], Clock(), sends(Phase.ENTER, (FREE, "lb1"))),
+        ([Seen(Cell.RISING, unchecked=True), Cell.ON], Clock(), sends(Phase.ENTER, (FREE, "lb1"))),
+        ([Seen(Cell.RISING, unchecked=True), Cell.RISING], Clock(), sends(Phase.ENTER, (FREE, "lb1"))),
     ],
 )
 def test_join(cells: Sequence[Cell | Seen], clock: Clock, step: object) -> None:
@@ -157,6 +193,12 @@ def test_a_join_that_takes_too_long_refuses(cell: Cell, where: str) -> None:
         ([Seen(Cell.OUT, drained_by_us=True), Cell.ON], Clock(), sends(Phase.ENTER, (Action.REENTER, "lb1"))),
         ([Cell.RISING, Cell.ON], Clock(), Wait(Phase.RISING, (at("lb1"),))),
         ([Cell.RISING, Cell.ON], Clock(wait_over=True), Done()),
+        ([UNWATCHED_OUT, Cell.ON], Clock(), sends(Phase.ENTER, (FREE, "lb1"))),
+        (
+            [Seen(Cell.DRAIN, drained_by_us=True, unchecked=True), Cell.ON],
+            Clock(),
+            sends(Phase.ENTER, (Action.READY, "lb1")),
+        ),
         ([Cell.ON, Cell.ON], Clock(), Done()),
     ],
 )
@@ -210,6 +252,10 @@ def test_changes_are_haproxys_commands() -> None:
         f"set server {ONLINE}/n1 health down",
         f"set server {ONLINE}/n1 state ready",
     )
+    assert Change(at("lb1"), Action.REENTER_UNCHECKED).commands == (
+        f"set server {ONLINE}/n1 health up",
+        f"set server {ONLINE}/n1 state ready",
+    )
     assert Change(at("lb1"), Action.CLOSE).commands == (f"set server {MAINTENANCE}/n1 state maint",)
     assert Change(at("lb1"), Action.CUT).commands == (f"shutdown sessions server {ONLINE}/n1",)
 
@@ -242,3 +288,19 @@ def test_only_our_own_moves_explain_a_node_that_is_not_online(
     assert (refusal is not None) is stranger
     if refusal:
         assert f"{cells[1]} in shop_online on lb2" in refusal.reason
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        ([Cell.OUT, Cell.OUT], RefusalKind.IN_NEITHER),
+        ([Cell.BOTH, Cell.ON], RefusalKind.IN_BOTH),
+        ([Cell.BOTH, Cell.OUT], RefusalKind.IN_BOTH),
+        ([Cell.OUT, Cell.ON], RefusalKind.FOREIGN),
+        ([Cell.TEST, Cell.TEST], RefusalKind.FOREIGN),
+        ([Cell.DRAIN, Cell.ON], RefusalKind.FOREIGN),
+    ],
+)
+def test_what_is_unexplained_is_told_by_its_kind(cells: Sequence[Cell], kind: RefusalKind) -> None:
+    refusal = unexplained(seen(*cells), ())
+    assert refusal is not None and refusal.kind is kind
