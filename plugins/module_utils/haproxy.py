@@ -10,6 +10,7 @@ import re
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Protocol
 
 from ansible_collections.tidegate.delivery.plugins.module_utils import haproxy_state as state
@@ -88,13 +89,15 @@ def _path(host: str, variables: Mapping[str, Any], name: str, needed: str = "") 
 class Batch:
     """Commands for one load balancer, sent only if its worker is `pid` and the `expects` rows are unchanged.
 
-    `save` are the backends whose state is saved afterwards. Without commands it only saves.
+    `save` are the backends whose state is saved afterwards. Without commands it only saves. `cut` are servers whose
+    sessions in old workers are ended: those know no `shutdown sessions server` any more.
     """
 
     commands: tuple[str, ...]
     pid: int
     expects: tuple[ServerRow, ...] = ()
     save: tuple[str, ...] = ()
+    cut: tuple[state.ServerKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +242,9 @@ class Runtime:
         if rest or len(answers) != 1:
             return state.OldWorker(pid, None)
         try:
-            return state.OldWorker(pid, state.session_counts(self._host, state.parse_stat(self._host, answers[0])))
+            stat = state.parse_stat(self._host, answers[0])
+            counts = state.session_counts(self._host, stat)
+            return state.OldWorker(pid, counts, state.undecided_customers(self._host, stat))
         except BadInput:
             return state.OldWorker(pid, None)
 
@@ -323,7 +328,7 @@ def _require_single(host: str, commands: Iterable[str]) -> None:
 
 
 def _guarded(host: str, batch: Batch, lines: Sequence[str]) -> list[str]:
-    _require_names(host, [*(name for row in batch.expects for name in row.key), *batch.save])
+    _require_names(host, [*(name for row in batch.expects for name in row.key), *batch.save, *chain(*batch.cut)])
     _require_single(host, batch.commands)
     backends = list(dict.fromkeys(row.backend for row in batch.expects))
     asked = [f"show servers state {name}" for name in backends[:_MOST_NAMED]]
@@ -334,6 +339,7 @@ def _guarded(host: str, batch: Batch, lines: Sequence[str]) -> list[str]:
         f"guard {';'.join(guard)}",
         *(f"expect {line}" for line in (f"pid {batch.pid}", *expects)),
         *(f"send {line}" for line in lines),
+        *(f"cut {backend} {name}" for backend, name in batch.cut),
         *(f"dump {backend}" for backend in batch.save),
     ]
 

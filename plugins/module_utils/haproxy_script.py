@@ -10,6 +10,7 @@ It gets its paths as arguments and its work as lines on standard input:
     expect <line>         what the answer must hold (`pid 12`, `server b/s <op> <admin>`), or nothing is sent
     send <command line>   one connection each, in this order
     read <command line>   read back, after sending
+    cut <backend> <name>  end the server's sessions in old workers
     dump <backend>        save the backend's state to <folder>/<backend>: all of them asked for at once
     end                   without it the request broke off on its way, and nothing is done
 
@@ -44,7 +45,7 @@ $3
 EOF
 }
 
-locked='' guard='' expects='' sends='' reads='' dumps='' complete=''
+locked='' guard='' expects='' sends='' reads='' cuts='' dumps='' complete=''
 while IFS= read -r line; do
   case $line in
     lock) locked=1 ;;
@@ -52,6 +53,7 @@ while IFS= read -r line; do
     'expect '*) expects=$expects${line#expect }$newline ;;
     'send '*) sends=$sends${line#send }$newline ;;
     'read '*) reads=${line#read } ;;
+    'cut '*) cuts="$cuts;${line#cut }" ;;
     'dump '*) dumps="$dumps ${line#dump }" ;;
     end) complete=1 ;;
   esac
@@ -84,7 +86,7 @@ EOF
       $1 ~ /^[0-9]+$/ && NF > 20 { delete want["server " $2 "/" $4 " " $6 " " $7] }
       END { for (line in want) { print line; exit }; print "met" }'
   )
-  [ "$unmet" = met ] || { say "changed $unmet"; sends='' dumps=''; }
+  [ "$unmet" = met ] || { say "changed $unmet"; sends='' cuts='' dumps=''; }
 fi
 
 fields=$IFS
@@ -107,7 +109,26 @@ for row in $proc; do
   esac
 done
 IFS=$fields
-for pid in $old; do ask "old $pid" "$master" "@!$pid show stat -1 6 -1"; done
+# An old worker refuses `shutdown sessions server`, but not the end of a session by its id.
+[ -z "$cuts" ] || for pid in $old; do
+  ids=$(talk "$master" <<EOF | awk -v cuts="$cuts" -v pid="$pid" '
+    BEGIN { split(cuts, pairs, ";"); for (i in pairs) want[pairs[i]] = 1 }
+    {
+      be = srv = ""
+      for (i = 2; i <= NF; i++) { if ($i ~ /^be=/) be = substr($i, 4); if ($i ~ /^srv=/) srv = substr($i, 5) }
+      if (be " " srv in want && sub(/:$/, "", $1)) print "@!" pid " shutdown session " $1
+    }'
+@!$pid show sess
+EOF
+  )
+  IFS=$newline
+  for line in $ids; do talk "$master" <<EOF >/dev/null
+$line
+EOF
+  done
+  IFS=$fields
+done
+for pid in $old; do ask "old $pid" "$master" "@!$pid show stat -1 5 -1"; done
 
 # The backends `$1` in one question. Each goes to a file with an unguessable name; those that are whole are renamed.
 save() {

@@ -25,8 +25,8 @@ Record = dict[str, str]
 NAME = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 # CHK_ST_CONFIGURED and CHK_ST_ENABLED (include/haproxy/check-t.h); `disable health` clears the second.
 _CONFIGURED, _CHECKS = 0x02, 0x06
-_BACKEND, _SERVER = "1", "2"
-_STAT_COLUMNS = ("pxname", "svname", "qcur", "scur", "status", "bck", "tracked", "type", "addr")
+_FRONTEND, _BACKEND, _SERVER = "0", "1", "2"
+_STAT_COLUMNS = ("pxname", "svname", "qcur", "scur", "stot", "status", "bck", "tracked", "type", "addr")
 _STATE_COLUMNS = (
     *("be_name", "srv_name", "srv_op_state", "srv_admin_state", "srv_uweight"),
     *("srv_check_state", "srv_agent_state"),
@@ -69,6 +69,7 @@ class ServerRow:
     backup: bool
     sessions: int
     queued: int
+    total: int
     checked: bool
     agent: bool
     tracks: str
@@ -83,10 +84,15 @@ class ServerRow:
 
 @dataclass(frozen=True, slots=True)
 class OldWorker:
-    """A worker that a reload replaced and that still serves; `sessions` is None when it could not be asked."""
+    """A worker that a reload replaced and that still serves; `sessions` is None when it could not be asked.
+
+    `undecided` are customers who are connected to it and whose request no server has yet. It may give them to any
+    server: to it, all are as they were at the reload, and nothing that is set changes that ("Proxy is disabled.").
+    """
 
     pid: int
     sessions: Mapping[ServerKey, int] | None
+    undecided: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +125,11 @@ class LoadBalancerState:
         """Streams that the server has in the current and in all old workers that answered."""
         current = self.servers[key].sessions if key in self.servers else 0
         return current + sum(worker.sessions.get(key, 0) for worker in self.old_workers if worker.sessions is not None)
+
+    @property
+    def undecided(self) -> int:
+        """Customers of old workers whose request may still go to any server."""
+        return sum(worker.undecided for worker in self.old_workers)
 
     @property
     def silent_workers(self) -> list[int]:
@@ -231,6 +242,13 @@ def session_counts(host: str, stat: Iterable[Record]) -> dict[ServerKey, int]:
     return {(row["pxname"], row["svname"]): _number(host, row, "scur") for row in stat if row["type"] == _SERVER}
 
 
+def undecided_customers(host: str, stat: Iterable[Record]) -> int:
+    """Connections of customers beyond those that a server works for: their request is not there yet, or queued."""
+    rows = list(stat)
+    connected = sum(_number(host, row, "scur") for row in rows if row["type"] == _FRONTEND)
+    return max(0, connected - sum(session_counts(host, rows).values()))
+
+
 def queue_counts(host: str, stat: Iterable[Record]) -> dict[str, int]:
     """Requests that wait in each backend for any of its servers."""
     return {row["pxname"]: _number(host, row, "qcur") for row in stat if row["type"] == _BACKEND}
@@ -253,6 +271,7 @@ def _server(host: str, stat: Record, state: Record) -> ServerRow:
         backup=stat["bck"] == "1",
         sessions=_number(host, stat, "scur"),
         queued=_number(host, stat, "qcur"),
+        total=_number(host, stat, "stot"),
         checked=checks == _CHECKS,
         agent=bool(_number(host, state, "srv_agent_state") & _CONFIGURED),
         tracks=stat["tracked"],

@@ -110,7 +110,9 @@ def waiting(step: Wait, seen: Mapping[Spot, Seen], *, cookies_stay: bool = False
 def _awaited(spot: Spot, what: Seen) -> str:
     if what.cell in (Cell.DRAIN, Cell.OUT):
         sessions = "sessions that an old worker doesn't tell" if what.unknown else f"{what.sessions} sessions"
-        return f"{spot} has {sessions}" + (f", {what.queued} queued" if what.queued else "")
+        queued = f", {what.queued} queued" if what.queued else ""
+        undecided = f", {what.undecided} of old workers may still come" if what.undecided else ""
+        return f"{spot} has {sessions}{queued}{undecided}"
     return f"{spot} is {what.cell}"
 
 

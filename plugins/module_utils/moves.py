@@ -113,6 +113,8 @@ class _Memory:
     unsaved_since: float | None = None
     reasons: dict[str, str] = field(default_factory=dict)
     cut: set[Spot] = field(default_factory=set)
+    totals: dict[Spot, int] = field(default_factory=dict)
+    arrivals: dict[Spot, int] = field(default_factory=dict)
     last: dict[Spot, Seen] = field(default_factory=dict)
     actions: dict[Spot, list[Action]] = field(default_factory=dict)
 
@@ -229,7 +231,8 @@ class Move:
             rows.update((state.servers[backend, node].key, state.servers[backend, node]) for backend in pool.backends)
         commands = tuple(command for change in changes for command in change.commands)
         touched = dict.fromkeys(name for change in changes for name in change.spot.pool.backends)
-        return Batch(commands, state.pid, tuple(rows.values()), tuple(touched))
+        cut = tuple((each.spot.pool.online, each.spot.node) for each in changes if each.action is Action.CUT)
+        return Batch(commands, state.pid, tuple(rows.values()), tuple(touched), cut)
 
     def _note(self, name: str, changes: Sequence[Change], answer: Applied | DomainError) -> Refuse | None:
         reasons = self._memory.reasons
@@ -336,7 +339,8 @@ class Move:
             lost = [name for name in spot.pool.backends if (name, spot.node) not in state.servers]
             if lost:
                 raise Failed(Refuse(f"{spot.node} is no longer in {lost[0]} on {spot.load_balancer}"))
-            seen[spot] = self._recognise(spot, look(state, spot.pool, spot.node))
+            what = self._recognise(spot, look(state, spot.pool, spot.node))
+            seen[spot] = self._count_arrivals(spot, what, state.servers[spot.pool.online, spot.node].total)
         self._memory.last.update(seen)
         self.report.seen(seen)
         return seen
@@ -348,6 +352,17 @@ class Move:
         elif what.cell in (Cell.OUT, Cell.TEST, Cell.ODD):
             ours.discard(spot)
         return replace(what, drained_by_us=spot in ours)
+
+    def _count_arrivals(self, spot: Spot, what: Seen, total: int) -> Seen:
+        memory = self._memory
+        if what.cell not in (Cell.OUT, Cell.TEST):
+            memory.totals.pop(spot, None)
+            memory.arrivals.pop(spot, None)
+            return what
+        arriving = total > memory.totals.get(spot, total)
+        memory.totals[spot] = total
+        memory.arrivals[spot] = memory.arrivals.get(spot, 0) + arriving
+        return replace(what, arriving=arriving, arrivals=memory.arrivals[spot])
 
     def _spots(self, names: Iterable[str]) -> list[Spot]:
         return [Spot(name, pool, node) for name in names for pool in self._pools for node in pool.nodes]

@@ -87,8 +87,9 @@ class Spot:
 class Seen:
     """What was read at a spot. `drained_by_us`: it was ON in this run and only a drain has been sent since.
 
-    `unknown`: an old worker still lives and does not tell its sessions. `unchecked`: HAProxy does not check the
-    online entry, and the pool allows it.
+    `unknown`: an old worker still lives and does not tell its sessions; `undecided`: customers of old workers whose
+    request may still go to any server. `arrivals`: in how many looks new customers had come in spite of MAINT,
+    `arriving`: in this one. `unchecked`: HAProxy does not check the online entry, and the pool allows it.
     """
 
     cell: Cell
@@ -98,11 +99,14 @@ class Seen:
     drained_by_us: bool = False
     unknown: bool = False
     unchecked: bool = False
+    undecided: int = 0
+    arriving: bool = False
+    arrivals: int = 0
 
     @property
     def serving(self) -> bool:
         """Whether customers get an answer here, or may."""
-        return self.sessions > 0 or self.unknown
+        return self.sessions > 0 or self.unknown or self.undecided > 0 or self.arriving
 
     @property
     def busy(self) -> bool:
@@ -243,6 +247,7 @@ def look(state: LoadBalancerState, pool: Pool, node: str) -> Seen:
         testable=_up(maintenance, unchecked=pool.unchecked),
         unknown=bool(state.silent_workers),
         unchecked=pool.unchecked and not online.checked,
+        undecided=state.undecided,
     )
 
 
@@ -330,15 +335,32 @@ def _leave(seen: Mapping[Spot, Seen], clock: Clock) -> Step:
 
 def _empty(seen: Mapping[Spot, Seen], clock: Clock) -> Step:
     out = _spots(seen, Cell.OUT)
-    busy = tuple(spot for spot in out if seen[spot].serving)
+    # Once may be a request that was on its way when MAINT came.
+    astray = next((spot for spot, what in seen.items() if what.arrivals > 1), None)
+    if astray:
+        return Refuse.of(RefusalKind.STILL_REACHED, spot=astray)
+    busy = tuple(spot for spot, what in seen.items() if (what.serving if what.cell is Cell.OUT else what.arriving))
     if busy and not clock.hard_over:
         return Wait(Phase.EMPTYING, busy)
     if busy and clock.cut and not clock.cut_over:
-        return Send(Phase.EMPTYING, _do(Action.CUT, busy))
+        held = tuple(spot for spot in busy if seen[spot].sessions)
+        return Send(Phase.EMPTYING, _do(Action.CUT, held)) if held else Wait(Phase.EMPTYING, busy)
     if busy:
-        left = ", ".join(f"{spot}: {seen[spot].sessions}" for spot in busy)
-        return Refuse.of(RefusalKind.SESSIONS_LEFT, left=left)
+        return _left_over({spot: seen[spot] for spot in busy}, clock)
     return Send(Phase.OPEN, _do(Action.OPEN, out)) if out else Done()
+
+
+def _left_over(busy: Mapping[Spot, Seen], clock: Clock) -> Refuse:
+    sessions = ", ".join(f"{spot}: {_told(what)}" for spot, what in busy.items())
+    undecided = {spot.load_balancer: what.undecided for spot, what in busy.items() if what.undecided}
+    if any(what.sessions or what.unknown for what in busy.values()) or not undecided:
+        return Refuse.of(RefusalKind.CUT_IN_VAIN if clock.cut else RefusalKind.SESSIONS_LEFT, left=sessions)
+    told = ", ".join(f"{name}: {count}" for name, count in undecided.items())
+    return Refuse.of(RefusalKind.UNDECIDED, left=told)
+
+
+def _told(what: Seen) -> str:
+    return f"{what.sessions}{' and those of an old worker that does not answer' if what.unknown else ''}"
 
 
 def _join(seen: Mapping[Spot, Seen], clock: Clock) -> Step:

@@ -91,6 +91,18 @@ class RefusalKind(Enum):
         "sessions are left at the hard deadline ({left})",
         "Raise drain.hard, or set drain.at_hard: cut",
     )
+    CUT_IN_VAIN = (
+        "sessions are left though they were cut at the hard deadline ({left})",
+        "Look for old HAProxy workers there that don't answer, and end them",
+    )
+    UNDECIDED = (
+        "old workers may still give customers' requests to nodes that left, at the hard deadline ({left})",
+        "Raise drain.hard above HAProxy's `timeout http-request`, or set `hard-stop-after` there",
+    )
+    STILL_REACHED = (
+        "customers still reach {spot}, which is in MAINT",
+        "Take `option persist` and `force-persist` out of that backend: with them a cookie overrules MAINT",
+    )
     NOT_UP = (
         "not UP in time in the {pool} pool: {spots}",
         "See why its health check fails, then run again",

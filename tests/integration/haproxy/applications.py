@@ -4,29 +4,48 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 _STARTED_S = 10.0
+_LENGTH = re.compile(rb"\r\nContent-Length: (\d+)\r\n", re.IGNORECASE)
 
 
 @dataclass
 class Application:
-    """One of them: /health, /slow?<seconds>, everything else at once. `busy` are customers' requests being answered."""
+    """One of them: /health, /slow?<seconds>, everything else at once. `busy` are customers' requests being answered.
+
+    /held is answered when `holding` is over. A request with `Upgrade` gets its 101, and then every line back (a
+    websocket, without its frames).
+    """
 
     name: str
     host: str
     healthy: bool = True
+    holding: bool = False
     busy: int = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection's requests, one after the other."""
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             while head := await reader.readuntil(b"\r\n\r\n"):
+                if b"\r\nupgrade: " in head.lower():
+                    await self._converse(reader, writer)
+                    break
+                if length := _LENGTH.search(head):
+                    await reader.readexactly(int(length[1]))
                 await self._answer(head.split(b" ", 2)[1].decode(), writer)
         writer.close()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        switched = f"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: lines\r\nX-Node: {self.name}"
+        writer.write(f"{switched}\r\n\r\n".encode())
+        while line := await reader.readline():
+            writer.write(line)
+            await writer.drain()
 
     async def _answer(self, path: str, writer: asyncio.StreamWriter) -> None:
         if path == "/health":
@@ -36,6 +55,8 @@ class Application:
         try:
             if path.startswith("/slow?"):
                 await asyncio.sleep(float(path.partition("?")[2]))
+            while path == "/held" and self.holding:
+                await asyncio.sleep(0.02)
             await self._say(writer, "200 OK")
         finally:
             self.busy -= 1

@@ -70,6 +70,7 @@ def test_a_reading_is_one_exchange_without_a_lock() -> None:
     assert node.request == "read show info;show cli level;show stat b_on 6 -1;show servers state b_on\nend\n"
     assert (state.pid, state.version, state.failed_reloads) == (1842, "2.6.12", 2)
     assert state.sessions(("b_on", "n1")) == 6, "three in each of the two workers"
+    assert state.undecided == 1
 
 
 def test_many_backends_are_read_with_one_question() -> None:
@@ -111,6 +112,15 @@ def test_a_batch_is_guarded_sent_read_back_and_saved_in_one_exchange() -> None:
     assert (applied.complete, applied.rejected, applied.changed, applied.unsaved) == (True, (), "", ())
 
 
+def test_sessions_in_old_workers_are_cut_after_the_current_ones() -> None:
+    sender, node = runtime(lambda frame: frame("answer sent", "\n") + reading(frame) + frame("finished"))
+    sender.apply(Batch(("shutdown sessions server b_on/n1",), 7, cut=(("b_on", "n1"),)), ["b_on"])
+    assert [line for line in node.request.splitlines() if line.startswith(("send", "cut"))] == [
+        "send shutdown sessions server b_on/n1",
+        "cut b_on n1",
+    ]
+
+
 @pytest.mark.parametrize(
     ("answer", "complete", "rejected"),
     [
@@ -141,6 +151,7 @@ def test_what_is_no_name_never_reaches_the_script(name: str) -> None:
         lambda: sender.read([name] * 30),
         lambda: sender.apply(Batch(("set a",), 7), [name]),
         lambda: sender.apply(Batch(("set a",), 7, save=(name,)), ["b_on"]),
+        lambda: sender.apply(Batch(("set a",), 7, cut=(("b_on", name),)), ["b_on"]),
         *(lambda each=each: sender.apply(Batch(("set a",), 7, (each,)), ["b_on"]) for each in bad),
     ]
     for ask in asks:

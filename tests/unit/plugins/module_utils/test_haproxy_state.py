@@ -8,10 +8,11 @@ from ansible_collections.tidegate.delivery.plugins.module_utils import haproxy_s
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
 
 STAT = """\
-# pxname,svname,qcur,scur,status,bck,tracked,type,addr,last_chk,
-b_on,n1,0,3,UP,0,,2,127.0.0.2:8080,"a ""quoted"", text",
-b_on,n2,1,0,MAINT,1,b_m/n2,2,127.0.0.3:8080,,
-b_on,BACKEND,7,3,UP,0,,1,,,"""
+# pxname,svname,qcur,scur,stot,status,bck,tracked,type,addr,last_chk,
+front,FRONTEND,,4,30,OPEN,,,0,,,
+b_on,n1,0,3,20,UP,0,,2,127.0.0.2:8080,"a ""quoted"", text",
+b_on,n2,1,0,9,MAINT,1,b_m/n2,2,127.0.0.3:8080,,
+b_on,BACKEND,7,3,30,UP,0,,1,,,"""
 HEADER = (
     "# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight "
     "srv_time_since_last_change srv_check_status srv_check_result srv_check_health srv_check_state srv_agent_state "
@@ -40,7 +41,7 @@ def rows() -> dict[tuple[str, str], hs.ServerRow]:
 
 def test_both_tables_make_one_row_a_server() -> None:
     first, second = rows().values()
-    assert (first.key, first.status, first.op, first.sessions) == (("b_on", "n1"), "UP", 2, 3)
+    assert (first.key, first.status, first.op, first.sessions, first.total) == (("b_on", "n1"), "UP", 2, 3, 20)
     assert (first.checked, first.agent, first.backup, first.tracks) == (True, False, False, "")
     assert (second.checked, second.agent, second.backup, second.tracks) == (False, True, True, "b_m/n2")
 
@@ -63,6 +64,12 @@ def test_queues_and_sessions_are_counted_by_their_rows() -> None:
     stat = hs.parse_stat("lb1", STAT)
     assert hs.queue_counts("lb1", stat) == {"b_on": 7}
     assert hs.session_counts("lb1", stat) == {("b_on", "n1"): 3, ("b_on", "n2"): 0}
+
+
+@pytest.mark.parametrize(("connected", "undecided"), [(4, 1), (3, 0), (1, 0)])
+def test_customers_beyond_the_servers_sessions_may_still_go_anywhere(connected: int, undecided: int) -> None:
+    stat = hs.parse_stat("lb1", STAT.replace("FRONTEND,,4,", f"FRONTEND,,{connected},"))
+    assert hs.undecided_customers("lb1", stat) == undecided
 
 
 def test_the_master_tells_workers_and_failed_reloads() -> None:
@@ -94,7 +101,7 @@ def test_answers_end_with_an_empty_line(raw: str, answers: list[str], rest: str)
     [
         ("garbage", STATES, "'show stat' began with 'garbage'"),
         (STAT.replace(",scur", ""), STATES, "no column scur"),
-        (STAT + "\nb_on,n3", STATES, "a row of 'show stat' has 2 fields instead of 11"),
+        (STAT + "\nb_on,n3", STATES, "a row of 'show stat' has 2 fields instead of 12"),
         (STAT.replace("n1,0,3", "n1,0,-3"), STATES, "scur is '-3' instead of a number"),
         (STAT.replace("n1,0,3", "n1,0,٣"), STATES, "instead of a number"),
         (STAT.replace('"a ""', '"a "'), STATES, "is not CSV"),
@@ -102,7 +109,7 @@ def test_answers_end_with_an_empty_line(raw: str, answers: list[str], rest: str)
         (STAT, STATES + " more", "has 26 fields instead of 25"),
         (STAT, STATES.replace("127.0.0.3 0 5", "127.0.0.3 0 x"), "srv_admin_state is 'x'"),
         (STAT, STATES.replace(" n2 ", " n9 "), "b_on/n2 is in 'show stat' but not in 'show servers state'"),
-        (STAT.replace("b_on,n2,1,0,MAINT,1,b_m/n2,2", "b_on,n2,1,0,MAINT,1,,3"), STATES, "b_on/n2 is in 'show servers"),
+        (STAT.replace("MAINT,1,b_m/n2,2", "MAINT,1,,3"), STATES, "b_on/n2 is in 'show servers"),
     ],
 )
 def test_what_can_not_be_haproxys_answer_names_the_load_balancer(stat: str, states: str, what: str) -> None:

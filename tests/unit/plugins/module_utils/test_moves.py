@@ -330,6 +330,34 @@ def test_customers_with_a_cookie_are_waited_for_until_the_soft_deadline(stage: S
     )
 
 
+def test_customers_who_come_in_spite_of_maint_undo_the_leave(stage: Stage) -> None:
+    balancer = stage.balancers["lb2"]
+
+    def another_customer() -> None:
+        online = balancer.rows[ONLINE, "n1"]
+        if online.admin.effective:
+            balancer.rows[ONLINE, "n1"] = replace(online, total=online.total + 1)
+        stage.time.after(0.1, another_customer)
+
+    balancer.after_apply = another_customer
+    with pytest.raises(Undone, match="customers still reach n1 in shop_online on lb2, which is in MAINT"):
+        stage.run(Intent.LEAVE)
+    assert stage.cells() == [Cell.ON, Cell.ON]
+
+
+def test_one_late_customer_after_maint_is_waited_for(stage: Stage) -> None:
+    balancer = stage.balancers["lb2"]
+
+    def late() -> None:
+        online = balancer.rows[ONLINE, "n1"]
+        if online.status == "MAINT" and not online.total:
+            balancer.rows[ONLINE, "n1"] = replace(online, total=1)
+
+    balancer.before_apply = late
+    stage.run(Intent.LEAVE)
+    assert stage.cells() == [Cell.TEST, Cell.TEST]
+
+
 @pytest.mark.parametrize("cut", [True, False])
 def test_the_hard_deadline_fails_or_cuts(stage: Stage, cut: bool) -> None:
     stage.balancers["lb1"].serve(ONLINE, "n1", 3)

@@ -107,6 +107,7 @@ def sends(phase: Phase, *actions: tuple[Action, str]) -> Send:
 
 BUSY_DRAIN, BUSY_OUT = Seen(Cell.DRAIN, sessions=2), Seen(Cell.OUT, sessions=2)
 UP_FOR_TESTS = Seen(Cell.TEST, testable=True)
+UNDECIDED_OUT = Seen(Cell.OUT, undecided=2)
 OVER = Clock(soft_over=True, hard_over=True)
 
 
@@ -129,7 +130,16 @@ OVER = Clock(soft_over=True, hard_over=True)
         ([Cell.DRAIN, Cell.DRAIN], Clock(), sends(Phase.MAINT, (Action.MAINT, "lb1"), (Action.MAINT, "lb2"))),
         ([BUSY_OUT, Cell.OUT], Clock(soft_over=True), Wait(Phase.EMPTYING, (at("lb1"),))),
         ([Seen(Cell.OUT, unknown=True)], Clock(), Wait(Phase.EMPTYING, (at("lb1"),))),
+        ([Seen(Cell.DRAIN, undecided=1), Cell.OUT], Clock(), Wait(Phase.DRAINING, (at("lb1"),))),
+        ([Seen(Cell.OUT, undecided=1), Cell.OUT], Clock(), Wait(Phase.EMPTYING, (at("lb1"),))),
+        ([Seen(Cell.TEST, undecided=1), Cell.TEST], Clock(), Done()),
+        ([Seen(Cell.OUT, arriving=True, arrivals=1), Cell.OUT], Clock(), Wait(Phase.EMPTYING, (at("lb1"),))),
+        ([Cell.TEST, Seen(Cell.TEST, arriving=True, arrivals=1)], Clock(), Wait(Phase.EMPTYING, (at("lb2"),))),
+        ([Seen(Cell.TEST, arrivals=1), Cell.TEST], Clock(), Done()),
         ([BUSY_OUT, Cell.OUT], Clock(True, True, cut=True), sends(Phase.EMPTYING, (Action.CUT, "lb1"))),
+        ([Cell.OUT, UNDECIDED_OUT], Clock(True, True, cut=True), Wait(Phase.EMPTYING, (at("lb2"),))),
+        ([Cell.OUT, Seen(Cell.OUT, unknown=True)], Clock(True, True, cut=True), Wait(Phase.EMPTYING, (at("lb2"),))),
+        ([BUSY_OUT, UNDECIDED_OUT], Clock(True, True, cut=True), sends(Phase.EMPTYING, (Action.CUT, "lb1"))),
         ([Seen(Cell.OUT, queued=3), Cell.OUT], Clock(), sends(Phase.OPEN, (Action.OPEN, "lb1"), (Action.OPEN, "lb2"))),
         ([Cell.OUT, Cell.TEST], Clock(), sends(Phase.OPEN, (Action.OPEN, "lb1"))),
         ([Cell.TEST, Cell.TEST], OVER, Done()),
@@ -139,11 +149,36 @@ def test_leave(cells: Sequence[Cell | Seen], clock: Clock, step: object) -> None
     assert decide(seen(*cells), Intent.LEAVE, clock) == step
 
 
-@pytest.mark.parametrize("clock", [OVER, Clock(True, True, cut=True, cut_over=True)])
-def test_sessions_at_the_hard_deadline_refuse(clock: Clock) -> None:
+@pytest.mark.parametrize(
+    ("clock", "told"), [(OVER, ""), (Clock(True, True, cut=True, cut_over=True), "though they were cut ")]
+)
+def test_sessions_at_the_hard_deadline_refuse(clock: Clock, told: str) -> None:
     step = decide(seen(BUSY_OUT, Cell.OUT), Intent.LEAVE, clock)
     assert isinstance(step, Refuse)
-    assert step.reason == "sessions are left at the hard deadline (n1 in shop_online on lb1: 2)"
+    assert step.reason == f"sessions are left {told}at the hard deadline (n1 in shop_online on lb1: 2)"
+
+
+def test_sessions_that_nobody_tells_are_named_as_such() -> None:
+    step = decide(seen(Seen(Cell.OUT, unknown=True)), Intent.LEAVE, OVER)
+    assert isinstance(step, Refuse)
+    assert "(n1 in shop_online on lb1: 0 and those of an old worker that does not answer)" in step.reason
+
+
+@pytest.mark.parametrize("clock", [OVER, Clock(True, True, cut=True, cut_over=True)])
+def test_requests_that_old_workers_may_still_send_refuse_at_the_hard_deadline(clock: Clock) -> None:
+    step = decide(seen(UNDECIDED_OUT, Cell.OUT), Intent.LEAVE, clock)
+    assert isinstance(step, Refuse)
+    assert step.reason == (
+        "old workers may still give customers' requests to nodes that left, at the hard deadline (lb1: 2)"
+    )
+
+
+@pytest.mark.parametrize("cell", [Cell.OUT, Cell.TEST])
+def test_customers_who_come_in_spite_of_maint_refuse(cell: Cell) -> None:
+    step = decide(seen(Cell.OUT, Seen(cell, arrivals=2)), Intent.LEAVE, Clock())
+    assert isinstance(step, Refuse)
+    assert step.reason == "customers still reach n1 in shop_online on lb2, which is in MAINT"
+    assert "`option persist`" in step.remedy
 
 
 FREE, UNWATCHED_OUT = Action.REENTER_UNCHECKED, Seen(Cell.OUT, unchecked=True)
@@ -264,6 +299,7 @@ def test_looking_adds_old_workers_and_admits_what_they_do_not_tell() -> None:
     asked = OldWorker(5, {(ONLINE, "n1"): 2})
     assert look(state("lb1", {"n1": shown.OUT}, asked), pool(), "n1") == Seen(Cell.OUT, sessions=2)
     assert look(state("lb1", {"n1": shown.OUT}, OldWorker(5, None)), pool(), "n1").serving
+    assert look(state("lb1", {"n1": shown.OUT}, OldWorker(5, {}, undecided=1)), pool(), "n1").serving
     assert look(state("lb1", {"n1": shown.TEST}), pool(), "n1").testable
 
 
