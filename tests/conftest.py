@@ -35,6 +35,8 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.pop(name, None)
     # Whoever ends us politely gets what Ctrl-C gets: fixtures are torn down, so that the lab ends with us.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Started by nohup, all that we start would ignore a closed terminal, which tests of it can't have.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     net, state = LABS[config.getoption("--share") or 1]
     layout = Layout.of(config.getoption("--lab-net") or net, config.getoption("--lab-state") or str(state))
     config.stash[SESSION_LAB] = SessionLab(layout, keep=config.getoption("--keep-lab"))
