@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from ansible_collections.tidegate.delivery.plugins.module_utils import advice
+from ansible_collections.tidegate.delivery.plugins.module_utils.by_hand import is_repair
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
 from ansible_collections.tidegate.delivery.plugins.module_utils.hold import next_commands, why_held
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Kind, State
 from ansible_collections.tidegate.delivery.plugins.module_utils.lock import node_lock
@@ -22,7 +23,14 @@ from ansible_collections.tidegate.delivery.plugins.plugin_utils.proof import req
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.summary_files import keep_summary
 
 _LEASE = 300.0
-_STEPS = {"wave": Step.WAVE, "joined": Step.WAVE, "held": Step.HOLD, "left": Step.POOL, "closed": Step.CLOSE}
+_STEPS = {
+    "wave": Step.WAVE,
+    "joined": Step.WAVE,
+    "held": Step.HOLD,
+    "left": Step.POOL,
+    "repaired": Step.POOL,
+    "closed": Step.CLOSE,
+}
 
 
 class ActionModule(DomainAction):
@@ -54,7 +62,8 @@ def _begin(call: Call) -> dict[str, Any]:
     planned = _planned(call, number)
     nodes = sorted(call.args["nodes"])
     record.require_permit(nodes, _LEASE, f"wave {number}")
-    record.require_joined(range(1, number))
+    if not is_repair(record.deployment):
+        record.require_joined(range(1, number))
     if nodes != sorted(planned):
         raise Refused(
             f"wave {number} is planned as {', '.join(sorted(planned))}, but Ansible brings {', '.join(nodes)}",
@@ -122,15 +131,41 @@ def _left(call: Call) -> dict[str, Any]:
     return {"changed": False, "outcome": "left", "msg": msg, "recorded": True}
 
 
+def _repaired(call: Call) -> dict[str, Any]:
+    record, nodes = call.ledger, list(call.args["nodes"])
+    record.require_permit(nodes, _LEASE, "repaired", in_wave=True)
+    _require_repaired(record.events_of(Step.REPAIR), record.deployment.attempt, nodes)
+    msg = f"{', '.join(nodes)} is out again; who took it out stays who it was"
+    call.record(Step.POOL, Outcome.OK, nodes, {"msg": msg, "outcome": "repaired"})
+    _unlock_nodes(call, nodes)
+    return {"changed": False, "outcome": "repaired", "msg": msg, "recorded": True}
+
+
+def _require_repaired(events: Sequence[Event], attempt: int, nodes: Sequence[str]) -> None:
+    done = {node for event in events if event.attempt == attempt and event.outcome.good for node in event.nodes}
+    missing = [node for node in nodes if node not in done]
+    if missing:
+        raise Refused(
+            f"{', '.join(missing)} was not taken out again in this attempt",
+            where=", ".join(missing),
+            remedy="Run the playbook from its beginning, without --limit and --start-at-task",
+        )
+
+
 def _close(call: Call) -> dict[str, Any]:
     record = call.ledger
     deployment = record.deployment
     record.require_permit((), _LEASE, "closing")
-    if deployment.kind is Kind.HAND:
+    if is_repair(deployment):
+        moved = [node for wave in record.plan["waves"] for node in wave["nodes"]]
+        _require_repaired(record.events_of(Step.REPAIR), deployment.attempt, moved)
+    elif deployment.kind is Kind.HAND:
         record.require_evidence(deployment.nodes, undo=False)
         require_online(call, record.plan["waves"][0], record.plan["nodes"])
     else:
         record.require_joined(record.wave_numbers())
+    if deployment.kind is not Kind.HAND:
+        record.close_adoptions()
     msg = _closing(call)
     closing = record.event(Step.CLOSE, Outcome.OK, (), {"msg": msg})
     deployment = record.ledger.update_state(deployment.id, State.DONE, closing)
@@ -146,6 +181,8 @@ def _close(call: Call) -> dict[str, Any]:
 
 def _closing(call: Call) -> str:
     deployment = call.ledger.deployment
+    if is_repair(deployment):
+        return f"{', '.join(deployment.nodes)} is out again; who took it out stays who it was"
     if deployment.kind is Kind.HAND:
         return f"{', '.join(deployment.nodes)} is online again"
     how = "rolled back to" if deployment.kind is Kind.ROLLBACK else "is at"
@@ -177,5 +214,6 @@ _STATES: dict[str, Callable[[Call], dict[str, Any]]] = {
     "joined": _confirm,
     "held": _hold,
     "left": _left,
+    "repaired": _repaired,
     "closed": _close,
 }

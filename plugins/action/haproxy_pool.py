@@ -9,12 +9,18 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
+from ansible_collections.tidegate.delivery.plugins.module_utils.by_hand import ADOPT
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.events import Step
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import Runtime
 from ansible_collections.tidegate.delivery.plugins.module_utils.move_report import MoveReport
 from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Limits, Move, Surroundings
 from ansible_collections.tidegate.delivery.plugins.module_utils.ownership import but_this_step, moved_by_us
-from ansible_collections.tidegate.delivery.plugins.module_utils.planned import require_planned_move
+from ansible_collections.tidegate.delivery.plugins.module_utils.permit import undo_refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.planned import (
+    require_planned_move,
+    require_planned_repair,
+)
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools import (
     Cell,
     Intent,
@@ -37,7 +43,7 @@ class ActionModule(DomainAction):
     RECORDED = ("msg", "reason", "places", "drained_seconds", "sessions_cut", "own_s")
 
     def step(self, call: Call) -> str:
-        return _intent(call).value
+        return str(Step.REPAIR if _repairs(call) else _intent(call).value)
 
     def at_stop(self, call: Call) -> AtStop:
         """A leave can be undone; a join that has begun is brought to its end."""
@@ -49,17 +55,21 @@ class ActionModule(DomainAction):
         return 2 * (limits.hard + 2 * limits.join + 4 * (limits.silent + seconds(call.args, "lock_timeout")))
 
     def require_planned(self, call: Call) -> None:
-        args = call.args
-        require_planned_move(call.ledger.plan, args["nodes"], args["load_balancers"], args["pools"], args["drain"])
+        args, plan = call.args, call.ledger.plan
+        require_planned_move(plan, args["nodes"], args["load_balancers"], args["pools"], args["drain"])
+        require_planned_repair(plan, args["state"])
 
     def act(self, call: Call) -> dict[str, Any]:
         intent = _intent(call)
         move, began = _move(call), time.monotonic()
-        changes = move.preview(intent, _ours(call))
+        ours = _ours(call)
+        if _repairs(call):
+            _require_taken(call, ours)
+        changes = move.preview(intent, ours | _adopted(call))
         if changes and not call.check:
             if intent is Intent.JOIN:
                 call.require_evidence(call.covered)
-            move.run(intent)
+            move.run(intent, () if intent is Intent.JOIN else _kept_out(call, ours))
         result = _result(call, move.report, intent, changes)
         return result | {"own_s": _own_seconds(move.report, intent, time.monotonic() - began)}
 
@@ -140,8 +150,38 @@ def _ours(call: Call) -> set[str]:
     if known is None and call.check:
         # A dry run opens no deployment; its plan has left out what is somebody else's.
         return set(call.covered)
-    _known, events = record.recent(dict.fromkeys((record.deployment.service, *record.deployment.services)))
+    services = dict.fromkeys((record.deployment.service, *record.deployment.services))
+    _known, events = record.moves_of(services, call.covered)
     return moved_by_us(events if call.check else but_this_step(events, call.deployment_id))
+
+
+def _repairs(call: Call) -> bool:
+    return bool(call.args["state"] == "repaired")
+
+
+def _require_taken(call: Call, ours: set[str]) -> None:
+    strangers = [node for node in call.covered if node not in ours]
+    if strangers:
+        raise Refused(
+            f"{', '.join(strangers)} is not out by our doing: there is nothing to repair; nothing was touched",
+            where=", ".join(strangers),
+            remedy="Take it out with state: maintenance, by way of a deployment or by hand",
+        )
+
+
+def _adopted(call: Call) -> set[str]:
+    """The nodes of somebody else's that the recorded plan takes over on a person's word."""
+    if call.check or call.ledger.plan.get("intent") != ADOPT:
+        return set()
+    return set(call.covered)
+
+
+def _kept_out(call: Call, ours: set[str]) -> set[str]:
+    """The nodes that this leave, if it is given up, may not bring in where they were out before."""
+    if _repairs(call) or _adopted(call):
+        return set(call.covered)
+    before = but_this_step(call.ledger.events, call.deployment_id)
+    return {node for node in call.covered if node in ours and undo_refused(before, node)}
 
 
 def _result(call: Call, report: MoveReport, intent: Intent, changes: bool) -> dict[str, Any]:
@@ -175,7 +215,8 @@ def _sentence(call: Call, report: MoveReport, changes: bool) -> str:
     one = len(call.covered) == 1
     now, before = ("is", "was already") if one else ("are", "were already")
     verb = "would be" if call.check and changes else now if changes else before
-    where = f"in the {call.args['state']} pool on {', '.join(call.args['load_balancers'])}"
+    pool = "online" if call.args["state"] == "online" else "maintenance"
+    where = f"in the {pool} pool on {', '.join(call.args['load_balancers'])}"
     slowest = max(report.drained_seconds.values(), default=0.0)
     cut = sum(report.sessions_cut.values())
     took = f"; drained in {slowest:.1f} s, {cut} sessions cut" if report.drained_seconds else ""

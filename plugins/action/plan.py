@@ -23,8 +23,9 @@ from ansible_collections.tidegate.delivery.plugins.plugin_utils.needs import pip
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.stop import explained
 
 with pipeline():
-    from ansible_collections.tidegate.delivery.plugins.plugin_utils.hand_plan import plan_join, plan_leave
+    from ansible_collections.tidegate.delivery.plugins.plugin_utils.hand_plan import plan_adopt, plan_join, plan_leave
     from ansible_collections.tidegate.delivery.plugins.plugin_utils.release_plan import plan_release
+    from ansible_collections.tidegate.delivery.plugins.plugin_utils.repair_plan import plan_repair
 
 
 class ActionModule(DomainAction):
@@ -83,4 +84,6 @@ _INTENTS: dict[str, Callable[[Call], dict[str, Any]]] = {
     "resume": _plan_resume,
     "leave": plan_leave,
     "join": plan_join,
+    "adopt": plan_adopt,
+    "repair": plan_repair,
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ansible_collections.tidegate.delivery.plugins.module_utils.drift import drift_count, drift_table
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment
 from ansible_collections.tidegate.delivery.plugins.module_utils.lock import Held, Liveness, liveness, this_process, when
@@ -19,6 +20,7 @@ from ansible_collections.tidegate.delivery.plugins.plugin_utils.needs import pip
 
 with pipeline():
     from ansible_collections.tidegate.delivery.plugins.module_utils.placement import Placement
+    from ansible_collections.tidegate.delivery.plugins.plugin_utils.drift_look import Movers, find_all_drift
     from ansible_collections.tidegate.delivery.plugins.plugin_utils.scene import Scene
     from ansible_collections.tidegate.delivery.plugins.plugin_utils.survey import Look
     from ansible_collections.tidegate.delivery.plugins.plugin_utils.watch import (
@@ -38,8 +40,13 @@ class ActionModule(DomainAction):
 
     def act(self, call: Call) -> dict[str, Any]:
         watched = watch(call, str(call.args.get("service") or ""))
+        movers = Movers(call)
         states = ask_load_balancers(call, watched.placements)
-        return {"changed": False, **_VIEWS[call.args["view"]](call, watched, states)}
+        found, moving = find_all_drift(call, watched.scenes.values(), states, movers)
+        drift = {"drift": [each.values() for each in found], "not_judged": sorted(moving), "msg": drift_count(found)}
+        told = _VIEWS[call.args["view"]](call, watched, states)
+        silent = any(isinstance(state, DomainError) for state in states.values())
+        return {"changed": False, **told, **drift, "table": [*told["table"], *drift_table(found, silent, moving)]}
 
 
 def _pools_view(call: Call, watched: Watched, states: Answers) -> dict[str, Any]:  # noqa: ARG001

@@ -67,6 +67,19 @@ def join(service: str, node: str) -> str:
     return _spelled(("pools", service, "--join", node), "pool", {"service": service, "node": node, "state": "online"})
 
 
+def adopt(service: str, node: str) -> str:
+    """Take over a node that somebody else took out."""
+    told = {"service": service, "node": node, "state": "adopted"}
+    return _spelled(("pools", service, "--adopt", node), "pool", told)
+
+
+def repair(service: str, *nodes: str) -> str:
+    """Take out again what came back, all or only these nodes."""
+    words = [word for node in nodes for word in ("--node", node)]
+    told = {"service": service} | ({"nodes": ",".join(nodes)} if nodes else {})
+    return _spelled(("pools", service, "--repair", *words), "repair", told)
+
+
 def status(service: str = "") -> str:
     """Show where everything is."""
     return _asking("status", service)

@@ -52,6 +52,7 @@ class Step(StrEnum):
     SETTLE = "settle"
     RAISE = "raise"
     POOL = "pool"
+    REPAIR = "repair"
     CLOSE = "close"
 
 

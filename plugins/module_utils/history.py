@@ -8,47 +8,69 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event
+from ansible_collections.tidegate.delivery.plugins.module_utils.by_hand import is_adoption
+from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Step
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind
-from ansible_collections.tidegate.delivery.plugins.module_utils.ownership import taken_by
+from ansible_collections.tidegate.delivery.plugins.module_utils.ownership import ownership
 from ansible_collections.tidegate.delivery.plugins.module_utils.permit import confirms_wave
 from ansible_collections.tidegate.delivery.plugins.module_utils.plan import Served
 
 
 @dataclass(frozen=True, slots=True)
 class Absence:
-    """A node that a deployment or a person took out through Tidegate and that has not joined since."""
+    """A node that a deployment or a person took out through Tidegate and that has not joined since.
+
+    `begun` is its last move, a leave or a join, when that has no end: it is under way, or its run was killed.
+    `over`: the deployment that took it ended without it. `adopted`: a person took it over from somebody else.
+    """
 
     deployment: str
     service: str
     kind: Kind
     by: str
     at: str
+    begun: Step | None = None
+    over: bool = False
+    adopted: bool = False
 
     def __str__(self) -> str:
         what = "by hand" if self.kind is Kind.HAND else f"for deployment {self.deployment} of {self.service}"
+        what = "from somebody else" if self.adopted else what
         return f"{self.by or 'somebody'} {what} at {self.at}"
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """By node: its absence, if it is out by our doing, and the release with which it joined last."""
+    """By node: its absence, if it is out by our doing, and the release with which it joined last.
+
+    `named` are the nodes that any move of ours ever named.
+    """
 
     absent: Mapping[str, Absence]
     joined: Mapping[str, Served]
+    named: frozenset[str] = frozenset()
 
 
 def read_history(service: str, deployments: Mapping[str, Deployment], events: Sequence[Event]) -> History:
     """The history of `service`'s nodes. `events` are those of `deployments`, oldest first."""
-    absent = {node: _absence(event, deployments) for node, event in taken_by(events).items()}
+    found = ownership(events)
+    absent = {node: _absence(event, deployments, found.begun.get(node)) for node, event in found.taken.items()}
     confirmed = [event for event in events if confirms_wave(event) and event.service == service]
-    return History(absent, {node: _served(event) for event in confirmed for node in event.nodes})
+    return History(absent, {node: _served(event) for event in confirmed for node in event.nodes}, found.named)
 
 
-def _absence(event: Event, deployments: Mapping[str, Deployment]) -> Absence:
+def _absence(event: Event, deployments: Mapping[str, Deployment], begun: Event | None) -> Absence:
     deployment = deployments.get(event.deployment)
-    kind = Kind.DEPLOY if deployment is None else deployment.kind
-    return Absence(event.deployment, event.service, kind, event.by, event.at)
+    return Absence(
+        deployment=event.deployment,
+        service=event.service,
+        kind=Kind.DEPLOY if deployment is None else deployment.kind,
+        by=event.by,
+        at=event.at,
+        begun=begun.step if begun else None,
+        over=deployment is not None and deployment.state.final,
+        adopted=deployment is not None and is_adoption(deployment),
+    )
 
 
 def _served(event: Event) -> Served:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ansible_collections.tidegate.delivery.plugins.module_utils import advice
+from ansible_collections.tidegate.delivery.plugins.module_utils.by_hand import is_repair
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind
 
@@ -54,6 +55,8 @@ def _step(event: Event) -> str:
 
 def next_commands(deployment: Deployment, nodes: Sequence[str], *, stopped: bool = False) -> str:
     """What is where now and the commands that lead on."""
+    if is_repair(deployment):
+        return f"The repair is not finished. Run it again: {advice.repair(deployment.service)}"
     if deployment.kind is Kind.HAND:
         return (
             f"The move of {', '.join(nodes)} is not finished; {advice.status(deployment.service)} shows its place. "

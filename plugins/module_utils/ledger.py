@@ -154,6 +154,14 @@ class Ledger(Protocol):
     def deployments(self, service: str, environment: str, limit: int = 20) -> list[Deployment]:
         """Newest first, moves by hand included; of all services when none is named."""
 
+    def older_entries(
+        self, environment: str, service: str, newest: int, steps: Iterable[Step], nodes: Iterable[str]
+    ) -> list[Entry]:
+        """Entries of these steps that name one of these nodes, oldest first, without the `newest` deployments'."""
+
+    def moves_by_hand(self, service: str, environment: str) -> list[Deployment]:
+        """The moves by hand that are open or held, newest first."""
+
     def last_done(self, service: str, environment: str) -> Deployment | None:
         """The deploy or rollback that was done last: what its nodes are meant to serve."""
 

@@ -9,7 +9,7 @@ Decisions are pools.py's. Here they are sent, confirmed by reading back, retried
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
@@ -34,6 +34,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.move_report impo
 from ansible_collections.tidegate.delivery.plugins.module_utils.pool_checks import problems
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools import (
     REENTRIES,
+    TAKES_CUSTOMERS,
     Action,
     Cell,
     Change,
@@ -134,6 +135,8 @@ class Move:
         self._memory = _Memory()
         # A leave can be given up until its last session has ended; what brings a wave back never is.
         self._stoppable = False
+        # The spots that a leave which is given up brings back, when it must not be all of them.
+        self._returning: frozenset[Spot] | None = None
         self.report = MoveReport()
 
     def preview(self, intent: Intent, ours: Iterable[str]) -> bool:
@@ -156,9 +159,11 @@ class Move:
             raise refused([broken])
         return True
 
-    def run(self, intent: Intent) -> None:
+    def run(self, intent: Intent, kept_out: Collection[str] = ()) -> None:
         """Make the move, or bring back what it had moved. Call it after `preview` said that there is something to do.
 
+        `kept_out` are nodes that were out before and that nothing proves fit: a leave that is given up brings them back
+        only where customers reached them when it began, since more would be a join.
         Raises Refused when nothing was sent, Undone when all was brought back, Stuck with the commands for the rest,
         Stopped for the first two when somebody asked to stop.
         """
@@ -166,9 +171,9 @@ class Move:
         try:
             self._drive(intent, sorted(self._admins))
         except Failed as why:
-            raise self._give_up(intent, why) from None
+            raise self._give_up(intent, why, kept_out) from None
         except Stopped as stop:
-            raise stopped(self._give_up(intent, Failed(Refuse(stop.message)))) from None
+            raise stopped(self._give_up(intent, Failed(Refuse(stop.message)), kept_out)) from None
 
     # Deciding and sending
 
@@ -335,6 +340,8 @@ class Move:
     def _see(self, states: Mapping[str, LoadBalancerState]) -> dict[Spot, Seen]:
         seen: dict[Spot, Seen] = {}
         for spot in self._spots(states):
+            if self._returning is not None and spot not in self._returning:
+                continue
             state = states[spot.load_balancer]
             lost = [name for name in spot.pool.backends if (name, spot.node) not in state.servers]
             if lost:
@@ -388,10 +395,15 @@ class Move:
 
     # Giving up
 
-    def _give_up(self, intent: Intent, why: Failed) -> DomainError:
+    def _give_up(self, intent: Intent, why: Failed, kept_out: Collection[str]) -> DomainError:
         if not self._memory.actions:
             return refused([why.refusal])
         self._stoppable = False
+        if intent is Intent.LEAVE and kept_out:
+            began = self.report.before.items()
+            self._returning = frozenset(
+                spot for spot, cell in began if spot.node not in kept_out or cell in TAKES_CUSTOMERS
+            )
         back = Intent.UNDO if intent is Intent.LEAVE else Intent.LEAVE
         silent, trouble = dict(why.silent), ""
         names = sorted(self._admins.keys() - silent.keys())
@@ -414,6 +426,7 @@ class Move:
         return {
             spot: Trace(what, tuple(memory.actions.get(spot, ())), spot.load_balancer in gone)
             for spot, what in memory.last.items()
+            if self._returning is None or spot in self._returning
         }
 
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
@@ -16,23 +16,40 @@ _NOTHING_DONE = (Outcome.REFUSED, Outcome.SKIPPED)
 UNDONE = ("undone", "stopped")
 
 
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """By node that is out, the event that took it; by node, the start of a move that has no end; nodes ever moved."""
+
+    taken: Mapping[str, Event]
+    begun: Mapping[str, Event]
+    named: frozenset[str]
+
+
 def moved_by_us(events: Iterable[Event]) -> set[str]:
     """The nodes that these events, oldest first, leave out of the online pool or in the middle of a move."""
     return set(taken_by(events))
 
 
 def taken_by(events: Iterable[Event]) -> dict[str, Event]:
-    """By node that is out: the event of the move that took it there, from events that are the oldest first.
+    """By node that is out: the event of the move that took it there, from events that are the oldest first."""
+    return dict(ownership(events).taken)
+
+
+def ownership(events: Iterable[Event]) -> Ownership:
+    """Who took which node out and which moves have no end, from events that are the oldest first.
 
     A move counts from its start, since nobody knows how far a killed one came. Its own refusal or undoing takes
-    that back. A refusal or failure without a start of its own tells of a call that touched nothing.
+    that back. A refusal or failure without a start of its own tells of a call that touched nothing. A repair is no
+    move: who took a node out stays who it was.
     """
     moves = _Moves()
+    named: set[str] = set()
     for event in events:
         if event.step in _MOVES:
+            named.update(event.nodes)
             for node in event.nodes:
                 moves.follow(node, event)
-    return moves.out
+    return Ownership(moves.out, {node: start for node, (start, _before) in moves.pending.items()}, frozenset(named))
 
 
 @dataclass(slots=True)
@@ -80,6 +97,11 @@ def _call(event: Event) -> tuple[str, int, Step, tuple[str, ...]]:
 def _took_nothing(event: Event) -> bool:
     undone = event.step is Step.LEAVE and event.details.get("reason") in UNDONE
     return undone or event.outcome in _NOTHING_DONE
+
+
+def settled(events: Iterable[Event]) -> set[str]:
+    """The nodes of which these events, the newest there are, tell enough: older ones can't say otherwise."""
+    return {node for event in events if event.step in _MOVES and event.outcome.good for node in event.nodes}
 
 
 def but_this_step(events: Sequence[Event], deployment: str) -> list[Event]:

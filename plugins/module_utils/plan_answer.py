@@ -14,7 +14,14 @@ from typing import Any
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment
 from ansible_collections.tidegate.delivery.plugins.module_utils.opening import Opening
-from ansible_collections.tidegate.delivery.plugins.module_utils.plan import Fate, NodePlan, Plan, PlannedWave, SiteView
+from ansible_collections.tidegate.delivery.plugins.module_utils.plan import (
+    Fate,
+    NodePlan,
+    Plan,
+    PlannedWave,
+    SiteView,
+    Standing,
+)
 from ansible_collections.tidegate.delivery.plugins.module_utils.waves import PoolView
 
 # What was observed and may change from one look to the next without another decision.
@@ -75,6 +82,12 @@ def require_confirmed(confirmed: str, answer: Mapping[str, Any]) -> None:
             where=f"{answer['service']} {answer['version']} in {answer['environment']}",
             remedy="Nothing was touched. Look at the plan as it is now, and confirm that one",
         )
+
+
+def planned_by_hand(node: str, site: str, wave: int) -> dict[str, Any]:
+    """A node that is put into the maintenance pool by hand, as the plan tells of nodes."""
+    told = {"name": node, "site": site, "standing": str(Standing.OUT), "from": "", "to": "maintenance"}
+    return {**told, "fate": str(Fate.MOVE), "why": "", "wave": wave, "beside": []}
 
 
 def _decisions(value: Any) -> Any:  # noqa: ANN401

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.tidegate.delivery.plugins.module_utils.by_hand import REPAIR
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Refused
 
 _LIMITS = ("soft", "hard", "at_hard", "sticky")
@@ -31,6 +32,12 @@ def require_planned_move(
     planned = plan.get("drain") or {}
     if any(key in planned and drain.get(key) != planned[key] for key in _LIMITS):
         raise _unlike("drain is another than planned")
+
+
+def require_planned_repair(plan: Mapping[str, Any], state: str) -> None:
+    """Refused when a repair is asked for that the plan is none of, or something else of a plan that is one."""
+    if (state == "repaired") != (plan.get("intent") == REPAIR):
+        raise _unlike(f"state is {state}, and the plan is for {plan.get('intent') or 'a deployment'}")
 
 
 def require_planned_pin(

@@ -16,7 +16,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state im
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share, counted
 
 States = Mapping[str, LoadBalancerState | DomainError]
-_ONLINE = "online"
+ONLINE = "online"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ def place_of(
     if here is None or there is None:
         return "missing"
     if usable(here, unchecked=unchecked):
-        return _ONLINE
+        return ONLINE
     if not here.admin.effective:
         return f"online, but {here.status}"
     if there.admin.effective:
@@ -87,7 +87,7 @@ def _values(pool: PoolSeen, host: str, state: LoadBalancerState | DomainError) -
 
 def _node(pool: PoolSeen, state: LoadBalancerState | DomainError, node: str) -> dict[str, Any]:
     place = place_of(state, pool.online, pool.maintenance, node, unchecked=pool.unchecked)
-    taken_by = "" if place == _ONLINE else pool.taken_by.get(node, "")
+    taken_by = "" if place == ONLINE else pool.taken_by.get(node, "")
     told = {"name": node, "place": place, "taken_by": taken_by}
     if isinstance(state, DomainError):
         return {**told, "online": None, "maintenance": None}

@@ -66,6 +66,7 @@ _BEFORE: Mapping[str, str] = {
     Step.NUNIT: "before the tests ran",
     Step.WARMUP: "before the warm-up",
     Step.JOIN: "before the wave joined",
+    Step.REPAIR: "before the nodes were taken out again",
 }
 
 

@@ -81,13 +81,27 @@ def _largest(candidates: Sequence[str], pools: Sequence[PoolView]) -> Wave:
     """As many of the candidates, from the first on, as every pool can spare."""
     limited_by = ""
     for size in range(len(candidates), 0, -1):
-        blocking = next((pool for pool in pools if not pool.allows(candidates[:size])), None)
-        if blocking is None:
+        full = blocking(pools, candidates[:size])
+        if full is None:
             return Wave(tuple(candidates[:size]), len(candidates), limited_by)
         if size == 1:
-            raise no_room(blocking, candidates[0])
-        limited_by = floor_message(blocking, candidates[:size])
+            raise no_room(full, candidates[0])
+        limited_by = floor_message(full, candidates[:size])
     return Wave((), 0)
+
+
+def blocking(pools: Sequence[PoolView], nodes: Sequence[str]) -> PoolView | None:
+    """The first pool that `nodes` may not leave together."""
+    return next((pool for pool in pools if not pool.allows(nodes)), None)
+
+
+def fitting(pools: Sequence[PoolView], nodes: Sequence[str]) -> list[str]:
+    """As many of the nodes, in their order, as every pool can spare together."""
+    found: list[str] = []
+    for node in nodes:
+        if blocking(pools, [*found, node]) is None:
+            found.append(node)
+    return found
 
 
 def floor_message(pool: PoolView, nodes: Sequence[str]) -> str:

@@ -24,10 +24,11 @@ options:
         that the wave is done. It gives the nodes' locks back.
       - V(held) records that the wave stays where it is and why, and gives all locks back. The deployment stays open for another attempt.
       - V(left) records that a node left by hand, and gives all locks back.
+      - V(repaired) records that a repair's wave is out again, and gives its nodes' locks back. It refuses for nodes that it did not take out.
       - V(closed) records that all is done, and gives all locks back. It refuses when a planned wave has not joined.
     type: str
     required: true
-    choices: [wave, joined, held, left, closed]
+    choices: [wave, joined, held, left, repaired, closed]
   wave:
     description: The wave's number. Needed with O(state=wave) and O(state=joined).
     type: int

@@ -69,9 +69,12 @@ options:
         choices: [refuse, allow]
         default: refuse
   state:
-    description: The pool in which the nodes shall be.
+    description:
+      - The pool in which the nodes shall be.
+      - V(repaired) takes nodes to the maintenance pool again that are out by our doing and came back, or that left only half.
+        Who took them out stays who it was. It is refused for nodes that nobody of ours took, and brings nothing in, also when it is given up.
     type: str
-    choices: [online, maintenance]
+    choices: [online, maintenance, repaired]
     required: true
   drain:
     description: How long customers' requests may take to end when nodes leave.

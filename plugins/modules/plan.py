@@ -22,8 +22,12 @@ options:
       - V(resume) goes on with the deployment or rollback that is open or held, as it was, to the same version and without the nodes
         that its last attempt left out. With O(exclude) more nodes are left out. It is refused when nothing is open.
       - V(leave) and V(join) move one O(node) by hand.
+      - V(adopt) takes over one O(node) that somebody else took out, on the word of whoever runs this, which is recorded. It goes to the maintenance
+        pool. From there V(join) or the next deployment brings it in.
+      - V(repair) takes nodes out again that are out by our doing and that came back, or left only half. Who took them out stays who it was, nothing
+        joins, and what is somebody else's is told and left alone.
     type: str
-    choices: [deploy, rollback, resume, leave, join]
+    choices: [deploy, rollback, resume, leave, join, adopt, repair]
     default: deploy
   service:
     description: The service's name, which is its descriptor's file name in C(tidegate_services).
@@ -33,8 +37,13 @@ options:
     description: The version to deploy. Needed with O(intent=deploy).
     type: str
   node:
-    description: The node to move. Needed with O(intent=leave) and O(intent=join).
+    description: The node to move. Needed with O(intent=leave), O(intent=join) and O(intent=adopt).
     type: str
+  nodes:
+    description: With O(intent=repair), the nodes to look at. All of the service when it is left out.
+    type: list
+    elements: str
+    default: []
   exclude:
     description: Nodes that stay as they are. They are pinned to what they serve.
     type: list
@@ -98,7 +107,8 @@ table:
   sample:
     - "n1  online  1.0.0 -> 1.1.0  wave 1"
 plan:
-  description: The plan as programs read it. Not returned by O(intent=leave) and O(intent=join).
+  description:
+    - The plan as programs read it. Not returned by O(intent=leave) and O(intent=join); by O(intent=adopt) and O(intent=repair) with few of its keys.
   type: dict
   returned: success
   contains:
@@ -151,6 +161,10 @@ plan:
     skipped:
       description: By node that stays as it is, why.
       type: dict
+    left_alone:
+      description: With O(intent=repair), the drift that is somebody else's, or that no leave could end, as M(tidegate.delivery.service_info) tells it.
+      type: list
+      elements: dict
     decisions_sha256:
       description: The digest of what is decided, for O(confirmed).
       type: str

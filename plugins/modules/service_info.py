@@ -12,6 +12,7 @@ version_added: 0.1.0
 description:
   - Asks every load balancer and node of one service, or of all in the catalog, and the ledger. Changes nothing and takes no lock.
   - A load balancer or node that doesn't answer is shown as such.
+  - Tells drift, which is every node that is not where the ledger explains it to be. Who is moved by somebody right now is not judged.
 options:
   service:
     description: The service's name. All services of the catalog when it is left out.
@@ -19,7 +20,8 @@ options:
   view:
     description:
       - V(status) asks load balancers, nodes and ledger, and RV(table) has what nodes serve and who holds what.
-      - V(pools) asks load balancers and the ledger alone, and RV(table) has the pools with their sessions.
+      - V(pools) asks load balancers and the ledger alone, and RV(table) has the pools with their sessions. While a deployment is open,
+        nodes that are online and have not joined with its release are asked for theirs.
     type: str
     choices: [status, pools]
     default: status
@@ -120,6 +122,59 @@ pools:
           its entry there with C(status), C(admin), C(weight) and C(sessions); null where there is none.
       type: list
       elements: dict
+drift:
+  description: Every node of a pool that is not where the ledger explains it to be; the same on several load balancers is told once.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    what:
+      description:
+        - Of nodes that we took out, V(returned) (customers reach it), V(displaced) (out, but not where a leave ends), V(half_left) and V(half_joined)
+          (a move whose run is dead), V(forgotten) (its deployment ended without it).
+        - V(unproven) is online and serves the open deployment's release without having joined with it.
+        - Of nodes that nobody of ours took, V(foreign) is out everywhere, V(new) as well and no move of ours ever named it, V(differs) is out on some
+          load balancers only.
+        - V(drained) (and left so), V(both) (in both pools) and V(odd) (tracked, unresolved, drained in maintenance) may be anybody's.
+      type: str
+    service:
+      description: The service.
+      type: str
+    site:
+      description: The site.
+      type: str
+    pool:
+      description: The backend that customers use.
+      type: str
+    node:
+      description: The node.
+      type: str
+    load_balancers:
+      description: Where.
+      type: list
+      elements: str
+    why:
+      description: Why it most likely is.
+      type: str
+    next:
+      description: The command to run next.
+      type: str
+    taken_by:
+      description: Who took it out through Tidegate; empty when nobody did.
+      type: str
+    repairable:
+      description: Whether M(tidegate.delivery.plan) with C(intent=repair) takes it out again.
+      type: bool
+not_judged:
+  description: The nodes that somebody moved while this looked.
+  type: list
+  elements: str
+  returned: success
+msg:
+  description: How much drift there is; empty when there is none.
+  type: str
+  returned: success
+  sample: "drift of 1 node: n3"
 table:
   description: The same as people read it.
   type: list

@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils import advice
+from ansible_collections.tidegate.delivery.plugins.module_utils.by_hand import ADOPT, is_adoption
+from ansible_collections.tidegate.delivery.plugins.module_utils.drift import to_repair
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Step
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind
@@ -20,8 +22,14 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.plan import (
     Served,
     Standing,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.waves import no_room
+from ansible_collections.tidegate.delivery.plugins.module_utils.plan_answer import (
+    decisions_digest,
+    planned_by_hand,
+    require_confirmed,
+)
+from ansible_collections.tidegate.delivery.plugins.module_utils.waves import blocking, no_room
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.drift_look import drift_now
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.plan_facts import (
     Checks,
     Target,
@@ -45,15 +53,29 @@ def plan_leave(call: Call) -> dict[str, Any]:
         return _leave(scene, name, scene.look(), opening, open_move, id_)
 
 
+def plan_adopt(call: Call) -> dict[str, Any]:
+    """Take over, on a person's word, a node that somebody else took out; nothing joins."""
+    scene, name = _scene(call)
+    open_move = hand_deployment(scene, name)
+    opening = _opening(open_move)
+    id_ = scene.deployment_id(opening)
+    if call.check:
+        return _adopt(scene, name, scene.look(), opening, open_move, id_)
+    with scene.locked(id_):
+        return _adopt(scene, name, scene.look(), opening, open_move, id_)
+
+
 def plan_join(call: Call) -> dict[str, Any]:
     """Bring back what a move by hand took out, on the release that it served then."""
     scene, name = _scene(call)
     open_move = hand_deployment(scene, name)
-    if open_move is None:
+    taken = scene.history.absent.get(name)
+    # A deployment may have taken over what a person adopted.
+    if open_move is None or (taken is not None and taken.deployment != open_move.id):
         return _nothing_of_ours(scene, name)
     opening = Opening(Kind.HAND, open_move.version, resumes=open_move.id)
     if call.check:
-        return _answer(scene, f"{name} would be verified and join {scene.service.name}'s online pool", True, None)
+        return _answer(scene, f"{scene.service.name} in {scene.environment}: {name} {_way(scene)}", True, None)
     with scene.locked(open_move.id):
         return _open(scene, name, scene.look(), opening, open_move)
 
@@ -79,19 +101,44 @@ def _leave(
     scene: Scene, name: str, seen: Seen, opening: Opening, open_move: Deployment | None, id_: str
 ) -> dict[str, Any]:
     view = _view(seen, name)
-    if open_move is not None and _has_left(scene, open_move):
+    if open_move is not None and _has_left(scene, open_move) and not _came_back(scene, name):
         scene.unlock(id_)
         return _answer(scene, f"{name} is out already: {view.taken_by}", False, None)
     if view.standing is Standing.OUT and open_move is None:
+        adopt = advice.adopt(scene.service.name, name)
         raise Refused(
             f"{name} is out already, taken by {view.taken_by or 'somebody else'}",
             where=name,
-            remedy="Whoever took it out brings it back",
+            remedy="Whoever took it out brings it back" + ("" if view.taken_by else f"; or take it over: {adopt}"),
         )
+    return _take(scene, name, seen, opening, open_move, id_)
+
+
+def _adopt(
+    scene: Scene, name: str, seen: Seen, opening: Opening, open_move: Deployment | None, id_: str
+) -> dict[str, Any]:
+    view = _view(seen, name)
+    if view.taken_by and (open_move is None or _has_left(scene, open_move)):
+        if not scene.call.check:
+            scene.unlock(id_)
+        return _answer(scene, f"{name} is ours already: taken out by {view.taken_by}", False, None)
+    if view.standing is not Standing.OUT:
+        raise Refused(
+            f"nobody took {name} out: there is nothing to take over",
+            where=name,
+            remedy=f"Take it out by hand: {advice.leave(scene.service.name, name)}",
+        )
+    return _take(scene, name, seen, opening, open_move, id_)
+
+
+def _take(
+    scene: Scene, name: str, seen: Seen, opening: Opening, open_move: Deployment | None, id_: str
+) -> dict[str, Any]:
     _require_room(seen, name)
     if scene.call.check:
-        return _answer(scene, f"{name} would leave {scene.service.name}'s online pool", True, None)
-    served = _release(seen, view)
+        return _answer(scene, f"{scene.service.name} in {scene.environment}: {name} {_way(scene)}", True, None)
+    require_confirmed(str(scene.call.args.get("confirmed") or ""), _decision(scene, True))
+    served = _release(seen, _view(seen, name))
     deployment = open_move or Deployment(
         id=id_,
         kind=Kind.HAND,
@@ -104,6 +151,10 @@ def _leave(
         opened_by=this_user(),
     )
     return _open(scene, name, seen, opening, deployment)
+
+
+def _came_back(scene: Scene, name: str) -> bool:
+    return name in to_repair(drift_now(scene)[0])
 
 
 def _has_left(scene: Scene, move: Deployment) -> bool:
@@ -122,9 +173,9 @@ def _release(seen: Seen, view: NodeView) -> Served:
 
 def _require_room(seen: Seen, name: str) -> None:
     for site in seen.sites:
-        blocking = next((pool for pool in site.pools if not pool.allows([name])), None)
-        if blocking is not None:
-            raise no_room(blocking, name)
+        full = blocking(site.pools, [name])
+        if full is not None:
+            raise no_room(full, name)
 
 
 def _nothing_of_ours(scene: Scene, name: str) -> dict[str, Any]:
@@ -139,8 +190,10 @@ def _nothing_of_ours(scene: Scene, name: str) -> dict[str, Any]:
         )
     if view.ours:
         remedy = f"A deployment took it out. Go on with {advice.resume(scene.service.name)}"
-    else:
+    elif view.taken_by:
         remedy = "Whoever took it out brings it back"
+    else:
+        remedy = f"Whoever took it out brings it back; or take it over: {advice.adopt(scene.service.name, name)}"
     raise Refused(
         f"{name} was not taken out by hand through Tidegate, but by {view.taken_by or 'somebody else'}",
         where=name,
@@ -150,12 +203,12 @@ def _nothing_of_ours(scene: Scene, name: str) -> dict[str, Any]:
 
 def _open(scene: Scene, name: str, seen: Seen, opening: Opening, deployment: Deployment) -> dict[str, Any]:
     intent = scene.call.args["intent"]
-    way = "leaves for the maintenance pool" if intent == "leave" else "is verified and joins the online pool"
-    msg = f"{scene.service.name} in {scene.environment}: {name} {way}"
+    msg = f"{scene.service.name} in {scene.environment}: {name} {_way(scene)}"
     facts = {
         **step_facts(scene.service),
         **_moving(scene, name),
         "intent": intent,
+        "adopted": intent == ADOPT or is_adoption(deployment),
         "service": scene.service.name,
         "msg": msg,
         "deployment": deployment.id,
@@ -197,6 +250,35 @@ def _answer(scene: Scene, msg: str, changed: bool, facts: dict[str, Any] | None)
         "changed": changed,
         "msg": msg,
         "table": [msg],
+        **({"plan": _decision(scene, changed)} if scene.call.args["intent"] == ADOPT else {}),
         "folder": folder,
         "ansible_facts": {"tidegate_plan": for_plays(told)},
     }
+
+
+def _decision(scene: Scene, changed: bool) -> dict[str, Any]:
+    """What somebody is asked to say yes to."""
+    name = str(scene.call.args["node"])
+    plan: dict[str, Any] = {
+        "service": scene.service.name,
+        "environment": scene.environment,
+        "version": "",
+        "kind": scene.call.args["intent"],
+        "nodes": [planned_by_hand(name, scene.placement_of(name).site.name, 1)],
+        "waves": [{"number": 1, "nodes": [name]}],
+        "nothing_to_do": not changed,
+    }
+    return {**plan, "decisions_sha256": decisions_digest(plan)}
+
+
+def _way(scene: Scene) -> str:
+    ways = {
+        "leave": ("would leave the online pool", "leaves for the maintenance pool"),
+        "join": ("would be verified and join the online pool", "is verified and joins the online pool"),
+        ADOPT: (
+            "would be taken over from whoever took it out, and be put into the maintenance pool; nothing joins",
+            "is taken over from whoever took it out, and is put into the maintenance pool; nothing joins",
+        ),
+    }
+    would, does = ways[scene.call.args["intent"]]
+    return would if scene.call.check else does

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils import advice
+from ansible_collections.tidegate.delivery.plugins.module_utils.by_hand import is_adoption
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind, State, service_of
@@ -29,8 +30,13 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.lock import (
     this_process,
     this_user,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.ownership import moved_by_us
+from ansible_collections.tidegate.delivery.plugins.module_utils.ownership import (
+    moved_by_us,
+    settled,
+    taken_by,
+)
 from ansible_collections.tidegate.delivery.plugins.module_utils.permit import (
+    confirms_wave,
     covers,
     evidence_missing,
     undo_refused,
@@ -54,7 +60,7 @@ if TYPE_CHECKING:
 
 # Beyond a step's own deadline: the way there and back, and a busy controller.
 LEASE_GRACE = 120.0
-# How many deployments back the ledger is read for who took a node out and what it joined with.
+# How many deployments back the ledger is read for all nodes; older ones only for those of which these don't tell.
 REMEMBERED = 50
 # What tells who is out and who joined with what.
 _MOVES = (Step.LEAVE, Step.JOIN, Step.WAVE)
@@ -135,11 +141,22 @@ class Record:
         """Those of its events that are about these steps: an action must not read what all other nodes did."""
         return [entry.event for entry in self.ledger.entries_of(self.environment, self._id, steps)]
 
-    def recent(self, services: Iterable[str]) -> tuple[dict[str, Deployment], list[Event]]:
-        """The recent deployments of these services, moves by hand included, and who was moved when, oldest first."""
-        lists = [self.ledger.deployments(name, self.environment, REMEMBERED) for name in services]
+    def moves_of(self, services: Iterable[str], nodes: Iterable[str]) -> tuple[dict[str, Deployment], list[Event]]:
+        """Deployments of these services, moves by hand included, and when each of these nodes was moved, oldest first.
+
+        The recent ones, and for nodes of which those don't tell enough the older ones too: who took a node out stays
+        known however many releases pass it by.
+        """
+        names = list(services)
+        lists = [self.ledger.deployments(name, self.environment, REMEMBERED) for name in names]
         known = {deployment.id: deployment for each in lists for deployment in each}
         entries = [entry for id_ in known for entry in self.ledger.entries_of(self.environment, id_, _MOVES)]
+        untold = set(nodes) - settled(entry.event for entry in entries)
+        for name in [name for name, each in zip(names, lists, strict=True) if untold and len(each) == REMEMBERED]:
+            older = self.ledger.older_entries(self.environment, name, REMEMBERED, _MOVES, untold)
+            entries += older
+            takers = {event.deployment for event in taken_by(entry.event for entry in older).values()}
+            known |= {id_: found for id_ in takers if (found := self.ledger.deployment(id_)) is not None}
         return known, [entry.event for entry in sorted(entries, key=lambda entry: entry.seq)]
 
     # Permit
@@ -241,6 +258,12 @@ class Record:
             )
         return lease
 
+    def live_locks(self) -> frozenset[str]:
+        """The names of all locks whose holder may still run."""
+        here, now = this_process(), time.time() * 1000
+        held = (each for each in self.locks.held() if each.until_ms > now)
+        return frozenset(each.name for each in held if liveness(each.holder.process, here) is not Liveness.GONE)
+
     def require_not_taken_over(self) -> None:
         """Refused when another process that may still run has the service's lock: its state is not ours to set."""
         name = service_lock(self.environment, self.deployment.service)
@@ -338,6 +361,24 @@ class Record:
         """The deployment's folder, which its plan names; None for a plan that was made before there were folders."""
         path = self.plan.get("folder")
         return DeploymentFolder(Path(path)) if path else None
+
+    def close_adoptions(self) -> None:
+        """End the adoptions of nodes that this deployment has brought in."""
+        joined = {node for event in self.events_of(Step.WAVE) if confirms_wave(event) for node in event.nodes}
+        for move in self.ledger.moves_by_hand(self.deployment.service, self.environment):
+            if is_adoption(move) and joined.issuperset(move.nodes):
+                closing = Event(
+                    service=move.service,
+                    environment=self.environment,
+                    deployment=move.id,
+                    attempt=move.attempt,
+                    step=Step.CLOSE,
+                    outcome=Outcome.OK,
+                    by=this_user(),
+                    nodes=move.nodes,
+                    details={"msg": f"{', '.join(move.nodes)} joined with deployment {self._id}"},
+                )
+                self.ledger.update_state(move.id, State.DONE, closing)
 
     def keep_in(self, folder: DeploymentFolder) -> None:
         """Make the folder of the deployment that is about to be opened. Raises Refused when it can't be written."""

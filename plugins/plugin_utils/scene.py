@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils import advice
+from ansible_collections.tidegate.delivery.plugins.module_utils.by_hand import is_repair
 from ansible_collections.tidegate.delivery.plugins.module_utils.catalog import Catalog, find_service, load_catalog
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DomainError, Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
@@ -29,7 +30,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import 
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.folder import DeploymentFolder, folder_of
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.plan_facts import first_error
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import REMEMBERED, Record, plan_digest
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import Record, plan_digest
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.secrets import require_no_secret
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.summary_files import complete, keep_summary
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.survey import (
@@ -91,7 +92,7 @@ class Scene:
         under_way = self.under_way
         if under_way is None:
             return ()
-        here = {node for placement in self.placements for node in placement.nodes}
+        here = set(self.nodes)
         return tuple(node for node in self._recorded_plan(under_way).get("excluded", []) if node in here)
 
     def _recorded_plan(self, deployment: Deployment) -> dict[str, Any]:
@@ -109,16 +110,21 @@ class Scene:
         for placement in self.placements:
             if node in placement.nodes:
                 return placement
-        known = ", ".join(name for placement in self.placements for name in placement.nodes)
+        known = ", ".join(self.nodes)
         raise BadInput(
             f"{node} doesn't host {self.service.name}", where=self.service.name, remedy=f"Its nodes are {known}"
         )
+
+    @property
+    def nodes(self) -> list[str]:
+        """The nodes of all its sites."""
+        return [node for placement in self.placements for node in placement.nodes]
 
     @cached_property
     def history(self) -> History:
         """Who took which node out last, and with what each joined."""
         names = [self.service.name, *(name for name in self.service.moves_with if name in self.catalog)]
-        known, events = self.record.recent(names)
+        known, events = self.record.moves_of(names, self.nodes)
         return read_history(self.service.name, known, events)
 
     def look(self) -> Seen:
@@ -261,7 +267,11 @@ class Scene:
 
 def hand_deployment(scene: Scene, node: str) -> Deployment | None:
     """The open move by hand of a node, if there is one."""
-    moves = scene.record.ledger.deployments(scene.service.name, scene.environment, REMEMBERED)
-    return next(
-        (each for each in moves if each.kind is Kind.HAND and not each.state.final and node in each.nodes), None
-    )
+    moves = scene.record.ledger.moves_by_hand(scene.service.name, scene.environment)
+    return next((each for each in moves if node in each.nodes and not is_repair(each)), None)
+
+
+def open_repair(scene: Scene) -> Deployment | None:
+    """The repair that was begun and not brought to its end, if there is one."""
+    moves = scene.record.ledger.moves_by_hand(scene.service.name, scene.environment)
+    return next((each for each in moves if is_repair(each)), None)

@@ -87,17 +87,23 @@ def _look(call: Call, services: Sequence[Service], host: str) -> Look:
     served: dict[str, Served] = {}
     problems: dict[str, str] = {}
     for service in services:
-        release = read_release(*release_question(call, service, host))
-        if isinstance(release, NotRead):
-            served[service.name], problems[service.name] = Served(), str(release)
-        else:
-            served[service.name] = Served(str(release.version), bare_digest(release.digest or ""))
+        served[service.name], problem = read_served(call, service, host)
+        if problem:
+            problems[service.name] = problem
     try:
         node, cache = call.nodes([host])[host], settings_cache(call, host)
         freeze = freeze_of(look(node, confdir(call, host), settings_cache=cache, keep=False))
     except DomainError as error:
         return Look(served, problems, unreachable=error.message)
     return Look(served, problems, freeze=freeze)
+
+
+def read_served(call: Call, service: Service, host: str) -> tuple[Served, str]:
+    """The release of a service that a node tells, or an empty one and why it told none."""
+    release = read_release(*release_question(call, service, host))
+    if isinstance(release, NotRead):
+        return Served(), str(release)
+    return Served(str(release.version), bare_digest(release.digest or "")), ""
 
 
 def release_question(call: Call, service: Service, host: str) -> tuple[str, str, str | None]:
@@ -124,8 +130,12 @@ def site_view(
     moves = _moves(placement)
     standings = {name: _standing(_rows(name, moves, states)) for name in placement.nodes}
     nodes = tuple(_node_view(name, placement, standings[name], looks[name], history) for name in placement.nodes)
-    pools = tuple(_pool_view(move, host, state) for move in moves for host, state in states.items())
-    return SiteView(placement.site.name, placement.load_balancers, nodes, pools)
+    return SiteView(placement.site.name, placement.load_balancers, nodes, pool_views(placement, states))
+
+
+def pool_views(placement: Placement, states: Mapping[str, LoadBalancerState]) -> tuple[PoolView, ...]:
+    """What each pool that the site's nodes move in can spare, on each load balancer."""
+    return tuple(_pool_view(move, host, state) for move in _moves(placement) for host, state in states.items())
 
 
 def _rows(name: str, moves: list[PoolMove], states: Mapping[str, LoadBalancerState]) -> list[tuple[ServerRow, bool]]:
@@ -145,7 +155,8 @@ def _pool_view(move: PoolMove, host: str, state: LoadBalancerState) -> PoolView:
 def _node_view(name: str, placement: Placement, standing: Standing, seen: Look, history: History) -> NodeView:
     absence = history.absent.get(name)
     service = placement.service.name
-    ours = absence is not None and absence.service == service and absence.kind is not Kind.HAND
+    by_hand = absence is not None and absence.kind is Kind.HAND and not absence.adopted
+    ours = absence is not None and absence.service == service and not by_hand
     return NodeView(
         name=name,
         standing=standing,

@@ -63,6 +63,7 @@ _ALL = Prepared(_PAGE)
 # A page of a deployment's entries after one: seq, hash and body.
 OF_ONE = Prepared(_PAGE_OF_ONE)
 _OF_STEP = Prepared(_PAGE_OF_ONE.where(bindparam("step") == STEP))
+_NAMES_ONE = text("EXISTS (SELECT 1 FROM json_each(body, '$.nodes') AS named WHERE named.value IN :nodes)")
 
 
 class SqlLedger:
@@ -128,6 +129,30 @@ class SqlLedger:
         """Newest first, moves by hand included; of all services when none is named."""
         with self._store.read() as connection:
             return [_deployment(row) for row in connection.execute(_newest(service, environment).limit(limit))]
+
+    def older_entries(
+        self, environment: str, service: str, newest: int, steps: Iterable[Step], nodes: Iterable[str]
+    ) -> list[Entry]:
+        """Entries of these steps that name one of these nodes, oldest first, without the `newest` deployments'."""
+        ours = (deployments.c.service == service, deployments.c.environment == environment)
+        last = select(deployments.c.n).where(*ours).order_by(deployments.c.n.desc()).offset(newest).limit(1)
+        wanted = (
+            select(entries.c.seq, entries.c.hash, entries.c.body)
+            .select_from(deployments.join(entries, entries.c.deployment == deployments.c.id))
+            .where(*ours, deployments.c.n <= last.scalar_subquery(), entries.c.chain == environment)
+            .where(STEP.in_([step.value for step in steps]))
+            .where(_NAMES_ONE.bindparams(bindparam("nodes", list(nodes), expanding=True)))
+            .order_by(entries.c.seq)
+        )
+        with self._store.read() as connection:
+            return [Entry(row.seq, row.hash, parse(row.body)[0]) for row in connection.execute(wanted)]
+
+    def moves_by_hand(self, service: str, environment: str) -> list[Deployment]:
+        """The moves by hand that are open or held, newest first."""
+        going_on = deployments.c.state.in_((State.OPEN.value, State.HELD.value))
+        wanted = _newest(service, environment).where(going_on, deployments.c.kind == Kind.HAND.value)
+        with self._store.read() as connection:
+            return [_deployment(row) for row in connection.execute(wanted)]
 
     def last_done(self, service: str, environment: str) -> Deployment | None:
         """The deploy or rollback that was done last."""

@@ -21,6 +21,7 @@ class Exit(IntEnum):
     HELD = 3
     REFUSED = 4
     LOCKED = 5
+    DRIFT = 6
     INTERRUPTED = 130
 
 

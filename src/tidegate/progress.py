@@ -30,6 +30,7 @@ _STEPS = {
     ("puppet_freeze", "thawed"): "thaw",
     ("haproxy_pool", "maintenance"): "leave",
     ("haproxy_pool", "online"): "join",
+    ("haproxy_pool", "repaired"): "repair",
     ("puppet_pin", "pinned"): "pin",
     ("puppet_pin", "raised"): "raise",
     ("puppet_pin", "absent"): "settle",
@@ -40,8 +41,9 @@ _STEPS = {
     ("deployment", "held"): "hold",
     ("deployment", "closed"): "close",
     ("deployment", "left"): "left",
+    ("deployment", "repaired"): "left",
 }
-_LEADS_TO = {"leave": "maintenance", "join": "online"}
+_LEADS_TO = {"leave": "maintenance", "repair": "maintenance", "join": "online"}
 
 
 @dataclass(slots=True)
@@ -173,7 +175,7 @@ def _end_step(node: Node, step: str, said: Said) -> None:
         node.mark, node.step = Mark.FAILED, step
     elif step in _LEADS_TO:
         node.pool = _LEADS_TO[step]
-    elif step == "confirm":
+    elif step in ("confirm", "left"):
         node.mark, node.step = Mark.DONE, ""
 
 

@@ -14,10 +14,11 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Do
 from ansible_collections.tidegate.delivery.plugins.module_utils.jobs_script import DETACHED
 from ansible_collections.tidegate.delivery.plugins.module_utils.lasting_stream import to_nowhere
 from ansible_collections.tidegate.delivery.plugins.module_utils.prctl import adopt_orphans
-from tidegate.cli.asking import history, pools, status, validate
+from tidegate.cli.asking import history, status, validate
 from tidegate.cli.completion import completion
 from tidegate.cli.deploying import deploy, plan, resume, rollback
 from tidegate.cli.options import JSON_OPTION
+from tidegate.cli.pools import pools
 from tidegate.cli.session import say_json
 from tidegate.outcome import Exit, verdict_on
 
@@ -29,7 +30,7 @@ def tidegate() -> None:
 
     \b
     Exit codes: 0 done, 1 a fault of Tidegate, 2 bad usage or input, 3 failed and held,
-    4 refused (nothing was moved), 5 locked by another run, 130 interrupted.
+    4 refused (nothing was moved), 5 locked by another run, 6 drift was found (pools --check), 130 interrupted.
     """
 
 

@@ -1,4 +1,4 @@
-"""The commands that ask: status, pools, history, validate."""
+"""The commands that ask: status, history, validate."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 from tidegate.cli.options import Common, PlaybookCommand, common_options, optional_service
 from tidegate.cli.session import answer, carry_out
-from tidegate.outcome import Exit, Verdict, judge, judge_question
+from tidegate.outcome import Exit, Verdict, judge_question
 
 
 @click.command(cls=PlaybookCommand)
@@ -17,25 +17,7 @@ from tidegate.outcome import Exit, Verdict, judge, judge_question
 @common_options
 def status(common: Common, service: str | None) -> int:
     """Show where every node is, what it serves, and who holds what."""
-    return _ask(common, "status", "service_info", ("services", "locks", "ledger"), service=service)
-
-
-@click.command(cls=PlaybookCommand)
-@optional_service
-@click.option("--leave", metavar="NODE", help="Take a node out of the service's online pool, by hand.")
-@click.option("--join", metavar="NODE", help="Verify a node that was taken out by hand, and bring it back.")
-@common_options
-def pools(common: Common, service: str | None, leave: str | None, join: str | None) -> int:
-    """Show the pools on every load balancer, or move one node by hand."""
-    if leave and join:
-        raise click.UsageError("--leave and --join exclude each other")
-    if not (leave or join):
-        return _ask(common, "pools", "service_info", ("pools",), service=service)
-    if not service:
-        raise click.UsageError("name the service whose node shall move: tidegate pools SERVICE --leave NODE")
-    moved: dict[str, Any] = {"service": service, "node": leave or join, "state": "maintenance" if leave else "online"}
-    run = carry_out(common.playbook("pool", check=False, **moved), common, judge, f"moving {leave or join}")
-    return answer(common, run.verdict, {"command": "pools", **moved}, [])
+    return ask(common, "status", "service_info", ("services", "locks", "ledger", "drift"), service=service)
 
 
 @click.command(cls=PlaybookCommand)
@@ -45,7 +27,7 @@ def pools(common: Common, service: str | None, leave: str | None, join: str | No
 @common_options
 def history(common: Common, service: str | None, deployment: str | None, limit: int) -> int:
     """Show past deployments, the newest first."""
-    return _ask(
+    return ask(
         common, "history", "deployment_info", ("deployments",), service=service, deployment=deployment, limit=limit
     )
 
@@ -64,10 +46,15 @@ def validate(common: Common) -> int:
     return answer(common, verdict, document, _table(told))
 
 
-def _ask(common: Common, name: str, action: str, keys: tuple[str, ...], **variables: Any) -> int:  # noqa: ANN401
+def ask(common: Common, name: str, action: str, keys: tuple[str, ...], **variables: Any) -> int:  # noqa: ANN401
+    """Run a playbook that only asks, and answer with its table or these keys of what the action told."""
     run = carry_out(common.playbook(name, **variables), common, judge_question, f"asking for {name}")
-    told = run.result(action)
-    return answer(common, run.verdict, {"command": name, **{key: told.get(key) for key in keys}}, _table(told))
+    return tell(common, name, run.verdict, run.result(action), keys)
+
+
+def tell(common: Common, name: str, verdict: Verdict, told: Mapping[str, Any], keys: tuple[str, ...]) -> int:
+    """Answer with an action's table, or with these keys of what it told."""
+    return answer(common, verdict, {"command": name, **{key: told.get(key) for key in keys}}, _table(told))
 
 
 def _table(told: Mapping[str, Any]) -> list[str]:

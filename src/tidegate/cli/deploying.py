@@ -16,8 +16,8 @@ from tidegate.playbook import Playbook
 _EXCLUDE = click.option(
     "--exclude", multiple=True, metavar="NODE", help="Leave a node as it is (pinned to its release). Repeatable."
 )
-_YES = click.option("-y", "--yes", is_flag=True, help="Don't ask; for Jenkins.")
-_DRY_RUN = click.option("-n", "--dry-run", is_flag=True, help="Show the plan and change nothing.")
+YES = click.option("-y", "--yes", is_flag=True, help="Don't ask; for Jenkins.")
+DRY_RUN = click.option("-n", "--dry-run", is_flag=True, help="Show the plan and change nothing.")
 
 
 @click.command(cls=PlaybookCommand)
@@ -34,37 +34,38 @@ def plan(common: Common, service: str, version: str, exclude: tuple[str, ...]) -
 @service_argument
 @click.argument("version")
 @_EXCLUDE
-@_YES
-@_DRY_RUN
+@YES
+@DRY_RUN
 @common_options
 def deploy(common: Common, service: str, version: str, exclude: tuple[str, ...], yes: bool, dry_run: bool) -> int:
     """Bring a version to all nodes of a service, wave by wave. Run again after anything, it goes on."""
     given = {"service": service, "version": version, "exclude": list(exclude)}
-    return _move(common, "deploy", given, yes=yes, dry_run=dry_run)
+    return move(common, "deploy", given, yes=yes, dry_run=dry_run)
 
 
 @click.command(cls=PlaybookCommand)
 @service_argument
 @_EXCLUDE
-@_YES
-@_DRY_RUN
+@YES
+@DRY_RUN
 @common_options
 def rollback(common: Common, service: str, exclude: tuple[str, ...], yes: bool, dry_run: bool) -> int:
     """Go back to what was served before the open, or else the last, deployment."""
-    return _move(common, "rollback", {"service": service, "exclude": list(exclude)}, yes=yes, dry_run=dry_run)
+    return move(common, "rollback", {"service": service, "exclude": list(exclude)}, yes=yes, dry_run=dry_run)
 
 
 @click.command(cls=PlaybookCommand)
 @service_argument
-@_YES
-@_DRY_RUN
+@YES
+@DRY_RUN
 @common_options
 def resume(common: Common, service: str, yes: bool, dry_run: bool) -> int:
     """Go on with the service's open deployment, as it was begun."""
-    return _move(common, "resume", {"service": service}, yes=yes, dry_run=dry_run)
+    return move(common, "resume", {"service": service}, yes=yes, dry_run=dry_run)
 
 
-def _move(common: Common, name: str, given: dict[str, Any], *, yes: bool, dry_run: bool) -> int:
+def move(common: Common, name: str, given: dict[str, Any], *, yes: bool, dry_run: bool) -> int:
+    """Show the plan, ask, and run what was agreed to; `yes` doesn't ask, `dry_run` only shows."""
     if dry_run:
         return _show_plan(common, name, **given)
     confirmed = ""

@@ -329,3 +329,31 @@ def test_the_stored_text_is_plain_json_with_its_place(ledger: Ledger, path: Path
     (body,) = sqlite3.connect(path).execute("SELECT body FROM entries").fetchone()
     stored = json.loads(body)
     assert (stored["seq"], stored["prev"], stored["at"]) == (1, genesis("lab"), entry.event.at)
+
+
+def moved(deployment: str, step: Step, *nodes: str) -> Event:
+    return replace(event(deployment, step), nodes=nodes)
+
+
+def test_older_entries_are_those_of_the_nodes_before_the_newest_deployments(ledger: Ledger) -> None:
+    for number in range(1, 5):
+        ledger.open(record(f"h{number}", kind=Kind.HAND), event(f"h{number}"))
+    first = ledger.append(moved("h1", Step.LEAVE, "n1", "n2"))
+    ledger.append_all([moved("h1", Step.LEAVE, "n3"), moved("h1", Step.PIN, "n1")])
+    second = ledger.append(moved("h2", Step.JOIN, "n1"))
+    ledger.append(moved("h3", Step.LEAVE, "n1"))
+    asked = ("lab", "tradeapi", 2, (Step.LEAVE, Step.JOIN))
+    assert ledger.older_entries(*asked, ["n1", "n9"]) == [first, second]
+    assert ledger.older_entries(*asked, ["n9"]) == []
+    assert ledger.older_entries("lab", "tradeapi", 4, (Step.LEAVE,), ["n1"]) == []
+    assert ledger.older_entries("qa", "tradeapi", 0, (Step.LEAVE,), ["n1"]) == []
+
+
+def test_moves_by_hand_are_those_that_have_no_end(ledger: Ledger) -> None:
+    ledger.open(record("d1"), event("d1"))
+    for name in ("h1", "h2", "h3"):
+        ledger.open(record(name, kind=Kind.HAND), event(name))
+    ledger.update_state("h1", State.HELD, event("h1", Step.HOLD))
+    ledger.update_state("h2", State.DONE, event("h2", Step.CLOSE))
+    assert [each.id for each in ledger.moves_by_hand("tradeapi", "lab")] == ["h3", "h1"]
+    assert ledger.moves_by_hand("pricefeed", "lab") == []

@@ -14,7 +14,7 @@ from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import Re
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
-    """Arguments: ledger, deployment, nodes, pools."""
+    """Arguments: ledger, deployment, nodes, pools; `intent` makes it a move by hand."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         pools = json.loads(json.dumps(self._task.args["pools"]))
@@ -23,7 +23,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         record = Record(args["ledger"], "lab", name)
         if record.ledger.deployment(name) is None:
             wave = {"number": 1, "site": "main", "nodes": nodes, "load_balancers": ["lb1", "lb2"], "pools": pools}
-            plan = json.dumps({"nodes": {node: {"checks": {}} for node in nodes}, "waves": [wave]})
+            intent = {"intent": args["intent"]} if "intent" in args else {}
+            plan = json.dumps({**intent, "nodes": {node: {"checks": {}} for node in nodes}, "waves": [wave]})
             event = Event(
                 service="shop",
                 environment="lab",
@@ -33,8 +34,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 outcome=Outcome.OK,
                 details={"plan_sha256": plan_digest(plan)},
             )
+            kind = Kind.HAND if intent else Kind.DEPLOY
             opened = Deployment(
-                id=name, kind=Kind.DEPLOY, service="shop", environment="lab", nodes=nodes, services=("shop",), plan=plan
+                id=name, kind=kind, service="shop", environment="lab", nodes=nodes, services=("shop",), plan=plan
             )
             record.ledger.open(opened, event)
         locks = sorted([service_lock("lab", "shop"), *(node_lock("lab", node) for node in nodes)])

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
 from ansible_collections.tidegate.delivery.plugins.module_utils.history import History, read_history
-from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind, State
 from ansible_collections.tidegate.delivery.plugins.module_utils.plan import Served
 
 HAND = Deployment(id="h1", kind=Kind.HAND, service="s", environment="lab")
@@ -76,3 +78,30 @@ def test_the_release_of_the_last_confirmed_wave_is_remembered() -> None:
     begun = event(Step.WAVE, Outcome.OK, "n1", ended="begun")
     other = event(Step.WAVE, Outcome.OK, "n1", service="t", ended="joined", version="9")
     assert read(first, second, begun, other).joined == {"n1": Served("1.1.0", "bb")}
+
+
+def test_an_absence_tells_a_move_without_an_end_and_a_deployment_that_ended_without_the_node() -> None:
+    left = [event(Step.LEAVE, outcome, "n1") for outcome in (Outcome.STARTED, Outcome.CHANGED)]
+    joining = event(Step.JOIN, Outcome.STARTED, "n1")
+    assert read(left[0]).absent["n1"].begun is Step.LEAVE
+    assert read(*left).absent["n1"].begun is None
+    assert read(*left, joining).absent["n1"].begun is Step.JOIN
+    ended = replace(DEPLOY, state=State.SUPERSEDED)
+    assert [read_history("s", {"d1": each}, left).absent["n1"].over for each in (DEPLOY, ended)] == [False, True]
+
+
+def test_a_repair_changes_nobodys_ownership() -> None:
+    left = event(Step.LEAVE, Outcome.CHANGED, "n1")
+    repaired = [
+        event(Step.REPAIR, outcome, "n1", "n2", deployment="h1") for outcome in (Outcome.STARTED, Outcome.CHANGED)
+    ]
+    history = read(left, *repaired)
+    assert history.absent.keys() == history.named == {"n1"}
+    assert history.absent["n1"].deployment == "d1"
+
+
+def test_who_took_a_node_over_from_somebody_else_is_named_so() -> None:
+    adopted = replace(HAND, plan='{"adopted": true, "intent": "join"}')
+    absent = read_history("s", {"h1": adopted}, [event(Step.LEAVE, Outcome.CHANGED, "n1", deployment="h1")]).absent
+    assert absent["n1"].adopted
+    assert str(absent["n1"]) == "alice from somebody else at 2026-01-01T00:00:00.000Z"

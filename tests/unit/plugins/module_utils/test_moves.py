@@ -483,3 +483,28 @@ def test_a_stop_with_a_load_balancer_that_fell_silent_says_what_a_person_has_to_
     with pytest.raises(Stuck, match=f"NOT online again: .*'set server {ONLINE}/n1 state ready"):
         stage.run(Intent.LEAVE, silent=5.0)
     assert stage.cells_of("lb1") == Cell.ON
+
+
+@pytest.mark.parametrize(
+    ("before", "kept_out", "after"),
+    [
+        # It came back on lb2: customers keep what they had there, and lb1 gets nothing.
+        ((shown.TEST, shown.ON), {"n1"}, [Cell.OUT, Cell.ON]),
+        ((shown.TEST, shown.ON), set(), [Cell.ON, Cell.ON]),
+        # Somebody else's, taken over: nothing comes in by a leave that fails.
+        ((shown.DRAINED, shown.OUT), {"n1"}, [Cell.OUT, Cell.OUT]),
+        ((shown.ON, shown.ON), {"n1"}, [Cell.ON, Cell.ON]),
+    ],
+)
+def test_a_leave_that_is_given_up_brings_no_node_in_that_was_out_before(
+    stage: Stage, before: tuple[Any, Any], kept_out: set[str], after: list[Cell]
+) -> None:
+    for balancer, entries in zip(stage.balancers.values(), before, strict=True):
+        balancer.show({**dict.fromkeys(NODES, shown.ON), "n1": entries})
+        balancer.serve(ONLINE, "n1", 1)
+    move = stage.move("n1", soft=1, hard=2)
+    assert move.preview(Intent.LEAVE, ours={"n1"})
+    with pytest.raises(Undone, match="sessions are left at the hard deadline"):
+        move.run(Intent.LEAVE, kept_out)
+    stage.time.sleep(5)
+    assert stage.cells() == after

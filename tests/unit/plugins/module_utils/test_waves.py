@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
-from ansible_collections.tidegate.delivery.plugins.module_utils.waves import PoolView, cut_waves
+from ansible_collections.tidegate.delivery.plugins.module_utils.waves import PoolView, blocking, cut_waves, fitting
 
 SIX = ["n1", "n2", "n3", "n4", "n5", "n6"]
 BOTH = frozenset({"n6", "p1"})
@@ -100,3 +100,12 @@ def test_a_node_in_doubt_counts_for_no_floor_and_may_not_leave_below_it() -> Non
     assert not view.allows(["n3"])
     assert view.allows(["n4", "n5"])
     assert view.after(["n3", "n4", "n5"]).allows(["n3"])
+
+
+def test_of_nodes_that_do_not_fit_together_those_that_do_are_named() -> None:
+    pools = [pool(SIX[:5]), pool(SIX, lb="lb2")]
+    full = blocking(pools, ["n1", "n2", "n3"])
+    assert full is not None
+    assert full.load_balancer == "lb1"
+    assert fitting(pools, ["n1", "n2", "n6"]) == ["n1", "n6"]
+    assert blocking(pools, ["n1", "n6"]) is None

@@ -13,6 +13,7 @@ import pytest
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.history import read_history
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind, State
 from ansible_collections.tidegate.delivery.plugins.module_utils.lock import (
     Holder,
@@ -20,7 +21,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.lock import (
     service_lock,
     this_process,
 )
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import Record, plan_digest
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import REMEMBERED, Record, plan_digest
 from tidegate.store import Store
 
 CHECKS = {"s": {"nunit": {"box": "testbox"}, "warmup": None}}
@@ -205,3 +206,32 @@ def test_events_say_wave_and_site_of_their_nodes(record: Record) -> None:
     made = record.event(Step.LEAVE, Outcome.STARTED, ["n2"])
     assert (made.wave, made.site, made.service, made.attempt) == (2, "main", "s", 1)
     assert record.event(Step.PLAN, Outcome.OK, ["n1", "n2"]).wave is None
+
+
+def test_who_took_a_node_out_stays_known_however_many_deployments_pass_it_by(tmp_path: Path) -> None:
+    record = opened(tmp_path, Kind.HAND)
+    record.ledger.append(event(Step.LEAVE, Outcome.CHANGED, "n1"))
+    for number in range(REMEMBERED + 5):
+        name = f"later{number}"
+        deployment = Deployment(id=name, kind=Kind.HAND, service="s", environment="lab", nodes=("n2",))
+        record.ledger.open(deployment, replace(event(Step.PLAN), deployment=name))
+        moved = replace(event(Step.LEAVE, Outcome.CHANGED, "n2"), deployment=name)
+        record.ledger.append_all([moved, replace(moved, id=f"{name}j", step=Step.JOIN)])
+    known, events = record.moves_of(["s"], ["n1", "n2", "n3"])
+    history = read_history("s", known, events)
+    assert history.absent.keys() == {"n1"}
+    assert (history.absent["n1"].deployment, history.absent["n1"].kind) == ("d1", Kind.HAND)
+    assert history.named == {"n1", "n2"}
+    assert [each.deployment for each in events if "n1" in each.nodes] == ["d1"]
+
+
+def test_a_lock_of_a_process_that_is_gone_is_not_live(record: Record) -> None:
+    names = {service_lock("lab", "s"), node_lock("lab", "n1"), node_lock("lab", "n2")}
+    assert record.live_locks() == names
+    child = subprocess.Popen(["sleep", "60"])
+    gone = Holder(user="bob", process=this_process(child.pid), deployment="d9")
+    record.locks.acquire([node_lock("lab", "n9")], gone, 300)
+    assert node_lock("lab", "n9") in record.live_locks()
+    child.kill()
+    child.wait()
+    assert record.live_locks() == names

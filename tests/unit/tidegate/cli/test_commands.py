@@ -120,6 +120,17 @@ def test_progress_is_a_line_for_each_step_when_there_is_no_terminal(script: Scri
             {"service": "tradeapi", "node": "n3", "state": "maintenance"},
         ),
         (("pools", "tradeapi", "--join", "n3"), "pool", {"service": "tradeapi", "node": "n3", "state": "online"}),
+        (
+            ("pools", "tradeapi", "--adopt", "n3", "-y"),
+            "pool",
+            {"service": "tradeapi", "node": "n3", "state": "adopted"},
+        ),
+        (("pools", "tradeapi", "--repair", "-y"), "repair", {"service": "tradeapi", "nodes": []}),
+        (
+            ("pools", "tradeapi", "--repair", "-y", "--node", "n3", "--node", "n1"),
+            "repair",
+            {"service": "tradeapi", "nodes": ["n3", "n1"]},
+        ),
     ],
 )
 def test_each_command_is_a_playbook(
@@ -221,3 +232,53 @@ def test_services_are_completed_from_their_descriptors(tmp_path: Path) -> None:
     asked = {"_TIDEGATE_COMPLETE": "bash_complete", "COMP_WORDS": "tidegate deploy trade", "COMP_CWORD": "2"}
     done = tidegate(**asked, TIDEGATE_SERVICES=str(tmp_path))
     assert done.stdout.split() == ["plain,tradeapi", "plain,tradeweb"]
+
+
+DRIFTED = {"table": ["drift: n1 …"], "msg": "drift of 1 node: n1", "drift": [{"node": "n1"}], "pools": []}
+SILENT = {"table": [], "msg": "", "drift": [], "pools": [{"problem": "lb2: no route"}, {"problem": ""}]}
+
+
+@pytest.mark.parametrize(
+    ("told", "words", "code"),
+    [
+        (DRIFTED, (), Exit.DONE),
+        (DRIFTED, ("--check",), Exit.DRIFT),
+        ({**DRIFTED, "drift": []}, ("--check",), Exit.DONE),
+        (SILENT, (), Exit.DONE),
+        (SILENT, ("--check",), Exit.REFUSED),
+    ],
+)
+def test_drift_has_an_exit_code_for_those_who_ask_for_it(
+    script: Script, told: dict[str, object], words: tuple[str, ...], code: Exit
+) -> None:
+    script.says = {"pools": (0, [end("service_info", told)])}
+    result = script.call("pools", "tradeapi", "--json", *words)
+    document = json.loads(result.stdout)
+    assert (result.return_value, document["exit"], document["drift"]) == (code, code, told["drift"])
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("tradeapi", "--repair", "--leave", "n1"), "exclude each other"),
+        (("--repair",), "name the service"),
+        (("tradeapi", "--node", "n1"), "--node says which nodes --repair looks at"),
+        (("tradeapi", "--repair", "--check"), "give it alone"),
+        (("tradeapi", "--leave", "n1", "-y"), "go with --repair and --adopt"),
+        (("tradeapi", "--repair"), "nobody can be asked here"),
+        (("tradeapi", "--adopt", "n1"), "nobody can be asked here"),
+    ],
+)
+def test_options_of_pools_that_make_no_sense_run_nothing(script: Script, words: tuple[str, ...], told: str) -> None:
+    result = script.call("pools", *words)
+    assert isinstance(result.exception, click.UsageError)
+    assert told in result.exception.message
+    assert script.ran == []
+
+
+def test_a_repair_is_shown_and_asked_for_before_it_runs(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deploying, "_somebody_there", lambda: True)
+    script.says = {"repair --check": (0, [end("plan", PLAN)]), "repair": (0, DONE)}
+    result = script.call("pools", "tradeapi", "--repair", typed="y\n")
+    assert result.return_value == 0
+    assert script.ran[1].variables["confirmed"] == "abc123"

@@ -1,0 +1,31 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a person's move of single nodes is for, told from its recorded plan."""
+
+from __future__ import annotations
+
+import json
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind
+
+# Intents of the plan: what somebody else took out becomes ours, and what is ours is taken out again.
+ADOPT = "adopt"
+REPAIR = "repair"
+
+
+def is_repair(move: Deployment) -> bool:
+    """Whether it takes out again what others took: it owns no node, and leads nowhere."""
+    return move.kind is Kind.HAND and _said(move, "intent") == REPAIR
+
+
+def is_adoption(move: Deployment) -> bool:
+    """Whether its node was taken over from somebody else, on a person's word."""
+    return move.kind is Kind.HAND and _said(move, "adopted") is True
+
+
+def _said(move: Deployment, key: str) -> object:
+    try:
+        return json.loads(move.plan).get(key)
+    except (ValueError, AttributeError, RecursionError):
+        return None

@@ -1,0 +1,98 @@
+"""The command `pools`: what the load balancers show, drift, and moving nodes by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from tidegate.cli.asking import tell
+from tidegate.cli.deploying import DRY_RUN, YES, move
+from tidegate.cli.options import Common, PlaybookCommand, common_options, optional_service
+from tidegate.cli.session import answer, carry_out
+from tidegate.outcome import Exit, Verdict, judge, judge_question
+
+_KEYS = ("pools", "drift", "not_judged")
+
+
+@click.command(cls=PlaybookCommand)
+@optional_service
+@click.option("--leave", metavar="NODE", help="Take a node out of the service's online pool, by hand.")
+@click.option("--join", metavar="NODE", help="Verify a node that was taken out by hand, and bring it back.")
+@click.option("--adopt", metavar="NODE", help="Take over a node that somebody else took out, on your word.")
+@click.option("--repair", is_flag=True, help="Take out again what Tidegate took out and what came back.")
+@click.option("--node", "nodes", multiple=True, metavar="NODE", help="Repair this node only. Repeatable.")
+@click.option("--check", is_flag=True, help="End with exit code 6 when there is drift.")
+@YES
+@DRY_RUN
+@common_options
+def pools(
+    common: Common,
+    service: str | None,
+    leave: str | None,
+    join: str | None,
+    adopt: str | None,
+    nodes: tuple[str, ...],
+    *,
+    repair: bool,
+    check: bool,
+    yes: bool,
+    dry_run: bool,
+) -> int:
+    """Show the pools on every load balancer and where they drifted from the ledger, repair that, or move a node.
+
+    --repair and --adopt ask before they begin.
+    """
+    wanted = [name for name in (leave, join, adopt, repair) if name]
+    _require_sense(len(wanted), service, nodes, repair=repair, check=check, asks=yes or dry_run, asked=adopt or repair)
+    if repair:
+        return move(common, "repair", {"service": service, "nodes": list(nodes)}, yes=yes, dry_run=dry_run)
+    if adopt:
+        taken = {"service": service, "node": adopt, "state": "adopted"}
+        return move(common, "pool", taken, yes=yes, dry_run=dry_run)
+    if not (leave or join):
+        return _show(common, service, check=check)
+    moved: dict[str, Any] = {"service": service, "node": leave or join, "state": "maintenance" if leave else "online"}
+    run = carry_out(common.playbook("pool", check=False, **moved), common, judge, f"moving {leave or join}")
+    return answer(common, run.verdict, {"command": "pools", **moved}, [])
+
+
+def _require_sense(
+    wanted: int,
+    service: str | None,
+    nodes: tuple[str, ...],
+    *,
+    repair: bool,
+    check: bool,
+    asks: bool,
+    asked: object,
+) -> None:
+    if wanted > 1:
+        raise click.UsageError("--leave, --join, --adopt and --repair exclude each other")
+    if wanted and not service:
+        raise click.UsageError("name the service: tidegate pools SERVICE --leave NODE")
+    if nodes and not repair:
+        raise click.UsageError("--node says which nodes --repair looks at")
+    if check and wanted:
+        raise click.UsageError("--check tells whether there is drift, and moves nothing: give it alone")
+    if asks and not asked:
+        raise click.UsageError("--yes and --dry-run go with --repair and --adopt")
+
+
+def _show(common: Common, service: str | None, *, check: bool) -> int:
+    run = carry_out(common.playbook("pools", service=service), common, judge_question, "asking for pools")
+    told, verdict = run.result("service_info"), run.verdict
+    if check and verdict.exit is Exit.DONE:
+        verdict = _checked(told) or verdict
+    return tell(common, "pools", verdict, told, _KEYS)
+
+
+def _checked(told: Mapping[str, Any]) -> Verdict | None:
+    """The verdict on drift, also when nobody can tell; None when there is none."""
+    if told.get("drift"):
+        return Verdict(Exit.DRIFT, "drift", str(told.get("msg", "")))
+    silent = dict.fromkeys(str(pool["problem"]) for pool in told.get("pools", ()) if pool["problem"])
+    if silent:
+        return Verdict(Exit.REFUSED, "refused", f"nobody can tell whether there is drift: {'; '.join(silent)}")
+    return None
