@@ -295,15 +295,23 @@ Fault = Callable[[socket.socket, bytes, Callable[[], bytes]], None]
 
 
 class ScriptedSocket:
-    """Stands between us and a real admin socket, and spoils the first `times` answers to requests with `needle`.
+    """Stands between us and a real socket of HAProxy, and spoils the first `times` answers to requests with `needle`.
 
     A fault gets the connection, the request, and a function that hands the request on and returns HAProxy's answer.
     """
 
-    def __init__(self, balancer: LoadBalancer, fault: Fault, needle: bytes = b"set server", times: int = 1) -> None:
-        self.path = balancer.home / "scripted.sock"
+    def __init__(
+        self,
+        balancer: LoadBalancer,
+        fault: Fault,
+        needle: bytes = b"set server",
+        times: int = 1,
+        *,
+        of_master: bool = False,
+    ) -> None:
+        self.path = balancer.home / f"scripted-{'master' if of_master else 'admin'}.sock"
         self.spoiled = 0
-        self._real = balancer.access.socket
+        self._real = balancer.access.master_socket if of_master else balancer.access.socket
         self._fault, self._needle, self._times = fault, needle, times
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.bind(str(self.path))

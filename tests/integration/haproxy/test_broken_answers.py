@@ -63,39 +63,113 @@ def endless(connection: socket.socket, request: bytes, answer: Answer) -> None:
         connection.sendall(b"x" * 65536)
 
 
-def scripted_runtime(site: Site, scripted: ScriptedSocket, **options: float) -> Runtime:
+def scripted_runtime(site: Site, scripted: ScriptedSocket, master: str = "", **options: float) -> Runtime:
     access = replace(site.load_balancers["lb2"].access, socket=str(scripted.path))
+    access = replace(access, master_socket=master or access.master_socket)
     return Runtime(PosixNode("lb2", LocalShell()), access, **{"answer": 1, **options})
 
 
-def scripted_move(site: Site, scripted: ScriptedSocket) -> Move:
-    admins = {"lb1": site.load_balancers["lb1"].runtime(), "lb2": scripted_runtime(site, scripted)}
+def scripted_move(site: Site, scripted: ScriptedSocket, master: str = "", silent: float = 2) -> Move:
+    admins = {"lb1": site.load_balancers["lb1"].runtime(), "lb2": scripted_runtime(site, scripted, master)}
     pool = Pool(ONLINE, MAINTENANCE, Share.parse(1), ("n1",))
-    return Move(admins, [pool], Limits(5, 10, join=5, silent=2), Surroundings(in_parallel))
+    return Move(admins, [pool], Limits(5, 10, join=5, silent=silent), Surroundings(in_parallel))
+
+
+# How the questions of a move begin, by what they are for.
+QUESTIONS = {
+    b"show info;show cli level;": "read",
+    b"show info;show servers state": "guard",
+    b"show info\n": "guard",
+    b"set server": "send",
+    b"show servers state": "save",
+    b"show proc": "processes",
+}
+
+
+class OnceEach:
+    """Spoils the first answer to each kind of question."""
+
+    def __init__(self, fault: Callable[..., None]) -> None:
+        self.spoiled: set[str] = set()
+        self._fault = fault
+
+    def __call__(self, connection: socket.socket, request: bytes, answer: Answer) -> None:
+        [kind] = [kind for start, kind in QUESTIONS.items() if request.startswith(start)]
+        if kind in self.spoiled:
+            connection.sendall(answer())
+        else:
+            self.spoiled.add(kind)
+            self._fault(connection, request, answer)
+
+
+def left(site: Site) -> None:
+    move = site.move(["n1"])
+    assert move.preview(Intent.LEAVE, ours=())
+    move.run(Intent.LEAVE)
 
 
 @pytest.mark.parametrize(
-    ("fault", "needle"),
+    ("fault", "intent", "goal"),
     [
-        *((fault, b"set server") for fault in (lost, never_sent, half, garbage, hang)),
-        *((fault, b"show stat") for fault in (half, hang)),
+        (lost, Intent.LEAVE, Cell.TEST),
+        (lost, Intent.JOIN, Cell.ON),
+        (never_sent, Intent.JOIN, Cell.ON),
+        (half, Intent.LEAVE, Cell.TEST),
+        (garbage, Intent.JOIN, Cell.ON),
+        (hang, Intent.LEAVE, Cell.TEST),
     ],
 )
-def test_one_broken_answer_does_not_change_where_a_leave_and_a_join_end(
-    site: Site, fault: Callable[..., None], needle: bytes
+def test_one_broken_answer_to_each_question_does_not_change_where_a_move_ends(
+    site: Site, fault: Callable[..., None], intent: Intent, goal: Cell
 ) -> None:
-    for intent, goal in ((Intent.LEAVE, Cell.TEST), (Intent.JOIN, Cell.ON)):
-        with (
-            ScriptedSocket(site.load_balancers["lb2"], fault, needle) as scripted,
-            Customers(f"{NET}.0.2") as customers,
-        ):
-            move = scripted_move(site, scripted)
-            assert move.preview(intent, ours={"n1"})
-            move.run(intent)
-            assert scripted.spoiled == 1
-        assert customers.failures == []
-        assert site.cells("n1") == [goal, goal]
-        scripted.path.unlink()
+    if intent is Intent.JOIN:
+        left(site)
+    balancer, once = site.load_balancers["lb2"], OnceEach(fault)
+    began = time.monotonic()
+    with (
+        ScriptedSocket(balancer, once, b"", times=10_000) as scripted,
+        ScriptedSocket(balancer, once, b"", times=10_000, of_master=True) as master,
+        Customers(f"{NET}.0.2") as customers,
+    ):
+        move = scripted_move(site, scripted, str(master.path), silent=20)
+        # The first look asks twice: one broken answer at a time.
+        once.spoiled.add("processes")
+        assert move.preview(intent, ours={"n1"})
+        assert once.spoiled == {"read", "processes"}
+        once.spoiled.clear()
+        move.run(intent)
+        assert once.spoiled == set(QUESTIONS.values())
+    assert customers.failures == []
+    assert site.cells("n1") == [goal, goal]
+    assert time.monotonic() - began < 120
+
+
+@pytest.mark.parametrize(
+    ("intent", "goal", "carried_out"), [(Intent.LEAVE, Cell.TEST, True), (Intent.JOIN, Cell.ON, False)]
+)
+def test_haproxy_dies_between_a_command_and_its_answer(
+    site: Site, intent: Intent, goal: Cell, carried_out: bool
+) -> None:
+    """It is started again a moment later, with what was saved before that command."""
+    if intent is Intent.JOIN:
+        left(site)
+    balancer = site.load_balancers["lb2"]
+    restart = threading.Thread(target=balancer.start)
+
+    def dies(connection: socket.socket, request: bytes, answer: Answer) -> None:
+        if carried_out:
+            answer()
+        balancer.kill()
+        restart.start()
+
+    with ScriptedSocket(balancer, dies) as scripted, Customers(f"{NET}.0.1") as customers:
+        move = scripted_move(site, scripted, silent=20)
+        assert move.preview(intent, ours={"n1"})
+        move.run(intent)
+        assert scripted.spoiled == 1
+    restart.join(10)
+    assert customers.failures == []
+    assert site.cells("n1") == [goal, goal]
 
 
 @pytest.mark.parametrize("fault", [lost, half, garbage, hang])
@@ -139,12 +213,19 @@ def test_a_socket_that_stays_broken_midway_is_undone_elsewhere_and_named(
 def test_a_broken_reading_is_an_error_with_its_place(
     site: Site, fault: Callable[..., None], error: type[Exception], text: str
 ) -> None:
-    with ScriptedSocket(site.load_balancers["lb2"], fault, b"show") as scripted:
-        began = time.monotonic()
+    """The master's too: without it nobody knows of old workers, and of reloads that failed."""
+    balancer = site.load_balancers["lb2"]
+    began = time.monotonic()
+    with ScriptedSocket(balancer, fault, b"show") as scripted:
         with pytest.raises(error, match=text) as raised:
             scripted_runtime(site, scripted).read()
-        assert time.monotonic() - began < 10
         assert "lb2" in str(raised.value)
+    with ScriptedSocket(balancer, fault, b"show proc", of_master=True) as master:
+        access = replace(balancer.access, master_socket=str(master.path))
+        with pytest.raises((Unreachable, BadInput), match=r"the master socket|can't be read") as raised:
+            Runtime(PosixNode("lb2", LocalShell()), access, answer=1).read()
+        assert "lb2" in str(raised.value)
+    assert time.monotonic() - began < 60
 
 
 def test_a_batch_is_not_sent_when_a_server_is_not_as_expected(site: Site) -> None:
