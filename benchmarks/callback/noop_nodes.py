@@ -123,7 +123,7 @@ def _row(backend: str, node: str) -> ServerRow:
     online = backend.endswith("_online")
     admin, status = (Admin(0), "UP") if online else (Admin.FORCED_MAINT, "MAINT")
     return ServerRow(
-        backend, node, status, 2, admin, 1, backup=False, sessions=0, queued=0, total=0, checked=True, agent=False,
+        backend, node, status, 2, admin, 1, backup=False, sessions=0, queued=0, begun=0, checked=True, agent=False,
         tracks="", address="",
     )  # fmt: skip
 

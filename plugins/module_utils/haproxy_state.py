@@ -26,7 +26,7 @@ NAME = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 # CHK_ST_CONFIGURED and CHK_ST_ENABLED (include/haproxy/check-t.h); `disable health` clears the second.
 _CONFIGURED, _CHECKS = 0x02, 0x06
 _FRONTEND, _BACKEND, _SERVER = "0", "1", "2"
-_STAT_COLUMNS = ("pxname", "svname", "qcur", "scur", "stot", "status", "bck", "tracked", "type", "addr")
+_STAT_COLUMNS = ("pxname", "svname", "qcur", "scur", "stot", "wretr", "status", "bck", "tracked", "type", "addr")
 _STATE_COLUMNS = (
     *("be_name", "srv_name", "srv_op_state", "srv_admin_state", "srv_uweight"),
     *("srv_check_state", "srv_agent_state"),
@@ -58,7 +58,10 @@ class Admin(IntFlag):
 
 @dataclass(frozen=True, slots=True)
 class ServerRow:
-    """One server of one backend as the current worker sees it. `check_off`: it has a check that was disabled."""
+    """One server of one backend as the current worker sees it. `check_off`: it has a check that was disabled.
+
+    `begun` are the sessions that ever began there. A retry counts as one more in HAProxy's `stot`; here it doesn't.
+    """
 
     backend: str
     name: str
@@ -69,7 +72,7 @@ class ServerRow:
     backup: bool
     sessions: int
     queued: int
-    total: int
+    begun: int
     checked: bool
     agent: bool
     tracks: str
@@ -271,7 +274,7 @@ def _server(host: str, stat: Record, state: Record) -> ServerRow:
         backup=stat["bck"] == "1",
         sessions=_number(host, stat, "scur"),
         queued=_number(host, stat, "qcur"),
-        total=_number(host, stat, "stot"),
+        begun=_number(host, stat, "stot") - _number(host, stat, "wretr"),
         checked=checks == _CHECKS,
         agent=bool(_number(host, state, "srv_agent_state") & _CONFIGURED),
         tracks=stat["tracked"],

@@ -114,7 +114,7 @@ class _Memory:
     unsaved_since: float | None = None
     reasons: dict[str, str] = field(default_factory=dict)
     cut: set[Spot] = field(default_factory=set)
-    totals: dict[Spot, int] = field(default_factory=dict)
+    expected: dict[Spot, int] = field(default_factory=dict)
     arrivals: dict[Spot, int] = field(default_factory=dict)
     last: dict[Spot, Seen] = field(default_factory=dict)
     actions: dict[Spot, list[Action]] = field(default_factory=dict)
@@ -347,7 +347,7 @@ class Move:
             if lost:
                 raise Failed(Refuse(f"{spot.node} is no longer in {lost[0]} on {spot.load_balancer}"))
             what = self._recognise(spot, look(state, spot.pool, spot.node))
-            seen[spot] = self._count_arrivals(spot, what, state.servers[spot.pool.online, spot.node].total)
+            seen[spot] = self._count_arrivals(spot, what, state.servers[spot.pool.online, spot.node])
         self._memory.last.update(seen)
         self.report.seen(seen)
         return seen
@@ -360,14 +360,16 @@ class Move:
             ours.discard(spot)
         return replace(what, drained_by_us=spot in ours)
 
-    def _count_arrivals(self, spot: Spot, what: Seen, total: int) -> Seen:
+    def _count_arrivals(self, spot: Spot, what: Seen, online: ServerRow) -> Seen:
         memory = self._memory
         if what.cell not in (Cell.OUT, Cell.TEST):
-            memory.totals.pop(spot, None)
+            memory.expected.pop(spot, None)
             memory.arrivals.pop(spot, None)
             return what
-        arriving = total > memory.totals.get(spot, total)
-        memory.totals[spot] = total
+        # Those who are there at MAINT may be between two attempts: their next one is counted as a new session.
+        expected = memory.expected.setdefault(spot, online.begun + online.sessions)
+        arriving = online.begun > expected
+        memory.expected[spot] = max(expected, online.begun)
         memory.arrivals[spot] = memory.arrivals.get(spot, 0) + arriving
         return replace(what, arriving=arriving, arrivals=memory.arrivals[spot])
 

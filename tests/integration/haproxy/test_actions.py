@@ -130,13 +130,16 @@ def test_check_mode_shows_the_move_and_makes_none(site: Site, plays: Plays) -> N
 
 
 def test_leave_and_join_are_recorded_and_change_nothing_the_second_time(site: Site, plays: Plays) -> None:
-    steps = [plays.pool(state, "n1", "n2") for state in ("maintenance", "maintenance", "online", "online")]
+    drain = {"soft": "1s", "sticky": "wait"}
+    states = ("maintenance", "maintenance", "online", "online")
+    steps = [plays.pool(state, "n1", "n2", drain=drain) for state in states]
     with Customers(f"{NET}.0.1") as customers:
         rc, (_, *results), output = plays.run([plays.begin("n1", "n2"), *steps])
     assert rc == 0, output
     assert customers.failures == []
     assert [result["changed"] for result in results] == [True, False, True, False]
     assert results[0]["drained_seconds"].keys() == {"n1", "n2"}
+    assert min(results[0]["drained_seconds"].values()) >= 1
     assert {(cell["before"], cell["after"]) for cell in results[2]["cells"]} == {("TEST", "ON")}
     assert "n2 in shop_online on lb2: ON -> TEST" in plays.details("leave", "changed")["places"]
     assert plays.recorded() == [
@@ -160,6 +163,7 @@ BAD_OPTIONS: list[tuple[dict[str, Any], str]] = [
     ({"load_balancers": ["lb1", "lb1"]}, "Name at least one, and each once"),
     ({"drain": {"soft": "30"}}, "'30' is not a duration"),
     ({"drain": {"soft": "3m"}}, "drain.hard 2m is shorter than drain.soft 3m"),
+    ({"drain": {"sticky": "stay"}}, "must be one of: move, wait"),
     ({"colour": "red"}, "colour"),
     ({"state": "gone"}, "must be one of"),
 ]

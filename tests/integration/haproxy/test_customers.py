@@ -271,8 +271,20 @@ def http2_streams(site: CustomersSite) -> Held:
     return HeldRequest(site, caller, caller.streams)
 
 
+HOLDS = (websocket, websocket_in_an_old_worker, idle_in_tcp_mode, slow_answer, slow_body, http2_streams)
+# The everyday run has each kind once, and on both versions what depends on them.
+ONCE = (websocket, idle_in_tcp_mode, slow_answer, slow_body)
+
+
 @pytest.mark.parametrize(
-    "hold", [websocket, websocket_in_an_old_worker, idle_in_tcp_mode, slow_answer, slow_body, http2_streams]
+    ("running", "hold"),
+    [
+        pytest.param(version, hold, marks=[pytest.mark.slow] if version == "2.6" and hold in ONCE else [])
+        for version in sorted(PROGRAMS)
+        for hold in HOLDS
+    ],
+    indirect=["running"],
+    scope="module",
 )
 def test_what_lasts_holds_a_leave_and_is_put_back_or_cut_at_the_hard_deadline(
     site: CustomersSite, background: ThreadPoolExecutor, hold: Callable[[CustomersSite], Held]

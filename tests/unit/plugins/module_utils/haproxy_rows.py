@@ -48,7 +48,7 @@ def row(name: str = "n1", shown: tuple[str, int, int] = READY, backend: str = ON
         backup=False,
         sessions=0,
         queued=0,
-        total=0,
+        begun=0,
         checked=True,
         agent=False,
         tracks="",

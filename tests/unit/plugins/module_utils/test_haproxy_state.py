@@ -8,11 +8,11 @@ from ansible_collections.tidegate.delivery.plugins.module_utils import haproxy_s
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
 
 STAT = """\
-# pxname,svname,qcur,scur,stot,status,bck,tracked,type,addr,last_chk,
-front,FRONTEND,,4,30,OPEN,,,0,,,
-b_on,n1,0,3,20,UP,0,,2,127.0.0.2:8080,"a ""quoted"", text",
-b_on,n2,1,0,9,MAINT,1,b_m/n2,2,127.0.0.3:8080,,
-b_on,BACKEND,7,3,30,UP,0,,1,,,"""
+# pxname,svname,qcur,scur,stot,wretr,status,bck,tracked,type,addr,last_chk,
+front,FRONTEND,,4,30,,OPEN,,,0,,,
+b_on,n1,0,3,20,2,UP,0,,2,127.0.0.2:8080,"a ""quoted"", text",
+b_on,n2,1,0,9,0,MAINT,1,b_m/n2,2,127.0.0.3:8080,,
+b_on,BACKEND,7,3,30,2,UP,0,,1,,,"""
 HEADER = (
     "# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight "
     "srv_time_since_last_change srv_check_status srv_check_result srv_check_health srv_check_state srv_agent_state "
@@ -41,7 +41,7 @@ def rows() -> dict[tuple[str, str], hs.ServerRow]:
 
 def test_both_tables_make_one_row_a_server() -> None:
     first, second = rows().values()
-    assert (first.key, first.status, first.op, first.sessions, first.total) == (("b_on", "n1"), "UP", 2, 3, 20)
+    assert (first.key, first.status, first.op, first.sessions, first.begun) == (("b_on", "n1"), "UP", 2, 3, 18)
     assert (first.checked, first.agent, first.backup, first.tracks) == (True, False, False, "")
     assert (second.checked, second.agent, second.backup, second.tracks) == (False, True, True, "b_m/n2")
 
@@ -101,7 +101,7 @@ def test_answers_end_with_an_empty_line(raw: str, answers: list[str], rest: str)
     [
         ("garbage", STATES, "'show stat' began with 'garbage'"),
         (STAT.replace(",scur", ""), STATES, "no column scur"),
-        (STAT + "\nb_on,n3", STATES, "a row of 'show stat' has 2 fields instead of 12"),
+        (STAT + "\nb_on,n3", STATES, "a row of 'show stat' has 2 fields instead of 13"),
         (STAT.replace("n1,0,3", "n1,0,-3"), STATES, "scur is '-3' instead of a number"),
         (STAT.replace("n1,0,3", "n1,0,٣"), STATES, "instead of a number"),
         (STAT.replace('"a ""', '"a "'), STATES, "is not CSV"),

@@ -336,7 +336,7 @@ def test_customers_who_come_in_spite_of_maint_undo_the_leave(stage: Stage) -> No
     def another_customer() -> None:
         online = balancer.rows[ONLINE, "n1"]
         if online.admin.effective:
-            balancer.rows[ONLINE, "n1"] = replace(online, total=online.total + 1)
+            balancer.rows[ONLINE, "n1"] = replace(online, begun=online.begun + 1)
         stage.time.after(0.1, another_customer)
 
     balancer.after_apply = another_customer
@@ -345,13 +345,28 @@ def test_customers_who_come_in_spite_of_maint_undo_the_leave(stage: Stage) -> No
     assert stage.cells() == [Cell.ON, Cell.ON]
 
 
+def test_those_who_were_there_at_maint_may_try_again(stage: Stage) -> None:
+    """Their application has died: HAProxy tries each three times, a second apart, whatever the server's state."""
+    balancer = stage.balancers["lb2"]
+    balancer.serve(ONLINE, "n1", 2)
+
+    def attempt() -> None:
+        online = balancer.rows[ONLINE, "n1"]
+        balancer.rows[ONLINE, "n1"] = replace(online, begun=online.begun + 1, sessions=online.sessions - 1)
+
+    stage.time.after(3, attempt)
+    stage.time.after(4, attempt)
+    stage.run(Intent.LEAVE, soft=1, hard=10)
+    assert stage.cells() == [Cell.TEST, Cell.TEST]
+
+
 def test_one_late_customer_after_maint_is_waited_for(stage: Stage) -> None:
     balancer = stage.balancers["lb2"]
 
     def late() -> None:
         online = balancer.rows[ONLINE, "n1"]
-        if online.status == "MAINT" and not online.total:
-            balancer.rows[ONLINE, "n1"] = replace(online, total=1)
+        if online.status == "MAINT" and not online.begun:
+            balancer.rows[ONLINE, "n1"] = replace(online, begun=1)
 
     balancer.before_apply = late
     stage.run(Intent.LEAVE)
