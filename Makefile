@@ -54,6 +54,10 @@ bench-waves: setup ## Measure what Tidegate adds to a wave: build/bench/waves.js
 bench-pools: setup ## Measure moves against community.general.haproxy: build/bench/pools.json (a quarter of an hour)
 	@python -m benchmarks.pools
 
+.PHONY: bench-nunit
+bench-nunit: setup ## Measure the reading of NUnit results beside other readers: build/bench/nunit.json (a few minutes)
+	@python -m benchmarks.nunit
+
 .PHONY: soak
 soak: setup ## Ten minutes of leaves and joins under load, of which no customer may notice any: build/soak.json
 	@python -m benchmarks.soak

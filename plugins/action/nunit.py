@@ -5,14 +5,10 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
 from ansible_collections.tidegate.delivery.plugins.module_utils.evidence import require_planned
 from ansible_collections.tidegate.delivery.plugins.module_utils.expectation import Expectation, Expected
 from ansible_collections.tidegate.delivery.plugins.module_utils.http_answer import target
@@ -20,7 +16,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import 
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.arguments import defaults_of
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call, plain
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.folder import file_name
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.junit_file import results_name
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.needs import pipeline
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.options import seconds
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.planned_check import (
@@ -28,6 +24,7 @@ from ansible_collections.tidegate.delivery.plugins.plugin_utils.planned_check im
     given_to,
     planned_parts,
 )
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.saved import save
 
 with pipeline():
     from ansible_collections.tidegate.delivery.plugins.module_utils.nunit import NUnitResult, run_nunit
@@ -41,6 +38,8 @@ _AIM = "Look whether the node is up in the maintenance backend and not in the on
 _BOX = "Look at the test box, then run the same again"
 _REMEDIES = {
     **REMEDIES,
+    NUnitOutcome.FAILED: "Fix the release, or its tests, and deploy again; the node stays in the maintenance pool",
+    NUnitOutcome.NO_TESTS: "Look at the assembly in the artifact's tests folder: no test means no proof",
     NUnitOutcome.NO_RESULTS: "Look at the run's folder on the test box",
     NUnitOutcome.TIMED_OUT: "Look at the test that hangs, or raise the timeout, then run the same again",
     NUnitOutcome.WRONG_NODE: _AIM,
@@ -103,8 +102,8 @@ def _keep(call: Call, run: BoxRun, raw: RawResults | None) -> None:
     """Leave the results in the deployment's folder."""
     if raw and call.folder is not None:
         own = call.ledger.deployment
-        name = file_name(call.args.get("service") or own.service, run.node, own.attempt)
-        call.folder.write(f"nunit/{name}.xml", raw.chunks())
+        name = results_name(call.args.get("service") or own.service, run.node, own.attempt)
+        call.folder.write(name, raw.chunks())
 
 
 def _require_planned(call: Call) -> None:
@@ -176,15 +175,3 @@ def _numbers(done: NUnitResult) -> dict[str, Any]:
         "folder": done.report.folder,
         **({"results_sha256": done.raw.sha256, "results_bytes": done.raw.size} if done.raw else {}),
     }
-
-
-def save(path: Path, data: Iterable[bytes]) -> None:
-    """Write under a temporary name beside `path`, then rename. Raises BadInput when that is not possible."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".tidegate.")
-        with os.fdopen(descriptor, "wb") as file:
-            file.writelines(data)
-        Path(name).replace(path)
-    except OSError as error:
-        raise BadInput(f"can't save the results: {error}", where=str(path), remedy="Check the folder") from None

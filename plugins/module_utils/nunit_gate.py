@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -113,30 +112,39 @@ class Gate:
     def __init__(self, rules: Rules, today: date) -> None:
         self._rules = rules
         self._include, self._exclude = frozenset(rules.include), frozenset(rules.exclude)
-        self._excused = {entry.test for entry in rules.quarantine if entry.until >= today}
+        self._excused = {entry.test: entry for entry in rules.quarantine if entry.until >= today}
         self._expired = tuple(entry for entry in rules.quarantine if entry.until < today)
         self._required: dict[str, Case | None] = dict.fromkeys(rules.required)
-        self._counts: Counter[str] = Counter()
+        self._chosen = bool(self._include or self._exclude)
+        self._counts = dict.fromkeys(Counts.__slots__, 0)
         self._failures: list[Case] = []
         self._quarantined: list[Case] = []
         self._assemblies: set[str] = set()
 
     def see(self, case: Case) -> None:
         """One more case."""
-        self._counts["total"] += 1
+        counts, outcome = self._counts, case.outcome
+        counts["total"] += 1
         if self._required:
             self._look_whether_required(case)
-        if not self._counted(case):
-            self._counts["left_out"] += 1
-        elif case.outcome in _BAD and _named(case, self._excused):
-            self._counts["quarantined"] += 1
-            _keep(self._quarantined, case)
-        else:
-            self._counts[case.outcome.value] += 1
-            if case.outcome in _BAD:
-                _keep(self._failures, case)
-            if case.outcome in _RAN:
-                self._assemblies.add(case.assembly.casefold())
+        if self._chosen and not self._counted(case):
+            counts["left_out"] += 1
+            return
+        if outcome in _BAD:
+            if self.excuse(case):
+                counts["quarantined"] += 1
+                _keep(self._quarantined, case)
+                return
+            _keep(self._failures, case)
+        counts[outcome] += 1
+        if outcome in _RAN and case.assembly not in self._assemblies:
+            self._assemblies.add(case.assembly)
+
+    def excuse(self, case: Case) -> Quarantined | None:
+        """The entry of the quarantine that lets this case not pass."""
+        if case.outcome not in _BAD or not self._excused:
+            return None
+        return self._excused.get(case.name) or self._excused.get(without_arguments(case.name))
 
     def verdict(self, results: Results | Unread) -> Verdict:
         """The verdict, when the file was read; what suites complain of themselves is told with it."""
@@ -160,7 +168,9 @@ class Gate:
         bad, ran = counts.failed + counts.inconclusive, counts.passed + counts.failed
         not_passed = {test: case for test, case in self._required.items() if not _passed(case)}
         failed = [test for test, case in not_passed.items() if case and case.outcome is CaseOutcome.FAILED]
-        silent = [name for name in sorted(set(rules.assemblies)) if name.casefold() not in self._assemblies]
+        # TrxLogger writes them in small letters.
+        ran_of = {name.casefold() for name in self._assemblies}
+        silent = [name for name in sorted(set(rules.assemblies)) if name.casefold() not in ran_of]
         if bad > rules.allowed_failures:
             told = f"{tally}, {rules.allowed_failures} may fail. {_told(self._failures, bad)}"
             return NUnitOutcome.FAILED, told
@@ -232,10 +242,6 @@ def first_line(case: Case) -> str:
 def _keep(kept: list[Case], case: Case) -> None:
     if len(kept) < MOST_FAILURES:
         kept.append(case)
-
-
-def _named(case: Case, names: set[str]) -> bool:
-    return bool(names) and (case.name in names or without_arguments(case.name) in names)
 
 
 def _passed(case: Case | None) -> bool:

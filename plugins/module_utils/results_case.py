@@ -68,12 +68,19 @@ def seconds_of(text: str | None) -> float:
     """A duration as the formats write it: `0.012`, `1,234.5` or `00:00:01.5`; 0 for what is none."""
     if not text:
         return 0.0
+    try:
+        told = float(text)
+    except ValueError:
+        told = _written_otherwise(text)
+    return told if 0.0 < told < math.inf else 0.0
+
+
+def _written_otherwise(text: str) -> float:
     clock = _CLOCK.fullmatch(text)
     if clock:
         days, hours, minutes, seconds = clock.groups()
         return int(days or 0) * 86400 + int(hours) * 3600 + int(minutes) * 60 + float(seconds)
     try:
-        told = float(text if "," not in text else text.replace(",", ""))
+        return float(text.replace(",", ""))
     except ValueError:
         return 0.0
-    return told if math.isfinite(told) and told > 0 else 0.0

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.excerpt import excerpt
-from ansible_collections.tidegate.delivery.plugins.module_utils.results_case import Case, Clean, Results, Sink
+from ansible_collections.tidegate.delivery.plugins.module_utils.results_case import Clean, Results, Sink
 
 if TYPE_CHECKING:
     from xml.parsers.expat import XMLParserType
@@ -47,7 +47,7 @@ class ResultsFormat(ABC):
         self.depth = 0
         self.aborted = ""
         self._parser = parser
-        self._into = into
+        self._sink, self._clean = into.sink, into.clean
         self._cases = 0
         self._remarks: list[str] = []
         self._pieces: list[str] = []
@@ -65,10 +65,6 @@ class ResultsFormat(ABC):
         """What there is to say when the file was read to its end."""
         return Results(self.NAME, self._cases, tuple(self._remarks), self.aborted)
 
-    def _emit(self, case: Case) -> None:
-        self._counted()
-        self._into.sink(case)
-
     def _counted(self) -> None:
         self._cases += 1
         if self._cases > MOST_CASES:
@@ -80,8 +76,8 @@ class ResultsFormat(ABC):
 
     def _cleaned(self, text: str, limit: int = LONGEST_MESSAGE) -> str:
         """Without secrets, and only then cut."""
-        if text and self._into.clean is not None:
-            text = self._into.clean(text)
+        if self._clean is not None and text:
+            text = self._clean(text)
         return text[:limit]
 
     # The text of an element

@@ -101,7 +101,8 @@ class JUnit(ResultsFormat):
         self._case = None
         class_name, name = case.get("classname", ""), case.get("name") or "(a test without a name)"
         full = name if not class_name or name.startswith(f"{class_name}.") else f"{class_name}.{name}"
-        self._emit(
+        self._counted()
+        self._sink(
             Case(
                 self._cleaned(full, LONGEST_NAME),
                 self._outcome,

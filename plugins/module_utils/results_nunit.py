@@ -34,6 +34,8 @@ OUTCOMES = {
     "ignored": CaseOutcome.SKIPPED,
     "skipped": CaseOutcome.SKIPPED,
 }
+# As both generations write them. `Skipped` is not among them: its label may say more.
+_USUAL = {name.title(): outcome for name, outcome in OUTCOMES.items() if name not in ("skipped", "ignored")}
 
 
 @dataclass(slots=True)
@@ -53,7 +55,8 @@ class NUnit(ResultsFormat):
 
     def __init__(self, *args: object) -> None:
         super().__init__(*args)  # type: ignore[arg-type]
-        self._suites = [_Suite("", "", "", "", ())]
+        self._suite = _Suite("", "", "", "", ())
+        self._suites = [self._suite]
         self._case: Attributes | None = None
         self._categories: tuple[str, ...] = ()
         self._block = ""
@@ -65,7 +68,7 @@ class NUnit(ResultsFormat):
         if name == "test-case":
             if self._case is not None:
                 raise nested(name)
-            self._case, self._categories = attributes, self._suites[-1].categories
+            self._case, self._categories = attributes, self._suite.categories
             self._failure = self._reason = ""
         elif name == "test-suite":
             self._opened(attributes)
@@ -94,50 +97,51 @@ class NUnit(ResultsFormat):
             self._block = ""
         elif name == "test-suite":
             self._closed(self._suites.pop())
+            self._suite = self._suites[-1]
 
     def _opened(self, attributes: Attributes) -> None:
         if self._case is not None:
             raise nested("test-suite")
-        outer = self._suites[-1]
+        outer = self._suite
         kind, name = attributes.get("type", ""), attributes.get("name", "")
         assembly = file_of(name) if kind == "Assembly" else outer.assembly
-        self._suites.append(_Suite(kind, name, attributes.get("result", ""), assembly, outer.categories))
+        self._suite = _Suite(kind, name, attributes.get("result", ""), assembly, outer.categories)
+        self._suites.append(self._suite)
 
     def _category(self, category: str) -> None:
         if self._case is not None:
             self._categories = with_category(self._categories, category)
         else:
-            self._suites[-1].categories = with_category(self._suites[-1].categories, category)
+            self._suite.categories = with_category(self._suite.categories, category)
 
     def _told(self, text: str) -> None:
         if self._case is None:
             # Before the suite's cases in the file, so that these can say why the fixture's set-up failed.
-            self._suites[-1].message = self._suites[-1].message or text
+            self._suite.message = self._suite.message or text
         elif self._block == "failure":
             self._failure = self._failure or text
         else:
             self._reason = self._reason or text
 
     def _ended(self) -> None:
-        case = self._case or {}
-        self._case = None
-        outcome, unknown = _outcome(case)
-        if outcome is CaseOutcome.FAILED:
-            self._suites[-1].failed = True
+        case = self._case
+        if case is None:
+            return
+        self._case, suite = None, self._suite
+        outcome, unknown = _USUAL.get(case.get("result", "")), ""
+        if outcome is None:
+            outcome, unknown = _outcome(case)
         message = unknown or self._failure or self._reason
-        if outcome is CaseOutcome.FAILED and _blames_fixture(case, message):
-            message = _with_cause(message, self._suites)
+        if outcome is CaseOutcome.FAILED:
+            suite.failed = True
+            if _blames_fixture(case, message):
+                message = _with_cause(message, self._suites)
         name = case.get("fullname") or case.get("name") or _NAMELESS
-        self._emit(
-            Case(
-                self._cleaned(name, LONGEST_NAME),
-                outcome,
-                self._cleaned(message) if message else "",
-                self._suites[-1].assembly,
-                self._categories,
-                seconds_of(case.get("duration") or case.get("time")),
-            )
-        )
+        if self._clean is not None or message or len(name) > LONGEST_NAME:
+            name, message = self._cleaned(name, LONGEST_NAME), self._cleaned(message)
+        self._counted()
+        duration = case.get("duration") or case.get("time")
+        self._sink(Case(name, outcome, message, suite.assembly, self._categories, seconds_of(duration)))
 
     def _closed(self, suite: _Suite) -> None:
         what = f"{suite.kind or 'suite'} {suite.name}"

@@ -116,7 +116,7 @@ class Trx(ResultsFormat):
             self._definition = None
         elif name == "TestRun":
             for result in self._read:
-                self._into.sink(self._case(result))
+                self._sink(self._case(result))
 
     def _method(self, attributes: Attributes) -> None:
         if self._definition is not None:

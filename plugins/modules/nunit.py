@@ -141,6 +141,7 @@ attributes:
     details: The test box is reached over ssh; the node only through the load balancer.
 seealso:
   - module: tidegate.delivery.health_check
+  - module: tidegate.delivery.nunit_results
 author:
   - The Tidegate contributors (@tidegate)
 """
@@ -252,13 +253,13 @@ left_out:
   type: int
   sample: 0
 quarantined:
-  description: Tests in quarantine that did not pass, at most 20, one line each.
+  description: Tests in quarantine that did not pass, at most 10.
   returned: when run
   type: list
   elements: str
-  sample: ["TradeApi.Smoke.Quotes.IsFast: Expected: less than 50"]
+  sample: [TradeApi.Smoke.Quotes.IsFast]
 expired_quarantine:
-  description: Entries of O(quarantine) whose day is over.
+  description: Entries of O(quarantine) whose day is over, at most 10.
   returned: when run
   type: list
   elements: str

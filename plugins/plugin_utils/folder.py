@@ -14,7 +14,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from ansible.utils.display import Display
 
@@ -55,7 +55,7 @@ class DeploymentFolder:
         """Make it. Raises Refused when it can't be written; call it before anything moves."""
         try:
             _make(self.path)
-            _write(self.path / ".probe", [])
+            _write(self.path / ".probe", lambda _file: None)
             (self.path / ".probe").unlink()
         except OSError as error:
             raise self._refused(str(error.strerror)) from error
@@ -66,7 +66,12 @@ class DeploymentFolder:
 
     def write(self, name: str, data: bytes | Iterable[bytes]) -> None:
         """Put a file there, all of it or nothing; a file of that name is replaced."""
-        self._kept(name, lambda: _write(self.path / name, [data] if isinstance(data, bytes) else data))
+        chunks = [data] if isinstance(data, bytes) else data
+        self.write_by(name, lambda file: file.writelines(chunks))
+
+    def write_by(self, name: str, fill: Callable[[IO[bytes]], object]) -> None:
+        """The same with what `fill` writes into the open file, which can seek."""
+        self._kept(name, lambda: _write(self.path / name, fill))
 
     def write_json(self, name: str, value: Any) -> None:  # noqa: ANN401 (whatever JSON takes)
         """Put a JSON file there that people can read."""
@@ -132,12 +137,12 @@ def _make(path: Path) -> None:
         path.mkdir(mode=0o700, exist_ok=True)
 
 
-def _write(path: Path, data: Iterable[bytes]) -> None:
+def _write(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
     _make(path.parent)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".tidegate.")
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.writelines(data)
+            fill(file)
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from datetime import date
 from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
+from ansible_collections.tidegate.delivery.plugins.module_utils.excerpt import excerpt
 from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_gate import (
     NUnitOutcome,
     Quarantined,
@@ -19,10 +20,10 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_gate impor
 )
 
 REMEDIES = {
-    NUnitOutcome.FAILED: "Fix the release, or its tests, and deploy again; the node stays in the maintenance pool",
+    NUnitOutcome.FAILED: "Fix what fails, or the tests",
     NUnitOutcome.MISSING: "Look why the tests of required_tests did not run, or take them off that list",
-    NUnitOutcome.TOO_FEW: "Look why tests are missing from the release, or lower min_tests, then run the same again",
-    NUnitOutcome.NO_TESTS: "Look at the assembly in the artifact's tests folder: no test means no proof",
+    NUnitOutcome.TOO_FEW: "Look why tests are missing, or lower min_tests, then run the same again",
+    NUnitOutcome.NO_TESTS: "Look at what the runner said and at categories: no test means no proof",
     NUnitOutcome.BROKEN_RESULTS: "Look at the results file and at what the runner said, then run the same again",
     NUnitOutcome.ABORTED: "Look at what the runner said last, then run the same again",
 }
@@ -69,7 +70,15 @@ def numbers(verdict: Verdict) -> dict[str, Any]:
         "failures": [
             {"name": case.name, "outcome": case.outcome.value, "message": case.message} for case in verdict.failures
         ],
-        "failing": [f"{case.name}: {first_line(case)}" for case in verdict.failures],
-        "quarantined": [f"{case.name}: {first_line(case)}" for case in verdict.quarantined],
-        "expired_quarantine": [f"{entry.test} on {entry.until}: {entry.reason}" for entry in verdict.expired],
+        # These three are recorded, and an event has 64 KiB, whatever the tests are called.
+        "failing": [f"{_cut(case.name, 150)}: {_cut(first_line(case), 300)}" for case in verdict.failures],
+        "quarantined": [_cut(case.name, 150) for case in verdict.quarantined[:10]],
+        "expired_quarantine": [
+            f"{_cut(entry.test, 150)} on {entry.until}: {_cut(entry.reason, 100)}" for entry in verdict.expired[:10]
+        ],
     }
+
+
+def _cut(text: str, limit: int) -> str:
+    # Again, since what is shown escaped is longer.
+    return excerpt(text, limit)[:limit]

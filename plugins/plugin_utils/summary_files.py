@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.summary import summarise, summary_text
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.junit_file import keep_junit
 
 if TYPE_CHECKING:
     from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment
@@ -20,9 +21,10 @@ _SUMMARY = "summary.json"
 def keep_summary(
     record: Record, deployment: Deployment, redact: Callable[[Any], Any], ways_on: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Write `summary.json` and `summary.txt` anew; what a result tells of them. `deployment`: as it is by now."""
+    """Write `junit.xml` and the summary's files anew; what a result tells of them. `deployment`: as it is by now."""
     summary = redact(summarise(deployment, record.events, record.plan, ways_on))
     if record.folder is not None:
+        keep_junit(record, record.folder)
         record.folder.write("summary.txt", summary_text(summary).encode(errors="replace"))
         # Last: that it tells the end means that all before it is there.
         record.folder.write_json(_SUMMARY, summary)

@@ -9,6 +9,7 @@ import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
+from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step, canonical
 from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_gate import Quarantined, Rules, gate
 from ansible_collections.tidegate.delivery.plugins.module_utils.results_case import Case, CaseOutcome
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.arguments import argument_spec
@@ -71,5 +72,26 @@ def test_the_verdict_is_told_in_numbers_and_lines() -> None:
     told = numbers(gate(found, wanted, date(2026, 1, 31)))
     assert (told["total"], told["passed"], told["failed_tests"], told["left_out"]) == (3, 0, 1, 1)
     assert told["failing"] == ["S.A: boom"]
-    assert told["quarantined"] == ["S.B: cannot tell"]
+    assert told["quarantined"] == ["S.B"]
     assert told["expired_quarantine"] == ["S.Z on 2026-01-01: TRADE-117"]
+
+
+@pytest.mark.parametrize("letter", ["\U0001f600", "\x1b", "\u2028", '"', "\\"])
+def test_whatever_tests_are_called_an_event_has_room_for_them(letter: str) -> None:
+    long = letter * 3000
+    found = [Case(f"{number}{long}", CaseOutcome.FAILED, long) for number in range(60)]
+    excused = [EXCUSED | {"test": f"{number}{long}"} for number in range(20, 60)]
+    expired = [EXCUSED | {"test": f"e{number}{long}", "until": "2026-01-01", "reason": long} for number in range(40)]
+    verdict = gate(found, rules(options(quarantine=excused + expired)), date(2026, 1, 31))
+    told = numbers(verdict)
+    details = {key: told[key] for key in ("failing", "quarantined", "expired_quarantine")} | {"msg": verdict.sentence}
+    event = Event(
+        service="s",
+        environment="lab",
+        deployment="d",
+        attempt=1,
+        step=Step.NUNIT,
+        outcome=Outcome.FAILED,
+        details=details,
+    )
+    assert canonical(event, 1, "0" * 64)
