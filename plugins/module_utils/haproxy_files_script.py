@@ -27,6 +27,9 @@ for base; do set -- "$@" -f "$base"; shift; done
 #
 # HAProxy prefers a saved port to its configuration's (tried on 2.6; a new address wins): a server whose port changed
 # would stay where it was. So each state gets the port that the configuration has, from lines `backend server port`.
+#
+# A server of that list that a running backend does not have yet gets a state too: MAINT. Without one HAProxy would send
+# it customers as soon as its checks pass, whatever it serves. A state without an address is taken (tried on 2.6, 2.8).
 _SAVE_ALL = r"""save_all() {
   stage=$(mktemp -d "$folder/.tidegate.XXXXXX") || { echo "every backend"; return; }
   ls -1 "$folder" >"$stage/.names"
@@ -34,22 +37,33 @@ _SAVE_ALL = r"""save_all() {
   printf 'show servers state\n' | talk "$socket" >"$stage/.answer"
   # HAProxy ignores a truncated file as a whole, and says so in a warning only.
   if : >>"$stage/.ports" && awk -v stage="$stage" '
+    function finish(i, n, names) {
+      n = split(listed[backend], names, " ")
+      for (i = 1; i <= n; i++) {
+        if ((backend "/" names[i]) in seen) continue
+        $0 = state; $3 = 100000 + i; $4 = names[i]; $5 = "-"; $6 = 0; $7 = 1
+        $17 = 0; $18 = "-"; $19 = port[backend "/" names[i]]
+        print >file
+      }
+      print "" >file
+      close(file)
+    }
     part == "names" { known[$0] = 1; next }
-    part == "ports" { port[$1 "/" $2] = $3; next }
+    part == "ports" { port[$1 "/" $2] = $3; listed[$1] = listed[$1] " " $2; next }
     { lines++; last = $0 }
     lines == 1 { bad = $0 != "1"; next }
     lines == 2 { header = $0; next }
     NF < 20 || !($2 in known) { next }
     ($2 "/" $4) in port { $19 = port[$2 "/" $4] }
     $2 != backend {
-      if (backend != "") { print "" >file; close(file) }
+      if (backend != "") { line = $0; finish(); $0 = line }
       backend = $2
       file = stage "/" backend
       print "1" >file
       print header >file
     }
-    { print >file }
-    END { if (backend != "") print "" >file; exit bad || lines < 3 || last != "" }
+    { print >file; state = $0; seen[$2 "/" $4] = 1 }
+    END { if (backend != "") finish(); exit bad || lines < 3 || last != "" }
     ' part=names "$stage/.names" part=ports "$stage/.ports" part=answer "$stage/.answer"
   then
     set -- "$stage"/*

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import fcntl
+import re
 import socket
 import subprocess
 import tempfile
@@ -141,8 +142,12 @@ def answer_on(host: str, port: int, text: str) -> ThreadingHTTPServer:
 
 def await_up(site: Written, *servers: str) -> None:
     for balancer in site.balancers.values():
-        for server in servers:
-            until(lambda b=balancer, s=server: b.status(s) == "UP", f"{server} is UP on {balancer.name}")  # type: ignore[misc]
+        await_up_on(balancer, *servers)
+
+
+def await_up_on(balancer: Balancer, *servers: str) -> None:
+    for server in servers:
+        until(lambda s=server: balancer.status(s) == "UP", f"{server} is UP on {balancer.name}")  # type: ignore[misc]
 
 
 def asked(balancer: Balancer, host: str, path: str, times: int = 6) -> set[tuple[int, str]]:
@@ -234,6 +239,31 @@ def test_a_reload_keeps_a_left_server_out_and_gives_a_changed_port_to_its_server
             text = balancer.written.read_text().replace(":8081 ", ":8080 ")
             assert configuration(balancer).put(text, servers(8080)) == "put in place and loaded"
     await_up(site, "wiki_online/w1", "wiki_online/w2")
+
+
+def test_a_node_that_is_new_comes_in_out_of_service_and_stays_where_it_is_moved_to(site: Written) -> None:
+    balancer = site.balancers["lb1"]
+    before = balancer.written.read_text()
+    new = f"server w0 {site.addresses['n1']}:8080 check"
+    # Before the others, so that HAProxy numbers all of them anew.
+    old = re.compile(rf"^    server w1 {site.addresses['w1']}:8080 check( disabled)?$", re.M)
+    with_new = old.sub(rf"    {new}\1\n\g<0>", before)
+    assert with_new.count(new) == 2
+    listed = [f"wiki_{part} w0 8080" for part in ("online", "maintenance")]
+    try:
+        assert configuration(balancer).put(with_new, [*listed, *servers(8080)]) == "put in place and loaded"
+        await_up_on(balancer, "wiki_online/w1", "wiki_online/w2", "shop_online/n1")
+        assert [balancer.status(f"wiki_{part}/w0") for part in ("online", "maintenance")] == ["MAINT", "MAINT"]
+        assert balancer.read().servers["wiki_online", "w0"].address == f"{site.addresses['n1']}:8080"
+        assert asked(balancer, "wiki.test", "/wiki") == {(200, "w1"), (200, "w2")}
+        balancer.say("set server wiki_online/w0 state ready")
+        await_up_on(balancer, "wiki_online/w0")
+        again = with_new.replace("timeout connect 1s", "timeout connect 2s")
+        assert configuration(balancer).put(again, [*listed, *servers(8080)]) == "put in place and loaded"
+        await_up_on(balancer, "wiki_online/w0", "wiki_online/w1")
+    finally:
+        assert configuration(balancer).put(before, servers(8080)) == "put in place and loaded"
+    await_up_on(balancer, "wiki_online/w1", "wiki_online/w2")
 
 
 def test_what_haproxy_refuses_leaves_the_old_files_and_stops_before_the_next(site: Written) -> None:
