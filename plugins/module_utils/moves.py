@@ -52,6 +52,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.pools import (
     look,
     unexplained,
 )
+from ansible_collections.tidegate.delivery.plugins.module_utils.refusal_kinds import RefusalKind
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import NEVER, Stopping
 
 States = dict[str, LoadBalancerState]
@@ -257,8 +258,8 @@ class Move:
         if not isinstance(answer, Applied) or not answer.rejected:
             return None
         command, text = answer.rejected[0]
-        remedy = "The socket must be `level admin` and the names those of HAProxy's configuration"
-        return Refuse(f"HAProxy refused {command!r} on {name}: {' '.join(text.split())[:200]}", remedy)
+        said = " ".join(text.split())[:200]
+        return Refuse.of(RefusalKind.REJECTED, command=command, host=name, said=said)
 
     def _remember(self, step: Send, seen: Mapping[Spot, Seen]) -> None:
         now, memory, wanted = self._around.clock(), self._memory, set(step.changes)
@@ -269,7 +270,8 @@ class Move:
             if now - memory.tried.setdefault(change, now) > self._limits.silent:
                 name = change.spot.load_balancer
                 why = memory.reasons.get(name, "the state read back stays the same")
-                raise Failed(Refuse(f"{change.commands[-1]!r} has no effect on {name}: {why}"))
+                command = change.commands[-1]
+                raise Failed(Refuse.of(RefusalKind.NO_EFFECT, command=command, host=name, why=why))
             if change.action in (Action.MAINT, *REENTRIES):
                 memory.drained_by_us.discard(change.spot)
             if change.action is Action.CUT and change.spot not in memory.cut:
@@ -295,7 +297,7 @@ class Move:
         if now - memory.unsaved_since > self._limits.silent:
             name, text = next(iter(trouble.items()))
             folder = self._admins[name].access.state_dir
-            raise Failed(Refuse(f"the state of {name} can't be saved in {folder}: {text}", "Make room there"))
+            raise Failed(Refuse.of(RefusalKind.UNSAVED, host=name, folder=folder, why=text))
         self._around.sleep(_POLL)
         return False
 
@@ -334,7 +336,7 @@ class Move:
             self._look_for_stop(Phase.TAKE)
             if self._around.clock() >= deadline:
                 name, error = next(iter(silent.items()))
-                raise Failed(Refuse(f"load balancer {name} stopped answering: {error.message}"), silent)
+                raise Failed(Refuse.of(RefusalKind.GONE_SILENT, host=name, why=error.message), silent)
             self._around.sleep(min(1.0, self._limits.silent / 10))
 
     def _see(self, states: Mapping[str, LoadBalancerState]) -> dict[Spot, Seen]:

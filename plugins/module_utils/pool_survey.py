@@ -21,7 +21,9 @@ def described(state: LoadBalancerState, pools: Sequence[tuple[str, str]] = ()) -
     for online, maintenance in pools:
         for name, server in backends.get(online, {}).items():
             other = state.servers.get((maintenance, name))
-            server["cell"] = classify(state.servers[online, name], other).value if other else None
+            # Whether a pool allows servers without checks is the descriptor's: customers reach them all the same.
+            cell = classify(state.servers[online, name], other, unchecked=True) if other else None
+            server["cell"] = cell.value if cell else None
     return {
         "version": state.version,
         "pid": state.pid,

@@ -105,7 +105,25 @@ class RefusalKind(Enum):
     )
     NOT_UP = (
         "not UP in time in the {pool} pool: {spots}",
-        "See why its health check fails, then run again",
+        "See why its health check fails",
+    )
+
+    # What a load balancer does in the middle of a move: it is undone where it took
+    REJECTED = (
+        "HAProxy refused '{command}' on {host}: {said}",
+        "The socket must be `level admin` and the names those of HAProxy's configuration",
+    )
+    NO_EFFECT = (
+        "'{command}' has no effect on {host}: {why}",
+        "See whether somebody else changes these servers",
+    )
+    UNSAVED = (
+        "the state of {host} can't be saved in {folder}: {why}",
+        "Make room there",
+    )
+    GONE_SILENT = (
+        "load balancer {host} stopped answering: {why}",
+        "See why, and bring it back",
     )
 
     # HAProxy's processes

@@ -129,6 +129,18 @@ def test_check_mode_shows_the_move_and_makes_none(site: Site, plays: Plays) -> N
     assert not (plays.home / "ledger.sqlite").exists() or plays.recorded() == []
 
 
+def test_servers_without_checks_are_refused_unless_the_pool_allows_them(site: Site, plays: Plays) -> None:
+    balancer = site.load_balancers["lb2"]
+    balancer.configure(server_options="")
+    balancer.reload()
+    refused = {**plays.pool("maintenance", "n1"), "ignore_errors": True}
+    allowed = plays.pool("maintenance", "n1", pools=[{**POOLS[0], "unchecked": "allow"}])
+    rc, (no, yes), output = plays.run([refused, allowed], "--check")
+    assert rc == 0, output
+    assert "load balancer lb2: shop_online/n1 has no health check that runs" in no["msg"]
+    assert yes["msg"] == "n1 would be in the maintenance pool on lb1, lb2"
+
+
 def test_leave_and_join_are_recorded_and_change_nothing_the_second_time(site: Site, plays: Plays) -> None:
     drain = {"soft": "1s", "sticky": "wait"}
     states = ("maintenance", "maintenance", "online", "online")

@@ -21,6 +21,12 @@ def test_servers_are_described_with_cells_where_a_pair_is_known() -> None:
     assert seen["old_workers"] == [{"pid": 41, "answers": True}, {"pid": 42, "answers": False}]
 
 
+def test_a_server_without_checks_is_where_customers_reach_it() -> None:
+    seen = described(state("lb1", {"n1": (("no check", 2, 0), shown.DISABLED)}), [(ONLINE, MAINTENANCE)])
+    server = seen["backends"][ONLINE]["n1"]
+    assert (server["cell"], server["status"], server["usable"]) == ("ON", "no check", False)
+
+
 def test_a_node_that_is_in_one_backend_only_has_no_cell() -> None:
     lonely = described(state("lb1", {"n1": shown.ON}), [(ONLINE, "other")])
     assert lonely["backends"][ONLINE]["n1"]["cell"] is None
