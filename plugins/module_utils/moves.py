@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
+from ansible_collections.tidegate.delivery.plugins.module_utils.arrivals import Arrivals
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import (
     BadInput,
     DomainError,
@@ -115,8 +116,7 @@ class _Memory:
     unsaved_since: float | None = None
     reasons: dict[str, str] = field(default_factory=dict)
     cut: set[Spot] = field(default_factory=set)
-    expected: dict[Spot, int] = field(default_factory=dict)
-    arrivals: dict[Spot, int] = field(default_factory=dict)
+    arrivals: Arrivals = field(default_factory=Arrivals)
     last: dict[Spot, Seen] = field(default_factory=dict)
     actions: dict[Spot, list[Action]] = field(default_factory=dict)
 
@@ -349,7 +349,7 @@ class Move:
             if lost:
                 raise Failed(Refuse(f"{spot.node} is no longer in {lost[0]} on {spot.load_balancer}"))
             what = self._recognise(spot, look(state, spot.pool, spot.node))
-            seen[spot] = self._count_arrivals(spot, what, state.servers[spot.pool.online, spot.node])
+            seen[spot] = self._memory.arrivals.told(spot, what, state.servers[spot.pool.online, spot.node])
         self._memory.last.update(seen)
         self.report.seen(seen)
         return seen
@@ -361,19 +361,6 @@ class Move:
         elif what.cell in (Cell.OUT, Cell.TEST, Cell.ODD):
             ours.discard(spot)
         return replace(what, drained_by_us=spot in ours)
-
-    def _count_arrivals(self, spot: Spot, what: Seen, online: ServerRow) -> Seen:
-        memory = self._memory
-        if what.cell not in (Cell.OUT, Cell.TEST):
-            memory.expected.pop(spot, None)
-            memory.arrivals.pop(spot, None)
-            return what
-        # Those who are there at MAINT may be between two attempts: their next one is counted as a new session.
-        expected = memory.expected.setdefault(spot, online.begun + online.sessions)
-        arriving = online.begun > expected
-        memory.expected[spot] = max(expected, online.begun)
-        memory.arrivals[spot] = memory.arrivals.get(spot, 0) + arriving
-        return replace(what, arriving=arriving, arrivals=memory.arrivals[spot])
 
     def _spots(self, names: Iterable[str]) -> list[Spot]:
         return [Spot(name, pool, node) for name in names for pool in self._pools for node in pool.nodes]

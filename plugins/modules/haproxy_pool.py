@@ -13,8 +13,8 @@ description:
   - Moves all O(nodes) together on all O(load_balancers) of their site, or on none. What was sent is confirmed by
     reading it back. What can't be confirmed is undone where it took,
     and what can't be undone is named with the exact command to run.
-  - Leaving drains the nodes, sets MAINT, waits until no session is left (those of old HAProxy workers included) and
-    makes the nodes ready in the maintenance pool.
+  - Leaving drains the nodes, sets MAINT, waits until no session is left (those of old HAProxy workers included, and customers whose request these
+    may still give to any node) and makes the nodes ready in the maintenance pool.
   - Joining needs the maintenance entry UP on every load balancer, closes it and re-enters the online pool so that no
     customer comes before HAProxy's own health checks have passed.
   - The floor O(pools[].min_online) is checked against the live state right before a leave, and in every look while

@@ -17,6 +17,7 @@ import pytest
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.move_report import Undone
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Cell
+from lab import haproxy_socket
 from tests.integration.haproxy.clients import Caller, Crowd, Failed, Http1, Http2, Line
 from tests.integration.haproxy.customers_site import NODES, CustomersSite
 from tests.integration.haproxy.haproxy_site import until
@@ -59,6 +60,31 @@ def goes_on(crowd: Crowd, without: str = "") -> None:
     now = time.monotonic()
     until(lambda: len(crowd.nodes_since(now)) > 30, "customers go on", 20)
     assert without not in crowd.nodes_since(now)
+
+
+@pytest.mark.parametrize("kind", [Http1, Http2])
+def test_no_customer_here_ever_asks_again(kind: type[Http1 | Http2], background: ThreadPoolExecutor) -> None:
+    """A server that takes a request and hangs up: each visit is one connection, and one failure."""
+    asked: list[bytes] = []
+
+    def hang_up() -> None:
+        connection, _ = server.accept()
+        with connection:
+            asked.append(connection.recv(65536))
+
+    with socket.create_server(("127.48.2.1", 8080)) as server:
+        server.settimeout(20)
+        caller = kind(server.getsockname())
+        for visit in (1, 2, 3):
+            answered = background.submit(hang_up)
+            with pytest.raises((Failed, OSError)):
+                caller.ask()
+            caller.close()
+            answered.result()
+            assert len(asked) == visit
+        server.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            server.accept()
 
 
 # Customers who come again and again
@@ -354,6 +380,17 @@ def test_slowstart_begins_when_the_node_is_up_and_not_before(
     assert ramp == sorted(ramp)
     assert ramp[0] < 20, "as after a start: the safe re-entry has not used it up"
     assert len(set(ramp)) > 2
+
+
+@pytest.mark.slow
+def test_waiting_in_drain_would_use_slowstart_up(site: CustomersSite) -> None:
+    """So that the test above means something: the other safe way to come back does not ramp."""
+    socket_path = site.balancer.home / "a.sock"
+    for state, seconds in (("maint", 0.2), ("drain", 2.5), ("ready", 0.0)):
+        haproxy_socket.ask(socket_path, f"set server ramp_online/n1 state {state}")
+        time.sleep(seconds)
+    row = site.stat("ramp", "n1")
+    assert (row["status"], row["weight"]) == ("UP", "100")
 
 
 def test_shutdown_sessions_cuts_at_maint_and_the_drain_before_it_keeps_requests(
