@@ -1,4 +1,4 @@
-"""The node's cmd.exe: what `cmd /?` and Microsoft's pages on cmd, move, exit and echo say of `cmd.exe /c`, and no more.
+"""The node's cmd.exe: what `cmd /?` and Microsoft's pages on cmd, move, del, exit and echo say of `cmd.exe /c`.
 
 Whatever it doesn't do it refuses loudly, with exit code 70000, so that no test passes by its ignorance.
 """
@@ -17,7 +17,7 @@ from lab.winrm.windows import DRIVE_VARIABLE, LINE_VARIABLE, Drive, arguments, l
 REFUSED = 70000
 _INVOCATION = re.compile(r'\s*(?:"[^"]*"|\S+)((?:\s+/(?:d|s|e:on|v:off))*)\s+/c\s?(.*)', re.IGNORECASE | re.DOTALL)
 _WORD = re.compile(r'\s*("[^"]*"|[^\s"=,;]+)(.*)', re.DOTALL)
-_SPECIAL = set("&|<>()^")
+_SPECIAL = set("&|<>^")
 
 
 def command_of(line: str, is_program: object = None) -> str:
@@ -51,7 +51,12 @@ def words(rest: str) -> list[str]:
 
 
 def refuse_special(command: str) -> None:
-    """Raises NotImplementedError for what this cmd.exe would have to interpret."""
+    """Raises NotImplementedError for what this cmd.exe would have to interpret.
+
+    Parentheses are characters, but for one that a command begins with.
+    """
+    if command.lstrip().startswith(("(", ")", "@")):
+        raise NotImplementedError(f"{command!r} begins with {command.lstrip()[0]}")
     for number, part in enumerate(command.split('"')):
         if number % 2 == 0 and (odd := _SPECIAL & set(part)):
             raise NotImplementedError(f"{command!r} has {sorted(odd)} outside of quotes")
@@ -70,8 +75,8 @@ def run(line: str, drive: Drive) -> int:
         return 0
     if name.lower() == "exit":
         leave(int(rest))
-    if name.lower() == "move":
-        return _move(drive, words(rest))
+    if name.lower() in _BUILTINS:
+        return _BUILTINS[name.lower()](drive, words(rest))
     program = drive.program(name) or drive.program(f"{name}.bat")
     if program is None:
         sys.stderr.write(f"'{name}' is not recognized as an internal or external command,\r\n")
@@ -98,6 +103,22 @@ def _move(drive: Drive, given: list[str]) -> int:
     source.replace(target)
     sys.stdout.write("        1 file(s) moved.\r\n")
     return 0
+
+
+def _del(drive: Drive, given: list[str]) -> int:
+    """del /q FILE."""
+    if len(given) != 2 or given[0].lower() != "/q":
+        raise NotImplementedError(f"del {given}")
+    file = drive.path(given[1])
+    if file.is_file():
+        file.unlink()
+    else:
+        # It says so, and its exit code is 0 all the same.
+        sys.stderr.write(f"Could Not Find {given[1]}\r\n")
+    return 0
+
+
+_BUILTINS = {"move": _move, "del": _del}
 
 
 def main() -> NoReturn:

@@ -135,6 +135,12 @@ class Fault(Enum):
         2,
         "The system cannot find the file specified.",
     )
+    ABORTED = Kind(
+        "Receiver",
+        (WSMAN, "InternalError"),
+        995,
+        "The I/O operation has been aborted because of either a thread exit or an application request.",
+    )
     BAD_EXE_FORMAT = Kind(
         "Receiver",
         (WSMAN, "InternalError"),

@@ -207,6 +207,9 @@ class Service:
             command = _the_command(shell, desired.get("CommandId"))
             limit = (request.max_envelope_bytes - _AROUND_BYTES) * 3 // 4
             received = command.receive(wanted, request.timeout_s, limit)
+            if shell.ended:
+                # What Windows answers a Receive that waits while its shell is deleted (winerror.h).
+                raise WsmanFault(Fault.ABORTED)
         if received is None:
             raise WsmanFault(Fault.TIMED_OUT)
         response = Element(name("rsp:ReceiveResponse"))

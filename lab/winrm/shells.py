@@ -192,6 +192,7 @@ class Shell:
     id: str = field(default_factory=lambda: str(uuid.uuid4()).upper())
     commands: dict[str, Command] = field(default_factory=dict)
     in_use: int = 0
+    ended: bool = False
     _used: float = field(default_factory=time.monotonic)
     _codes: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="lab-shell-")))
 
@@ -214,6 +215,7 @@ class Shell:
         return [process for pid in snapshot() if mark in _environment(pid) and (process := read(pid))]
 
     def end(self) -> None:
+        self.ended = True
         for command in self.commands.values():
             command.forget()
         deadline = time.monotonic() + _TREE_DEADLINE_S

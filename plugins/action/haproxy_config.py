@@ -12,7 +12,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_files im
     Files,
     require_plain,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.node import PosixNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.node import Node
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.load_balancers import accesses
@@ -67,7 +67,7 @@ def _hooks(call: Call, files: Files, script: str) -> dict[str, str]:
     return {files.hook: script, drop_in: files.drop_in()} if drop_in else {}
 
 
-def _text(node: PosixNode, path: str) -> str:
+def _text(node: Node, path: str) -> str:
     return (node.read(path) or b"").decode(errors="backslashreplace")
 
 

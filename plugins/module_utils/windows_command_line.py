@@ -94,6 +94,14 @@ def through_cmd(argv: Sequence[str]) -> CommandLine:
     return _within(CommandLine(_CMD, f'{_CMD_OPTIONS} "{words}"'), CMD_LINE_LIMIT, "cmd.exe")
 
 
+def builtin(name: str, *arguments: str) -> CommandLine:
+    """The line of cmd.exe for a command of its own, such as `move`. Arguments are restricted as in `through_cmd`;
+    those that are full paths may have parentheses, too.
+    """
+    words = " ".join([name, *(_path_or_harmless(argument) for argument in arguments)])
+    return _within(CommandLine(_CMD, f'{_CMD_OPTIONS} "{words}"'), CMD_LINE_LIMIT, "cmd.exe")
+
+
 def is_batch(program: str) -> bool:
     """Whether Windows runs it with cmd.exe. Spaces and dots at a file name's end are nothing to Windows."""
     return program.rstrip(" .").lower().endswith((".bat", ".cmd"))
@@ -183,6 +191,10 @@ def _harmless(argument: str) -> str:
             remedy="Leave the last backslash out",
         )
     return f'"{argument}"'
+
+
+def _path_or_harmless(argument: str) -> str:
+    return f'"{argument}"' if _FULL_PATH.fullmatch(argument) else _harmless(argument)
 
 
 def _require_carried(text: str) -> None:

@@ -128,6 +128,9 @@ class DomainAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
                 # Ansible would print the secret, in the message or in the traceback.
                 raise AnsibleActionFail(call.redact(fault)) from None
             raise
+        finally:
+            if call is not None:
+                call.close()
         return {**result, **outcome}
 
     def _divided(self, call: Call) -> list[Call] | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from copy import copy
 from functools import cached_property
 from threading import RLock
@@ -19,7 +20,7 @@ from ansible.utils.display import Display
 from ansible_collections.tidegate.delivery.plugins.module_utils import advice
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DomainError
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event
-from ansible_collections.tidegate.delivery.plugins.module_utils.node import PosixNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.node import Node
 from ansible_collections.tidegate.delivery.plugins.module_utils.parallel import Answer, in_parallel
 from ansible_collections.tidegate.delivery.plugins.module_utils.redaction import Redactor
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import Stopping
@@ -56,7 +57,9 @@ class Call:
         self.elapsed_s: float | None = None
         # Why a part can't be acted at all, found while it was made.
         self.unfit: DomainError | None = None
-        self._connected: dict[str, PosixNode] = {}
+        self._connected: dict[str, Node] = {}
+        # Of this call and its parts.
+        self._closing = ExitStack()
         # All hosts that this call and its parts have to do with.
         self._near = {self.host}
         self._whole: Call = self
@@ -97,19 +100,23 @@ class Call:
             raise BadInput(f"variable {name} is not set", where=host, remedy=f"Set {name} in the inventory")
         return value
 
-    def node(self) -> PosixNode:
+    def node(self) -> Node:
         """The node of the task's own host."""
         return self.nodes([self.host])[self.host]
 
-    def nodes(self, names: Iterable[str]) -> dict[str, PosixNode]:
+    def nodes(self, names: Iterable[str]) -> dict[str, Node]:
         """Nodes for hosts of the inventory, one connection each, kept for this call."""
         wanted = list(names)
         for name in wanted:
             if name not in self._connected:
                 self._near.add(name)
                 become = bool(self._action._task.become)
-                self._connected[name] = connect(name, self.hostvars, self._action._play_context, become)
+                self._connected[name] = connect(name, self.hostvars, self._action._play_context, become, self._closing)
         return {name: self._connected[name] for name in wanted}
+
+    def close(self) -> None:
+        """Let go of what the nodes keep for this call, such as shells of WinRM, of which Windows allows few."""
+        self._closing.close()
 
     def in_parallel(self, work: Callable[[str], Answer], names: Sequence[str]) -> dict[str, Answer | DomainError]:
         """`work(name)` for all names at once; a DomainError is that name's answer and ends no other's."""

@@ -1,12 +1,13 @@
 # Copyright: the Tidegate contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Nodes over Ansible's own connections: the current host and any other host of the inventory."""
+"""Nodes over Ansible's connections: the current host and any other host of the inventory."""
 
 from __future__ import annotations
 
 import hashlib
 import uuid
+from contextlib import ExitStack
 from typing import Any
 
 from ansible import constants as C  # noqa: N812 (Ansible's own name for it)
@@ -14,14 +15,17 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.loader import become_loader, connection_loader
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Unreachable
-from ansible_collections.tidegate.delivery.plugins.module_utils.node import Completed, PosixNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.node import Completed, Node, PosixNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.windows_node import WindowsNode
 
+WINRM = "tidegate.delivery.winrm"
 _SUPPORTED = {
     "ssh": "ssh",
     "ansible.builtin.ssh": "ssh",
     "smart": "ssh",
     "local": "local",
     "ansible.builtin.local": "local",
+    WINRM: WINRM,
 }
 # A dead way to a host is noticed after 15 s; by ssh's own default never, and a step would wait for ever.
 _KEEP_ALIVE = {"ServerAliveInterval": 5, "ServerAliveCountMax": 3}
@@ -52,11 +56,12 @@ class AnsibleExecute:
         return Completed(rc, stdout, stderr)
 
 
-def connect(host: str, hostvars: Any, play_context: Any, become: bool) -> PosixNode:  # noqa: ANN401
+def connect(host: str, hostvars: Any, play_context: Any, become: bool, closing: ExitStack) -> Node:  # noqa: ANN401
     """A node for an inventory host, by its own connection variables.
 
-    `become` is the task's; the host's `ansible_become` goes before it. No traffic yet: the first command
-    connects. Raises BadInput for an unknown host or a connection that node operations can't use.
+    `become` is the task's; the host's `ansible_become` goes before it. No traffic yet: the first command connects.
+    What stays open on the node is closed with `closing`. Raises BadInput for an unknown host or a connection that node
+    operations can't use.
     """
     if host not in hostvars:
         raise BadInput(f"host {host!r} is not in the inventory", where=host, remedy="Name it in the inventory")
@@ -66,11 +71,14 @@ def connect(host: str, hostvars: Any, play_context: Any, become: bool) -> PosixN
         raise BadInput(
             f"connection {named!r} can't carry node operations",
             where=f"{host}: ansible_connection",
-            remedy="Use ssh or local",
+            remedy=f"Use ssh, local or, for Windows, {WINRM}",
         )
     kind = _SUPPORTED[named]
     connection = connection_loader.get(kind, play_context.copy(), task_uuid=str(uuid.uuid4()))
-    connection.set_options(var_options=_plugin_options("connection", kind, variables, host))
+    connection.set_options(var_options=_plugin_options("connection", connection._load_name, variables, host))
+    if kind == WINRM:
+        closing.callback(connection.close)
+        return _windows(host, connection, _truth(variables.get("ansible_become", False)))
     if kind == "ssh":
         # A tty merges stderr into stdout, turns newlines into CRLF and ends the command with the controller.
         connection.set_option("use_tty", False)
@@ -78,6 +86,16 @@ def connect(host: str, hostvars: Any, play_context: Any, become: bool) -> PosixN
     if _truth(variables.get("ansible_become", become)):
         connection.set_become_plugin(_become(variables))
     return PosixNode(host, AnsibleExecute(host, connection))
+
+
+def _windows(host: str, connection: Any, become: bool) -> WindowsNode:  # noqa: ANN401
+    if become:
+        raise BadInput(
+            "node operations on Windows run as the user who logs in",
+            where=f"{host}: ansible_become",
+            remedy="Take ansible_become away, and log in as the user who may do it",
+        )
+    return WindowsNode(host, connection.start_directly)
 
 
 def _keep_alive(connection: Any) -> None:  # noqa: ANN401
@@ -107,6 +125,9 @@ def _plugin_options(kind: str, name: str, variables: Any, host: str) -> dict[str
     if kind == "connection":
         options.setdefault("inventory_hostname", host)
         options.setdefault("ansible_host", host)
+    if name.endswith(".winrm"):
+        # What pywinrm knows beyond the documented options, as Ansible's task executor hands it on.
+        options["_extras"] = {key: variables[key] for key in variables if key.startswith("ansible_winrm_")}
     return options
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from ansible.playbook.play_context import PlayContext
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Unreachable
-from ansible_collections.tidegate.delivery.plugins.module_utils.node import PosixNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.node import Node
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.connections import connect
 from lab import control
 from lab.layout import SSH_PORT, Layout
@@ -29,8 +30,8 @@ def variables(layout: Layout, host: str) -> dict[str, Any]:
     }
 
 
-def over_ssh(layout: Layout, host: str) -> PosixNode:
-    return connect(host, {host: variables(layout, host)}, PlayContext(), become=False)
+def over_ssh(layout: Layout, host: str) -> Node:
+    return connect(host, {host: variables(layout, host)}, PlayContext(), False, ExitStack())
 
 
 def test_output_is_byte_exact_and_the_two_streams_stay_apart(lab: Layout) -> None:
@@ -54,7 +55,7 @@ def test_a_host_whose_key_is_not_known_is_not_talked_to(lab: Layout) -> None:
     known = impostor["ansible_ssh_common_args"].replace(
         "known_hosts ", "known_hosts -o HostKeyAlias=[unknown]:2222 ", 1
     )
-    node = connect("n1", {"n1": {**impostor, "ansible_ssh_common_args": known}}, PlayContext(), become=False)
+    node = connect("n1", {"n1": {**impostor, "ansible_ssh_common_args": known}}, PlayContext(), False, ExitStack())
     with pytest.raises(Unreachable, match="Host key verification failed"):
         node.run(["true"])
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ DEFAULT_ARGS = "-C -o ControlMaster=auto -o ControlPersist=60s"
 def connected(tmp_path: Path, **variables: object) -> Any:
     """The Ansible connection of a node, with a user's own configuration."""
     given = {"ansible_ssh_args": DEFAULT_ARGS, "ansible_control_path_dir": str(tmp_path / "cp"), **variables}
-    node = connect("n1", {"n1": given}, PlayContext(), become=False)
+    node = connect("n1", {"n1": given}, PlayContext(), False, ExitStack())
     assert isinstance(node, PosixNode)
     return node._execute._connection  # type: ignore[attr-defined]
 
@@ -62,6 +63,6 @@ def test_a_control_path_of_the_users_stays(tmp_path: Path) -> None:
 
 def test_a_host_that_the_inventory_lacks_and_a_connection_that_does_not_fit() -> None:
     with pytest.raises(BadInput, match="host 'n1' is not in the inventory"):
-        connect("n1", {}, PlayContext(), become=False)
-    with pytest.raises(BadInput, match=r"connection 'winrm' can't carry.*n1: ansible_connection.*Use ssh or local"):
-        connect("n1", {"n1": {"ansible_connection": "winrm"}}, PlayContext(), become=False)
+        connect("n1", {}, PlayContext(), False, ExitStack())
+    with pytest.raises(BadInput, match=r"connection 'winrm' can't carry.*n1: ansible_connection.*Use ssh, local or"):
+        connect("n1", {"n1": {"ansible_connection": "winrm"}}, PlayContext(), False, ExitStack())

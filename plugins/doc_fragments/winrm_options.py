@@ -1,0 +1,18 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The options of Ansible's own connection plugin winrm, as the installed Ansible documents them."""
+
+from __future__ import annotations
+
+import yaml
+from ansible.plugins.connection.winrm import DOCUMENTATION as ANSIBLES
+
+
+class ModuleDocFragment:
+    """What a subclass takes over: all of it, now and after the next Ansible.
+
+    It extends `connection_pipelining`, which the subclass must name by itself.
+    """
+
+    DOCUMENTATION = yaml.safe_dump({"options": yaml.safe_load(ANSIBLES)["options"]})
