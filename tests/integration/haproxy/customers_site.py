@@ -49,6 +49,7 @@ KINDS = {
     "queue": Kind({8085: ""}, (_COOKIE,), "cookie {name} maxconn 1"),
     "ramp": Kind({8086: ""}, ("balance roundrobin",), "weight 100 slowstart 2s"),
     "shutdown": Kind({8087: ""}, (), "on-marked-down shutdown-sessions"),
+    "table": Kind({8090: ""}, ("stick-table type string size 1k", "stick on req.cook(who)")),
     "persist": Kind({8088: ""}, (_COOKIE, "option persist"), "cookie {name}"),
 }
 

@@ -97,21 +97,26 @@ def crowds(site: CustomersSite) -> dict[str, tuple[str, list[Caller]]]:
     return {
         "cookie": ("cookie", [*sticky, Http1(cookie, keeps=False)]),
         "cookie over HTTP/2": ("cookie", [Http2(site.address("cookie", "proto h2"), cookie=TO_N1) for _ in range(3)]),
+        "stick table": ("table", [Http1(site.address("table"), cookie=f"who={number}") for number in range(6)]),
         "keep-alive": ("plain", [Http1(plain) for _ in range(5)]),
         "new connections": ("plain", [Http1(plain, keeps=False) for _ in range(5)]),
         "HTTP/2": ("plain", [Http2(http2) for _ in range(4)]),
     }
 
 
-@pytest.mark.parametrize("who", ["cookie", "cookie over HTTP/2", "keep-alive", "new connections", "HTTP/2"])
+@pytest.mark.parametrize(
+    "who", ["cookie", "cookie over HTTP/2", "stick table", "keep-alive", "new connections", "HTTP/2"]
+)
 def test_customers_who_come_again_and_again_lose_nothing(site: CustomersSite, who: str) -> None:
     kind, callers = crowds(site)[who]
     with Crowd(*callers) as crowd:
+        assert "n1" in crowd.nodes_since(0)
         move = site.leave(kind)
         goes_on(crowd, without="n1")
         site.join(kind)
         joined = time.monotonic()
-        if who != "cookie over HTTP/2":
+        # Those who always come with a cookie, or are in a table, stay where they were moved.
+        if who not in ("cookie over HTTP/2", "stick table"):
             until(lambda: "n1" in crowd.nodes_since(joined), "n1 has customers again", 20)
     assert crowd.failures == []
     assert move.report.drained_seconds["n1"] < 25, "long before drain.soft"

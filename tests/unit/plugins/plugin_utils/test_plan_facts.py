@@ -1,8 +1,16 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.plan_facts import for_plays, for_wave
+import yaml
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.catalog import load_catalog
+from ansible_collections.tidegate.delivery.plugins.module_utils.service import Drain
+from ansible_collections.tidegate.delivery.plugins.modules import haproxy_pool
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.plan_facts import for_plays, for_wave, step_facts
+
+SERVICES = Path(__file__).resolve().parents[4] / "services"
 
 PLAN: dict[str, Any] = {
     "deployment": "d1",
@@ -44,3 +52,11 @@ def test_the_plan_that_is_recorded_stays_whole() -> None:
     for_plays(PLAN)
     assert PLAN["nodes"]["n1"]["checks"]["s"]["nunit"] == {"box": "b"}
     assert "releases" in PLAN
+
+
+def test_a_wave_drains_as_the_descriptor_says() -> None:
+    service = load_catalog(str(SERVICES), "lab")["tradeapi"]
+    drain = step_facts(service.model_copy(update={"drain": Drain(at_hard="cut", sticky="wait")}))["drain"]
+    assert drain == {"soft": "30s", "hard": "2m", "at_hard": "cut", "sticky": "wait"}
+    options = yaml.safe_load(haproxy_pool.DOCUMENTATION)["options"]["drain"]["suboptions"]
+    assert drain.keys() == options.keys() == Drain.model_fields.keys()
