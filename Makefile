@@ -12,7 +12,7 @@ unexport ANSIBLE_CONFIG ANSIBLE_COLLECTIONS_PATH ANSIBLE_INVENTORY ANSIBLE_ROLES
 SCRIPTS := .ci/run tools/*.sh
 EVERYDAY := not slow
 PYTEST := pytest --durations=10 $(PYTEST_ARGS)
-BOTH_SHARES := python tools/test.py --durations=10 $(PYTEST_ARGS)
+ALL_SHARES := python tools/test.py --durations=10 $(PYTEST_ARGS)
 
 .PHONY: help
 help: ## Show this list
@@ -28,11 +28,11 @@ demo: setup ## Deploy, hold and roll back on real servers under load, and tell w
 
 .PHONY: test
 test: setup lint sanity ## The everyday suite: lint, sanity, unit and integration tests, Molecule (25 minutes at most)
-	$(BOTH_SHARES) -m "$(EVERYDAY)"
+	$(ALL_SHARES) -m "$(EVERYDAY)"
 
 .PHONY: test-full
 test-full: setup lint sanity ## The everyday suite and all that is slow
-	$(BOTH_SHARES)
+	$(ALL_SHARES)
 
 .PHONY: unit
 unit: setup ## Only the unit tests

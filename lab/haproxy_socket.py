@@ -61,7 +61,8 @@ def answers(path: Path, timeout_s: float = 1.0) -> bool:
 
 def servers(path: Path) -> list[Server]:
     """Every server of every backend. Raises OSError."""
-    return parse_servers(ask(path, "show stat -1 4 -1"), ask(path, "show servers state"))
+    stat, _, state = ask(path, "show stat -1 4 -1;show servers state").partition("\n\n")
+    return parse_servers(stat, state)
 
 
 def parse_servers(stat: str, state: str) -> list[Server]:

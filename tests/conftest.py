@@ -15,8 +15,9 @@ from tests.session_lab import LABS, SessionLab
 UNIT = Path(__file__).parent / "unit"
 # Folders of tests that deploy to the lab and leave another release there.
 DEPLOYING = ("flow", "command", "molecule", "chaos")
-# Folders whose tests on the lab are in the second share, with all that needs no lab: so both take as long.
-SECOND = ("chaos",)
+# Folders whose tests on the lab are in the second share: so it takes as long as the first.
+SECOND = ("chaos", "command", "molecule")
+SHARES = (1, 2, 3)
 NOT_RUN = ("skipped", "xfailed", "xpassed")
 SESSION_LAB = pytest.StashKey[SessionLab]()
 
@@ -24,7 +25,7 @@ SESSION_LAB = pytest.StashKey[SessionLab]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("tidegate")
     group.addoption("--keep-lab", action="store_true", help="go on with the test lab if it runs, and leave it running")
-    group.addoption("--share", type=int, choices=sorted(LABS), help="one of the two that `make test` runs at once")
+    group.addoption("--share", type=int, choices=SHARES, help="one of those that `make test` runs at once")
     group.addoption("--lab-net", help="the test lab's network prefix (default: 127.21, of share 2: 127.23)")
     group.addoption("--lab-state", help="the test lab's folder (default: build/test-lab, of share 2: build/test-lab-2)")
 
@@ -37,7 +38,8 @@ def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     # Started by nohup, all that we start would ignore a closed terminal, which tests of it can't have.
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    net, state = LABS[config.getoption("--share") or 1]
+    # The third share needs none.
+    net, state = LABS.get(config.getoption("--share"), LABS[1])
     layout = Layout.of(config.getoption("--lab-net") or net, config.getoption("--lab-state") or str(state))
     config.stash[SESSION_LAB] = SessionLab(layout, keep=config.getoption("--keep-lab"))
 
@@ -71,7 +73,9 @@ def _rank(item: pytest.Item) -> int:
 
 
 def _share(item: pytest.Item) -> int:
-    return 1 if item.get_closest_marker("lab") and item.path.parent.name not in SECOND else 2
+    if not item.get_closest_marker("lab"):
+        return 3
+    return 2 if item.path.parent.name in SECOND else 1
 
 
 @pytest.hookimpl(tryfirst=True)

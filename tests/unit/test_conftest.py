@@ -59,11 +59,12 @@ def test_tests_on_the_lab_come_last_and_can_be_deselected(tmp_path: Path) -> Non
     assert "1 passed, 2 deselected" in session(tmp_path, source, "-m", "not lab").stdout
 
 
-def test_two_shares_have_every_test_once(tmp_path: Path) -> None:
+def test_the_shares_have_every_test_once(tmp_path: Path) -> None:
     on_lab = "@pytest.mark.lab\ndef test_deploys(): pass\n@pytest.mark.lab\ndef test_looks(): pass\n"
     source = f"{on_lab}def test_near(): pass\n"
-    assert "2 passed, 1 deselected" in session(tmp_path, source, "--share", "1").stdout
-    assert "1 passed, 2 deselected" in session(tmp_path, source, "--share", "2").stdout
     kills = tmp_path / "chaos"
     kills.mkdir()
-    assert "3 passed" in session(kills, source, "--share", "2").stdout
+    (kills / "test_kills.py").write_text(f"import pytest\n{on_lab}{on_lab.replace('test_', 'test_too_')}")
+    assert "2 passed, 5 deselected" in session(tmp_path, source, "--share", "1").stdout
+    assert "4 passed, 3 deselected" in session(tmp_path, source, "--share", "2").stdout
+    assert "1 passed, 6 deselected" in session(tmp_path, source, "--share", "3").stdout

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import threading
+import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Unreachable
@@ -17,20 +17,22 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.parallel import 
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Pool
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
 from lab import haproxy_socket
-from tests.integration.haproxy.applications import Applications
+from tests.integration.haproxy.applications import HELD, Applications
 from tests.integration.haproxy.haproxy_site import LoadBalancer, until
 
-NET = "127.47"
 NODES = tuple(f"n{number}" for number in range(1, 7))
 SERVICES: Mapping[str, tuple[str, ...]] = {"shop": NODES[:4], "feed": NODES[2:]}
 PORTS = {"shop": 8080, "feed": 8081}
 _CHECKS = "inter 40 fastinter 40 downinter 40 rise 2 fall 2"
 _MAINT = 1
-Key = tuple[str, str, str]
-View = dict[Key, haproxy_socket.Server]
-_LOOK_EVERY_S = 0.01
+# Service, node, load balancer.
+Place = tuple[str, str, str]
+# Load balancer, backend, server.
+View = dict[tuple[str, str, str], haproxy_socket.Server]
 # Everything here is faster than in production, so is looking.
-_FASTER = 10.0
+_FASTER = 6.0
+_OFTEN_S = 0.01
+_ANSWER_S = 30.0
 
 
 class Killed(BaseException):
@@ -94,14 +96,41 @@ class Fate:
         raise Killed
 
 
-class Crossing:
-    """The site: started once, brought back to its beginning for each example."""
+class HeldCustomers:
+    """Customers of one front end whose requests are answered late; none of them asks a second time."""
 
-    def __init__(self, program: str, home: Path) -> None:
-        self._applications = Applications({name: f"{NET}.1.{name[1:]}" for name in NODES})
+    def __init__(self, address: str, port: int, count: int) -> None:
+        request = f"GET {HELD} HTTP/1.1\r\nHost: site\r\nConnection: close\r\n\r\n".encode()
+        self._connections = [socket.create_connection((address, port), _ANSWER_S) for _ in range(count)]
+        for connection in self._connections:
+            connection.sendall(request)
+
+    def statuses(self) -> list[int]:
+        """What each was answered; 0 when the connection ended without an answer."""
+        return [_status(connection) for connection in self._connections]
+
+    def close(self) -> None:
+        for connection in self._connections:
+            connection.close()
+
+
+def _status(connection: socket.socket) -> int:
+    answer = b""
+    with contextlib.suppress(ConnectionError):
+        while part := connection.recv(65536):
+            answer += part
+    return int(answer.split(b" ", 2)[1]) if answer.startswith(b"HTTP/1.1 ") else 0
+
+
+class Crossing:
+    """The site, on network `net`: started once, brought back to its beginning for each example."""
+
+    def __init__(self, program: str, net: str, home: Path) -> None:
+        self._net = net
+        self._applications = Applications({name: f"{net}.1.{name[1:]}" for name in NODES})
         self.applications = self._applications.by_name
         self.balancers = {
-            f"lb{number}": LoadBalancer(f"lb{number}", f"{NET}.0.{number}", [], home / f"lb{number}", program)
+            f"lb{number}": LoadBalancer(f"lb{number}", f"{net}.0.{number}", [], home / f"lb{number}", program)
             for number in (1, 2)
         }
         self.generation = 0
@@ -124,27 +153,67 @@ class Crossing:
         self.generation += 1
         parts = [
             f"global\n  stats socket {balancer.home}/a.sock level admin\n  server-state-base {balancer.state_dir}",
-            "defaults\n  mode http\n  timeout connect 1s\n  timeout client 15s\n  timeout server 15s",
-            f"  timeout check 2s\n  timeout queue {5000 + self.generation}\n  load-server-state-from-file local",
-            f"  option httpchk GET /health\n  default-server {_CHECKS}",
+            # Nor does HAProxy try again: a customer who comes to a server that isn't there is told so.
+            "  nbthread 1\ndefaults\n  mode http\n  retries 0\n  timeout connect 1s\n  timeout client 60s",
+            f"  timeout server 60s\n  timeout check 2s\n  timeout queue {5000 + self.generation}",
+            f"  load-server-state-from-file local\n  option httpchk GET /health\n  default-server {_CHECKS}",
         ]
         for service, nodes in SERVICES.items():
             parts.append(f"frontend {service}\n  bind {balancer.address}:{PORTS[service]}")
             parts.append(f"  default_backend {service}_online")
             for pool, disabled in (("online", ""), ("maintenance", " disabled")):
                 parts.append(f"backend {service}_{pool}\n  server-state-file-name use-backend-name")
-                parts += [f"  server {name} {NET}.1.{name[1:]}:8080 check{disabled}" for name in nodes]
+                parts += [f"  server {name} {self._net}.1.{name[1:]}:8080 check{disabled}" for name in nodes]
         (balancer.home / "haproxy.cfg").write_text("\n".join(parts) + "\n")
+
+    def misconfigure(self, balancer: LoadBalancer) -> None:
+        """A configuration that HAProxy doesn't take."""
+        with (balancer.home / "haproxy.cfg").open("a") as file:
+            file.write("nonsense\n")
 
     def admins(self, fate: Fate | None = None) -> dict[str, Admin]:
         real: dict[str, Admin] = {name: balancer.runtime() for name, balancer in self.balancers.items()}
         return real if fate is None else {name: Doomed(admin, fate) for name, admin in real.items()}  # type: ignore[misc]
 
-    def move(self, service: str, nodes: Sequence[str], floor: str, fate: Fate | None = None) -> Move:
+    def move(
+        self,
+        service: str,
+        nodes: Sequence[str],
+        floor: str,
+        fate: Fate | None = None,
+        *,
+        cut: bool = False,
+        soft: float = 20.0,
+        hard: float = 40.0,
+        join: float = 20.0,
+    ) -> Move:
+        """Its limits are what a busy machine may need, unless others are given."""
         pool = Pool(f"{service}_online", f"{service}_maintenance", Share.parse(floor), tuple(nodes))
-        limits = Limits(soft=1.0, hard=2.0, join=1.5, silent=2.0)
         around = Surroundings(in_parallel, sleep=lambda seconds: time.sleep(seconds / _FASTER))
-        return Move(self.admins(fate), [pool], limits, around)
+        return Move(self.admins(fate), [pool], Limits(soft=soft, hard=hard, cut=cut, join=join), around)
+
+    def send(self, host: str, commands: Sequence[str]) -> None:
+        """What an operator does there, who saves what he did."""
+        runtime = self.balancers[host].runtime()
+        names = tuple(f"{service}_{pool}" for service in SERVICES for pool in ("online", "maintenance"))
+        applied = runtime.apply(Batch(tuple(commands), runtime.read().pid, save=names), names)
+        assert not (applied.rejected or applied.unsaved or applied.changed), applied
+
+    @contextlib.contextmanager
+    def customers(self, host: str, service: str, node: str) -> Iterator[HeldCustomers]:
+        """So many that the node has some; they are answered when `release` says so, or at the end."""
+        self._applications.hold(True)
+        customers = HeldCustomers(self.balancers[host].address, PORTS[service], 2 * len(SERVICES[service]))
+        try:
+            until(lambda: self.applications[node].busy > 0, f"a customer is at {node}", 30, _OFTEN_S)
+            yield customers
+        finally:
+            self.release()
+            customers.close()
+
+    def release(self) -> None:
+        """Have the applications answer."""
+        self._applications.hold(False)
 
     def view(self) -> View:
         """What the sockets show, read by the lab's reader and not by the one that is tested."""
@@ -158,46 +227,36 @@ class Crossing:
     def reset(self) -> None:
         """All applications well, everyone online, nobody in a maintenance pool."""
         for application in self.applications.values():
-            application.healthy = True
-        for balancer in self.balancers.values():
-            runtime = balancer.runtime()
-            commands = [
-                f"set server {service}_{pool}/{name} state {state}"
-                for service, nodes in SERVICES.items()
-                for name in nodes
-                for pool, state in (("maintenance", "maint"), ("online", "ready"))
-            ]
-            names = tuple(f"{service}_{pool}" for service in SERVICES for pool in ("online", "maintenance"))
-            applied = runtime.apply(Batch(tuple(commands), runtime.read().pid, save=names), names)
-            assert not applied.rejected and not applied.unsaved, applied
-        until(lambda: self.quiet() and set(self.places().values()) == {"online"}, "everybody is online")
-
-    def places(self) -> dict[Key, str]:
-        """Where each node of each service is, on each load balancer."""
-        view = self.view()
-        return {
-            (service, name, host): _place(
-                view[host, f"{service}_online", name], view[host, f"{service}_maintenance", name]
-            )
-            for host in self.balancers
+            application.live()
+        commands = [
+            f"set server {service}_{pool}/{name} state {state}"
             for service, nodes in SERVICES.items()
             for name in nodes
-        }
+            for pool, state in (("maintenance", "maint"), ("online", "ready"))
+        ]
+        for host in self.balancers:
+            self.send(host, commands)
+        self.settle("everybody is online")
 
-    def quiet(self) -> bool:
-        """Whether HAProxy's checks have come to an end: what is well is UP, what is ill DOWN, what is out in MAINT."""
+    def settle(self, what: str) -> None:
+        """Until HAProxy's checks have come to an end."""
+        until(lambda: self._is_quiet(self.view()), f"all checks are through: {what}", 30, _OFTEN_S)
+
+    def _is_quiet(self, view: View) -> bool:
+        """Whether what is well is UP, what is ill DOWN, what is out in MAINT."""
         return all(
             server.status == ("MAINT" if server.admin & _MAINT else "UP" if self.applications[name].healthy else "DOWN")
-            for (_host, _backend, name), server in self.view().items()
+            for (_host, _backend, name), server in view.items()
         )
 
 
-def places_in(view: View, service: str, name: str) -> dict[str, str]:
-    """Where a node is, by load balancer."""
-    hosts = dict.fromkeys(host for host, _backend, _name in view)
+def places(view: View) -> dict[Place, str]:
+    """Where each node of each service is, on each load balancer."""
     return {
-        host: _place(view[host, f"{service}_online", name], view[host, f"{service}_maintenance", name])
-        for host in hosts
+        (service, name, host): _place(view[host, f"{service}_online", name], view[host, f"{service}_maintenance", name])
+        for host in dict.fromkeys(host for host, _backend, _name in view)
+        for service, nodes in SERVICES.items()
+        for name in nodes
     }
 
 
@@ -208,49 +267,6 @@ def _place(online: haproxy_socket.Server, maintenance: haproxy_socket.Server) ->
     if not online.admin & _MAINT:
         return "both" if tested else "draining"
     return "maintenance" if tested else "out"
-
-
-@dataclass
-class Watch:
-    """What is seen on the sockets while moves are made, which no settled state tells any more."""
-
-    site: Crossing
-    wave: Sequence[str]
-    found: list[str] = field(default_factory=list)
-    looks: int = 0
-
-    @contextlib.contextmanager
-    def on(self) -> Iterator[None]:
-        over = threading.Event()
-        thread = threading.Thread(target=self._look_until, args=(over,), daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
-        assert not self.found, self.found[:3]
-
-    def _look_until(self, over: threading.Event) -> None:
-        while not over.is_set():
-            with contextlib.suppress(OSError):
-                first, second, again = self.site.view(), self.site.view(), self.site.view()
-                self._judge(first, second, again)
-            self.looks += 1
-            over.wait(_LOOK_EVERY_S)
-
-    def _judge(self, first: View, second: View, again: View) -> None:
-        for service, nodes in SERVICES.items():
-            for name in nodes:
-                online = {host: second[host, f"{service}_online", name] for host in self.site.balancers}
-                rising = [server for server in online.values() if server.status.startswith("UP ") and not server.is_out]
-                if rising and name in self.wave and self.site.applications[name].healthy:
-                    self.found.append(f"{name} got customers of {service} before its checks had passed")
-                places = [places_in(view, service, name) for view in (first, second, again)]
-                if "both" in places[1].values():
-                    self.found.append(f"{name} was in both pools of {service}")
-                if places[0] == places[2] and {"online", "maintenance"} <= {*places[0].values()}:
-                    self.found.append(f"{name} was in another pool of {service} on each load balancer")
 
 
 def is_usable(server: haproxy_socket.Server) -> bool:

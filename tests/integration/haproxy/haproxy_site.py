@@ -23,6 +23,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.node import Loca
 from ansible_collections.tidegate.delivery.plugins.module_utils.parallel import in_parallel
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Cell, Pool, look
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
+from lab import haproxy_socket
 
 NET = "127.34"
 ONLINE, MAINTENANCE = "shop_online", "shop_maintenance"
@@ -159,24 +160,46 @@ backend {MAINTENANCE}
         command = [self.program, "-W", "-db", "-f", str(self.home / "haproxy.cfg"), "-S", str(self.home / "m.sock")]
         with (self.home / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        until(lambda: self._answers(), f"{self.name} starts: {(self.home / 'log').read_text()[-400:]}")
+        until(self._answers, f"{self.name} starts: {(self.home / 'log').read_text()[-400:]}", 30)
 
     def _answers(self) -> bool:
         with contextlib.suppress(DomainError):
             return bool(self.read().servers)
         return False
 
-    def reload(self) -> None:
-        before = self.read().pid
+    def signal_reload(self) -> None:
         assert self._process is not None
         self._process.send_signal(signal.SIGUSR2)
 
-        def replaced() -> bool:
-            with contextlib.suppress(DomainError):
-                return self.read().pid != before
-            return False
+    def reload(self) -> None:
+        before = self.read().pid
+        self.signal_reload()
 
-        until(replaced, f"{self.name} reloads")
+        def replaced() -> bool:
+            answer = self._ask("a.sock", "show info")
+            return "\nPid: " in answer and f"\nPid: {before}\n" not in answer
+
+        until(replaced, f"{self.name} reloads", 30, 0.01)
+
+    def fail_to_reload(self) -> None:
+        """For a configuration that HAProxy doesn't take."""
+        self.signal_reload()
+        until(lambda: "[failed: 1]" in self._ask("m.sock", "show proc"), f"{self.name} refuses it", 30, 0.01)
+
+    def await_old_workers(self) -> None:
+        """Until the workers from before a reload are gone."""
+
+        def alone() -> bool:
+            answer = self._ask("m.sock", "show proc")
+            return "\n# workers\n" in answer and "\n# old workers\n" not in answer
+
+        until(alone, f"old workers of {self.name} end", 30, 0.01)
+
+    def _ask(self, name: str, command: str) -> str:
+        """Cheaper to ask often than `read`; empty when nobody answers, as amid a reload."""
+        with contextlib.suppress(OSError):
+            return haproxy_socket.ask(self.home / name, command)
+        return ""
 
     def kill(self) -> None:
         """kill -9 of the worker and the master, as a crash of the host's HAProxy."""
@@ -188,7 +211,17 @@ backend {MAINTENANCE}
         for pid in [str(self._process.pid), *workers]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(pid), signal.SIGKILL)
-        self._process.wait(5)
+        self._ended()
+
+    def stop(self) -> None:
+        """As `systemctl stop` does."""
+        assert self._process is not None
+        self._process.terminate()
+        self._ended()
+
+    def _ended(self) -> None:
+        assert self._process is not None
+        self._process.wait(30)
         self._process = None
         for name in ("a.sock", "m.sock"):
             (self.home / name).unlink(missing_ok=True)
@@ -223,12 +256,12 @@ class Site:
         until(lambda: set(self.cells(node)) == {cell}, f"{node} gets {cell}, is {self.cells(node)}", seconds)
 
 
-def until(reached: Callable[[], bool], what: str, seconds: float = 5.0) -> None:
-    """Wait for something, with a deadline."""
+def until(reached: Callable[[], bool], what: str, seconds: float = 5.0, every: float = 0.05) -> None:
+    """Wait for something, with a deadline; it is looked for `every` so many seconds."""
     deadline = time.monotonic() + seconds
     while not reached():
         assert time.monotonic() < deadline, f"not in {seconds} s: {what}"
-        time.sleep(0.05)
+        time.sleep(every)
 
 
 def get(address: str, port: int, path: str = "/", **headers: str) -> tuple[int, str, dict[str, str]]:

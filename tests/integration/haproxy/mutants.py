@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from ansible_collections.tidegate.delivery.plugins.module_utils import moves, pools
+from ansible_collections.tidegate.delivery.plugins.module_utils import capacity, moves, pools
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
 from ansible_collections.tidegate.delivery.plugins.module_utils.floors import Floors
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState, ServerRow
 from ansible_collections.tidegate.delivery.plugins.module_utils.move_report import refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Failed, Move
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools import (
     Action,
+    Cell,
     Change,
     Clock,
     Done,
@@ -24,6 +27,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.pools import (
     Send,
     Spot,
     Step,
+    unexplained,
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
 
@@ -109,6 +113,8 @@ def a_load_balancer_forgotten(patch: pytest.MonkeyPatch) -> None:
 
 def state_not_saved(patch: pytest.MonkeyPatch) -> None:
     """A crash or a reload brings the servers back to what was saved before."""
+    original = Move._batch
+    patch.setattr(Move, "_batch", lambda *rest: replace(original(*rest), save=()))
     patch.setattr(Move, "_save", lambda *_: True)
 
 
@@ -139,6 +145,63 @@ def one_failure_is_the_end(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Move, "_note", noting)
 
 
+def our_own_moves_not_recognised(patch: pytest.MonkeyPatch) -> None:
+    """What a killed controller left is taken for somebody else's."""
+    patch.setattr(moves, "unexplained", lambda seen, _ours: unexplained(seen, ()))
+
+
+def rising_counts_as_online(patch: pytest.MonkeyPatch) -> None:
+    """A join is done before the checks have passed."""
+    original = pools.classify
+
+    def classify(online: ServerRow, maintenance: ServerRow) -> Cell:
+        cell = original(online, maintenance)
+        return Cell.ON if cell is Cell.RISING else cell
+
+    patch.setattr(pools, "classify", classify)
+
+
+def the_ill_count_as_usable(patch: pytest.MonkeyPatch) -> None:
+    """The floor is kept by servers that get no customers."""
+    patch.setattr(capacity, "usable", lambda row, **_: not row.admin.effective)
+
+
+def floor_of_one_load_balancer(patch: pytest.MonkeyPatch) -> None:
+    """What the others show is not looked at."""
+    original = Floors.broken
+    patch.setattr(Floors, "broken", lambda self, states: original(self, dict(list(states.items())[:1])))
+
+
+def _clock(patch: pytest.MonkeyPatch, changed: Callable[[Clock], Clock]) -> None:
+    original = Move._clock_at
+    patch.setattr(Move, "_clock_at", lambda self, *rest: changed(original(self, *rest)))
+
+
+def cut_although_told_to_fail(patch: pytest.MonkeyPatch) -> None:
+    """At the hard deadline customers are always cut off."""
+    _clock(patch, lambda clock: replace(clock, cut=True))
+
+
+def hard_deadline_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """A leave waits for its last customer for ever."""
+    _clock(patch, lambda clock: replace(clock, hard_over=False))
+
+
+def undone_on_one_load_balancer(patch: pytest.MonkeyPatch) -> None:
+    """The others stay as they were when the leave failed."""
+    original = Move._drive
+
+    def drive(self: Move, intent: Intent, names: Sequence[str]) -> None:
+        original(self, intent, names[:1] if intent is Intent.UNDO else names)
+
+    patch.setattr(Move, "_drive", drive)
+
+
+def old_workers_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """A leave is done while customers from before a reload are still answered."""
+    patch.setattr(LoadBalancerState, "sessions", lambda self, key: self.servers[key].sessions)
+
+
 MUTANTS: Mapping[str, Mutant] = {
     mutant.__name__: mutant
     for mutant in (
@@ -155,5 +218,13 @@ MUTANTS: Mapping[str, Mutant] = {
         open_for_tests_too_early,
         someone_elses_nodes_taken,
         one_failure_is_the_end,
+        our_own_moves_not_recognised,
+        rising_counts_as_online,
+        the_ill_count_as_usable,
+        floor_of_one_load_balancer,
+        cut_although_told_to_fail,
+        hard_deadline_forgotten,
+        undone_on_one_load_balancer,
+        old_workers_forgotten,
     )
 }
