@@ -54,10 +54,15 @@ class ActionModule(DomainAction):
             here = {host: states[host] for host in balancers[site.load_balancers]}
             found |= dict.fromkeys(_pool_problems(service, nodes, here))
         found |= dict.fromkeys(_around(call, {host: _known(states[host], names) for host, names in backends.items()}))
-        told = [{"problem": each.reason, "remedy": each.remedy} for each in found]
+        told = [_told(each) for each in found]
         counts = f"{counted(len(services), 'service')} on {counted(len(backends), 'load balancer')}"
         msg = f"{counts}: {counted(len(told), 'problem')}" if told else f"{counts}: fit for moves"
         return {"changed": False, "msg": msg, "problems": told, "table": [*_table(told), msg]}
+
+
+def _told(found: Refuse) -> dict[str, str]:
+    kind = found.kind.name.lower() if found.kind else ""
+    return {"problem": found.reason, "remedy": found.remedy, "kind": kind}
 
 
 def _services(call: Call) -> Sequence[Service]:

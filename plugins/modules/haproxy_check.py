@@ -47,10 +47,16 @@ msg:
   returned: success
   sample: "2 services on 2 load balancers: fit for moves"
 problems:
-  description: All that is missing, with C(problem) and C(remedy).
+  description:
+    - All that is missing, with C(problem), C(remedy), and for programs C(kind), which stays the same when the words change.
+      It is empty for a load balancer that does not answer.
   type: list
   elements: dict
   returned: success
+  sample:
+    - problem: "load balancer lb1: tradeapi_online/n1 has an agent-check, which undoes drain and maint"
+      remedy: Remove agent-check from this server
+      kind: agent_check
 table:
   description: The problems as people read them, and RV(msg).
   type: list
