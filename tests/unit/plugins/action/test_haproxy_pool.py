@@ -3,6 +3,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from ansible_collections.tidegate.delivery.plugins.action import haproxy_pool
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
 from ansible_collections.tidegate.delivery.plugins.module_utils.move_report import MoveReport
@@ -44,3 +46,36 @@ def test_what_the_ledger_keeps_of_a_large_wave_is_whole() -> None:
     )
     assert event.details["places"] == recorded["places"]
     assert len(recorded["places"]) == 60
+
+
+LEFT, DEPLOYED, AGAIN = (
+    [(Step.LEAVE, Outcome.STARTED), (Step.LEAVE, Outcome.CHANGED)],
+    [(Step.PUPPET, Outcome.STARTED), (Step.PUPPET, Outcome.CHANGED)],
+    [(Step.LEAVE, Outcome.STARTED)],
+)
+
+
+@pytest.mark.parametrize(
+    ("state", "intent", "ours", "steps", "kept_out"),
+    [
+        # Nothing was deployed since it left: a leave that is given up brings everything back.
+        ("maintenance", "", set(), AGAIN, set()),
+        ("maintenance", "", {"n1"}, [*LEFT, *AGAIN], set()),
+        ("maintenance", "", {"n1"}, [*LEFT[:1], *AGAIN], set()),
+        # It was, or by another deployment for all that is known: nothing comes in that was out.
+        ("maintenance", "", {"n1"}, [*LEFT, *DEPLOYED, *AGAIN], {"n1"}),
+        ("maintenance", "", {"n1"}, AGAIN, {"n1"}),
+        ("maintenance", "adopt", set(), AGAIN, {"n1"}),
+        ("repaired", "repair", {"n1"}, [], {"n1"}),
+    ],
+)
+def test_what_may_not_come_in_by_a_leave_that_is_given_up(
+    state: str, intent: str, ours: set[str], steps: list[tuple[Step, Outcome]], kept_out: set[str]
+) -> None:
+    events = [
+        Event(service="s", environment="lab", deployment="d1", attempt=1, step=step, outcome=outcome, nodes=("n1",))
+        for step, outcome in steps
+    ]
+    ledger = SimpleNamespace(plan={"intent": intent}, events=events)
+    call: Any = SimpleNamespace(check=False, args={"state": state}, covered=["n1"], ledger=ledger, deployment_id="d1")
+    assert haproxy_pool._kept_out(call, ours) == kept_out

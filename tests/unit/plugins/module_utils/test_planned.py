@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Re
 from ansible_collections.tidegate.delivery.plugins.module_utils.planned import (
     require_planned_move,
     require_planned_pin,
+    require_planned_repair,
 )
 
 POOL = {"online": "s_online", "maintenance": "s_maintenance", "min_online": "60%", "nodes": ["n1", "n2"]}
@@ -79,3 +81,18 @@ def test_the_planned_pins(change: dict[str, Any]) -> None:
 def test_any_other_pin_is_refused(change: dict[str, Any], said: str) -> None:
     with pytest.raises(Refused, match=said):
         require_planned_pin(PLAN, **{**SET, **change})
+
+
+@pytest.mark.parametrize(
+    ("intent", "state", "refused"),
+    [
+        ("repair", "repaired", False),
+        ("repair", "maintenance", True),
+        ("repair", "online", True),
+        ("leave", "repaired", True),
+        ("deploy", "maintenance", False),
+    ],
+)
+def test_a_repair_is_one_only_by_its_plan(intent: str, state: str, refused: bool) -> None:
+    with pytest.raises(Refused) if refused else nullcontext():
+        require_planned_repair({"intent": intent}, state)

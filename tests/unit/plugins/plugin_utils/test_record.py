@@ -235,3 +235,26 @@ def test_a_lock_of_a_process_that_is_gone_is_not_live(record: Record) -> None:
     child.kill()
     child.wait()
     assert record.live_locks() == names
+
+
+def adoption(record: Record, name: str, *nodes: str) -> None:
+    """An adoption that is open, of nodes that were in somebody else's hands."""
+    plan = json.dumps({"intent": "adopt", "adopted": True})
+    deployment = Deployment(id=name, kind=Kind.HAND, service="s", environment="lab", nodes=nodes, plan=plan)
+    record.ledger.open(deployment, replace(event(Step.PLAN), deployment=name))
+
+
+def test_what_was_adopted_and_joined_with_a_deployment_needs_nobody_to_bring_it_back(record: Record) -> None:
+    adoption(record, "a1", "n1")
+    adoption(record, "a2", "n2")
+    left = Deployment(
+        id="h1", kind=Kind.HAND, service="s", environment="lab", nodes=("n1",), plan='{"intent": "leave"}'
+    )
+    record.ledger.open(left, replace(event(Step.PLAN), deployment="h1"))
+    record.ledger.append(replace(event(Step.WAVE, Outcome.OK, "n1", wave=1), details={"outcome": "joined"}))
+    record.close_adoptions()
+    states = {name: found.state for name in ("a1", "a2", "h1") if (found := record.ledger.deployment(name))}
+    assert states == {"a1": State.DONE, "a2": State.OPEN, "h1": State.OPEN}
+    closing = [entry.event for entry in record.ledger.entries("lab", deployment="a1")][-1]
+    assert (closing.step, closing.details["msg"]) == (Step.CLOSE, "n1 joined with deployment d1")
+    record.close_adoptions()
