@@ -70,6 +70,8 @@ class ActionModule(DomainAction):
             if intent is Intent.JOIN:
                 call.require_evidence(call.covered)
             move.run(intent, () if intent is Intent.JOIN else _kept_out(call, ours))
+        elif not call.check:
+            move.keep()
         result = _result(call, move.report, intent, changes)
         return result | {"own_s": _own_seconds(move.report, intent, time.monotonic() - began)}
 

@@ -9,10 +9,14 @@ It gets its paths as arguments and its work as lines on standard input:
     guard <command>       with `expect` lines: what to ask under the lock
     expect <line>         what the answer must hold (`pid 12`, `server b/s <op> <admin>`), or nothing is sent
     send <command line>   one connection each, in this order
-    read <command line>   read back, after sending
+    dump <backend>        save the backend's state to <folder>/<backend>, after sending: all of them asked for at once
+    read <command line>   read back, after saving
     cut <backend> <name>  end the server's sessions in old workers
-    dump <backend>        save the backend's state to <folder>/<backend>: all of them asked for at once
     end                   without it the request broke off on its way, and nothing is done
+
+A worker that is being started reads the saved states before it takes over, and the master answers nothing meanwhile.
+So whoever is told, after saving, that the master has the same worker as before, knows that the next one reads
+what was saved.
 
 HAProxy has no compare-and-set. The guard is ours: everyone who takes this lock sees the servers as they
 were when the caller decided, or sends nothing. The lock's file descriptor is left open in every child, so the
@@ -92,6 +96,53 @@ fi
 fields=$IFS
 IFS=$newline
 for line in $sends; do ask sent "$socket" "$line"; done
+IFS=$fields
+
+# The backends `$1` in one question. Each goes to a file with an unguessable name; those that are whole are renamed.
+save() {
+  stem=$folder/.tidegate-state.$mark. question='' saved=' '
+  for backend in $1; do question="$question;show servers state $backend"; done
+  # HAProxy ignores a truncated file as a whole, and says so in a warning only.
+  whole=$(umask 022; talk "$socket" <<EOF | awk -v names="$1" -v stem="$stem" '
+    BEGIN { count = split(names, name, " "); at = 1 }
+    at > count { next }
+    { file = stem name[at]; lines++; print >file }
+    lines == 1 ? $0 != "1" : lines > 2 && NF && $2 != name[at] { bad = 1 }
+    $0 == "" {
+      if (close(file) == 0 && !bad && lines > 3) print name[at]
+      at++; lines = bad = 0
+    }'
+${question#;}
+EOF
+  )
+  files=''
+  for backend in $whole; do files="$files $stem$backend"; done
+  if [ "$files" ] && sync $files; then
+    for backend in $whole; do mv -fT "$stem$backend" "$folder/$backend" && saved="$saved$backend "; done
+  fi
+  for backend in $1; do
+    case $saved in
+      *" $backend "*) say "saved $backend" ;;
+      *) rm -f "$stem$backend"; say "unsaved $backend" ;;
+    esac
+  done
+}
+names='' size=0
+[ -n "$folder" ] || dumps=''
+if [ -n "$dumps" ]; then
+  # Left by scripts that were killed: nobody else can be writing one, since the lock is ours.
+  set +f
+  set -- "$folder"/.tidegate-state.*
+  set -f
+  [ ! -e "$1" ] || rm -f "$@"
+fi
+for backend in $dumps; do
+  names="$names $backend" size=$((size + ${#backend} + 20))
+  [ "$size" -lt 8000 ] || { save "$names"; names='' size=0; }
+done
+[ -z "$names" ] || save "$names"
+
+IFS=$newline
 [ -z "$reads" ] || ask read "$socket" "$reads"
 
 proc=$(talk "$master" <<EOF
@@ -129,43 +180,6 @@ EOF
   IFS=$fields
 done
 for pid in $old; do ask "old $pid" "$master" "@!$pid show stat -1 5 -1"; done
-
-# The backends `$1` in one question. Each goes to a file with an unguessable name; those that are whole are renamed.
-save() {
-  stem=$folder/.tidegate.$mark. question='' saved=' '
-  for backend in $1; do question="$question;show servers state $backend"; done
-  # HAProxy ignores a truncated file as a whole, and says so in a warning only.
-  whole=$(umask 022; talk "$socket" <<EOF | awk -v names="$1" -v stem="$stem" '
-    BEGIN { count = split(names, name, " "); at = 1 }
-    at > count { next }
-    { file = stem name[at]; lines++; print >file }
-    lines == 1 ? $0 != "1" : lines > 2 && NF && $2 != name[at] { bad = 1 }
-    $0 == "" {
-      if (close(file) == 0 && !bad && lines > 3) print name[at]
-      at++; lines = bad = 0
-    }'
-${question#;}
-EOF
-  )
-  files=''
-  for backend in $whole; do files="$files $stem$backend"; done
-  if [ "$files" ] && sync $files; then
-    for backend in $whole; do mv -fT "$stem$backend" "$folder/$backend" && saved="$saved$backend "; done
-  fi
-  for backend in $1; do
-    case $saved in
-      *" $backend "*) say "saved $backend" ;;
-      *) rm -f "$stem$backend"; say "unsaved $backend" ;;
-    esac
-  done
-}
-names='' size=0
-[ -n "$folder" ] || dumps=''
-for backend in $dumps; do
-  names="$names $backend" size=$((size + ${#backend} + 20))
-  [ "$size" -lt 8000 ] || { save "$names"; names='' size=0; }
-done
-[ -z "$names" ] || save "$names"
 say finished
 """
 )

@@ -119,6 +119,7 @@ class _Memory:
     arrivals: Arrivals = field(default_factory=Arrivals)
     last: dict[Spot, Seen] = field(default_factory=dict)
     actions: dict[Spot, list[Action]] = field(default_factory=dict)
+    gone: set[Spot] = field(default_factory=set)
 
 
 class Move:
@@ -138,6 +139,7 @@ class Move:
         self._stoppable = False
         # The spots that a leave which is given up brings back, when it must not be all of them.
         self._returning: frozenset[Spot] | None = None
+        self._giving_up = False
         self.report = MoveReport()
 
     def preview(self, intent: Intent, ours: Iterable[str]) -> bool:
@@ -175,6 +177,18 @@ class Move:
             raise self._give_up(intent, why, kept_out) from None
         except Stopped as stop:
             raise stopped(self._give_up(intent, Failed(Refuse(stop.message)), kept_out)) from None
+
+    def keep(self) -> None:
+        """Save the state of load balancers where nothing is to be done: a run that was killed may not have.
+
+        Call it after `preview` said so. Raises Refused when a state can't be saved.
+        """
+        try:
+            names = sorted(name for name, admin in self._admins.items() if admin.access.state_dir)
+            while not self._save(self._read(names, States())):
+                pass
+        except Failed as why:
+            raise Refused(why.refusal.reason, remedy=why.refusal.remedy) from None
 
     # Deciding and sending
 
@@ -281,15 +295,16 @@ class Move:
                 memory.proved.add(change.spot.node)
 
     def _save(self, states: States) -> bool:
-        """Save the settled state; a server that was saved DOWN would come back DOWN after a crash."""
-        if not self._memory.actions:
-            return True
+        """Save the settled state; a server that was saved DOWN would come back DOWN after a crash.
+
+        It is settled when the worker that was saved is still the master's only one: see haproxy_script.
+        """
 
         def save(name: str) -> Applied:
             return self._admins[name].apply(Batch((), states[name].pid, save=tuple(self._backends)), self._backends)
 
         answers = self._around.parallel(save, sorted(states))
-        trouble = {name: text for name, answer in answers.items() if (text := _unsaved(answer))}
+        trouble = {name: text for name, answer in answers.items() if (text := _unsaved(answer, states[name].pid))}
         if not trouble:
             return True
         now, memory = self._around.clock(), self._memory
@@ -347,12 +362,22 @@ class Move:
             state = states[spot.load_balancer]
             lost = [name for name in spot.pool.backends if (name, spot.node) not in state.servers]
             if lost:
-                raise Failed(Refuse(f"{spot.node} is no longer in {lost[0]} on {spot.load_balancer}"))
+                self._lost(spot, lost)
+                continue
             what = self._recognise(spot, look(state, spot.pool, spot.node))
             seen[spot] = self._memory.arrivals.told(spot, what, state.servers[spot.pool.online, spot.node])
         self._memory.last.update(seen)
         self.report.seen(seen)
         return seen
+
+    def _lost(self, spot: Spot, backends: Sequence[str]) -> None:
+        """A reload has taken a server away: then the move can't end, and its undoing goes on with the rest."""
+        if spot.pool.online in backends:
+            self._memory.gone.add(spot)
+        if not self._giving_up:
+            where = f"{backends[0]} on {spot.load_balancer}"
+            remedy = "Add it to HAProxy's configuration there again, or take it out of the inventory's group"
+            raise Failed(Refuse(f"{spot.node} is no longer in {where}", remedy))
 
     def _recognise(self, spot: Spot, what: Seen) -> Seen:
         ours = self._memory.drained_by_us
@@ -389,7 +414,7 @@ class Move:
     def _give_up(self, intent: Intent, why: Failed, kept_out: Collection[str]) -> DomainError:
         if not self._memory.actions:
             return refused([why.refusal])
-        self._stoppable = False
+        self._stoppable, self._giving_up = False, True
         if intent is Intent.LEAVE and kept_out:
             began = self.report.before.items()
             self._returning = frozenset(
@@ -417,11 +442,12 @@ class Move:
         return {
             spot: Trace(what, tuple(memory.actions.get(spot, ())), spot.load_balancer in gone)
             for spot, what in memory.last.items()
-            if self._returning is None or spot in self._returning
+            if (self._returning is None or spot in self._returning) and spot not in memory.gone
         }
 
 
-def _unsaved(answer: Applied | DomainError) -> str:
+def _unsaved(answer: Applied | DomainError, pid: int) -> str:
     if isinstance(answer, DomainError):
         return answer.message
-    return ", ".join(answer.unsaved) or answer.changed
+    replaced = f"worker {pid} was replaced meanwhile" if answer.state.pid != pid else ""
+    return ", ".join(answer.unsaved) or answer.changed or replaced

@@ -30,13 +30,14 @@ ONLINE, MAINTENANCE = "shop_online", "shop_maintenance"
 
 
 class Backend:
-    """One application: /health, /slow?<seconds>, everything else at once. Counts customers' requests."""
+    """One application: /health, /slow?<seconds>, /held till `released`, others at once. Counts customers' requests."""
 
     def __init__(self, name: str, host: str) -> None:
         self.name = name
         self.host = host
         self.healthy = True
         self.customers = 0
+        self.released = threading.Event()
         self._server: ThreadingHTTPServer | None = None
 
     def start(self) -> None:
@@ -52,6 +53,8 @@ class Backend:
                     backend.customers += 1
                 if self.path.startswith("/slow?"):
                     time.sleep(float(self.path.partition("?")[2]))
+                if self.path == "/held":
+                    backend.released.wait(30)
                 return self._say(200)
 
             def _say(self, status: int) -> None:
@@ -168,6 +171,7 @@ backend {MAINTENANCE}
         return False
 
     def signal_reload(self) -> None:
+        """As systemd does; what comes of it is not waited for."""
         assert self._process is not None
         self._process.send_signal(signal.SIGUSR2)
 
@@ -205,12 +209,9 @@ backend {MAINTENANCE}
         """kill -9 of the worker and the master, as a crash of the host's HAProxy."""
         if self._process is None:
             return
-        workers = subprocess.run(
-            ["ps", "-o", "pid=", "--ppid", str(self._process.pid)], capture_output=True, text=True, check=False
-        ).stdout.split()
-        for pid in [str(self._process.pid), *workers]:
+        for pid in self.pids():
             with contextlib.suppress(ProcessLookupError):
-                os.kill(int(pid), signal.SIGKILL)
+                os.kill(pid, signal.SIGKILL)
         self._ended()
 
     def stop(self) -> None:
@@ -225,6 +226,20 @@ backend {MAINTENANCE}
         self._process = None
         for name in ("a.sock", "m.sock"):
             (self.home / name).unlink(missing_ok=True)
+
+    def pids(self) -> list[int]:
+        """Of the master and its workers."""
+        assert self._process is not None
+        master = str(self._process.pid)
+        workers = subprocess.run(["ps", "-o", "pid=", "--ppid", master], capture_output=True, text=True, check=False)
+        return [int(pid) for pid in (master, *workers.stdout.split())]
+
+    def kill_worker(self) -> None:
+        """kill -9 of the worker alone: the master ends by itself."""
+        assert self._process is not None
+        os.kill(self.read().pid, signal.SIGKILL)
+        self._process.wait(5)
+        self._process = None
 
     def pause(self) -> None:
         """Stop the worker's process: connections are accepted by the kernel and never answered."""

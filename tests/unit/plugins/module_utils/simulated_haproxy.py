@@ -54,6 +54,7 @@ class SimulatedHaproxy:
     pid: int = 100
     rows: dict[ServerKey, ServerRow] = field(default_factory=dict)
     applied: list[str] = field(default_factory=list)
+    saved: dict[ServerKey, ServerRow] = field(default_factory=dict)
     dead: set[str] = field(default_factory=set)
     silent: bool = False
     before_apply: Callable[[], None] = lambda: None
@@ -78,6 +79,7 @@ class SimulatedHaproxy:
             return Applied(now, changed=unmet[0].name if unmet else "pid")
         for command in batch.commands:
             self._carry_out(command)
+        self.saved |= {key: row for key, row in self.rows.items() if key[0] in batch.save}
         self.after_apply()
         return Applied(self.read())
 

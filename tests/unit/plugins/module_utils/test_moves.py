@@ -16,7 +16,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Lim
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Cell, Change, Intent, look
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import NEVER, Stopping
 from tests.unit.plugins.module_utils import haproxy_rows as shown
-from tests.unit.plugins.module_utils.haproxy_rows import MAINTENANCE, ONLINE, pool
+from tests.unit.plugins.module_utils.haproxy_rows import MAINTENANCE, ONLINE, pool, row
 from tests.unit.plugins.module_utils.simulated_haproxy import Killed, SimulatedHaproxy, Time, one_after_the_other
 
 NODES = ("n1", "n2", "n3", "n4")
@@ -209,6 +209,65 @@ def test_a_worker_that_was_replaced_between_look_and_batch_is_read_again(stage: 
     balancer.before_apply = reload
     stage.run(Intent.LEAVE)
     assert stage.cells() == [Cell.TEST, Cell.TEST]
+
+
+def test_a_worker_that_was_replaced_while_it_was_saved_is_saved_again(stage: Stage) -> None:
+    """The new one may have read the state before, and be elsewhere."""
+    balancer, batches = stage.balancers["lb1"], [0]
+
+    def reload() -> None:
+        batches[0] += 1
+        if batches[0] == 4:  # drain, maint, open, and then the settled state
+            balancer.pid += 1
+            balancer.rows[ONLINE, "n1"] = row(shown=shown.READY)
+            balancer.rows[MAINTENANCE, "n1"] = row(shown=shown.DISABLED, backend=MAINTENANCE)
+
+    balancer.after_apply = reload
+    stage.run(Intent.LEAVE)
+    assert stage.cells() == [Cell.TEST, Cell.TEST]
+    assert balancer.saved[ONLINE, "n1"].admin == 1
+
+
+@pytest.mark.parametrize("intent", [Intent.LEAVE, Intent.JOIN])
+def test_a_move_that_is_done_is_saved_all_the_same(stage: Stage, intent: Intent) -> None:
+    """What a run that was killed between a command and its saving has left."""
+    before = shown.ON if intent is Intent.JOIN else shown.TEST
+    for balancer in stage.balancers.values():
+        balancer.show(dict.fromkeys(NODES, before))
+    move = stage.move()
+    assert not move.preview(intent, NODES)
+    assert not any(balancer.saved for balancer in stage.balancers.values())
+    move.keep()
+    assert all(balancer.saved == balancer.rows for balancer in stage.balancers.values())
+
+
+def test_a_done_move_that_can_not_be_saved_is_told(stage: Stage) -> None:
+    balancer = stage.balancers["lb2"]
+    real = balancer.apply
+    balancer.apply = lambda batch, backends: replace(real(batch, backends), unsaved=batch.save)  # type: ignore[method-assign]
+    move = stage.move(silent=5)
+    move.preview(Intent.JOIN, NODES)
+    with pytest.raises(Refused, match="the state of lb2 can't be saved in /state: shop_online, shop_maintenance"):
+        move.keep()
+
+
+@pytest.mark.parametrize("intent", [Intent.LEAVE, Intent.JOIN])
+def test_a_server_that_a_reload_took_away_undoes_the_move_elsewhere(stage: Stage, intent: Intent) -> None:
+    if intent is Intent.JOIN:
+        stage.run(Intent.LEAVE)
+    balancer, batches = stage.balancers["lb1"], [0]
+
+    def reload() -> None:
+        batches[0] += 1
+        if batches[0] == 2:
+            balancer.pid += 1
+            for backend in (ONLINE, MAINTENANCE):
+                del balancer.rows[backend, "n1"]
+
+    balancer.after_apply = reload
+    with pytest.raises(Undone, match="n1 is no longer in shop_online on lb1"):
+        stage.run(intent)
+    assert stage.cells_of("lb2") is (Cell.ON if intent is Intent.LEAVE else Cell.TEST)
 
 
 def go_silent_after(stage: Stage, name: str, batches: int, *, carried_out: bool) -> None:
