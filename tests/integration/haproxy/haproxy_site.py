@@ -184,6 +184,8 @@ backend {MAINTENANCE}
             return "\nPid: " in answer and f"\nPid: {before}\n" not in answer
 
         until(replaced, f"{self.name} reloads", 30, 0.01)
+        # The new worker may be a moment ahead of it.
+        until(lambda: "\n# workers\n" in self._ask("m.sock", "show proc"), f"the master of {self.name} answers", 30, 0.01)
 
     def fail_to_reload(self) -> None:
         """For a configuration that HAProxy doesn't take."""
