@@ -111,6 +111,12 @@ class Fault(Enum):
         0x8033803F,
         "A quota is used up.",
     )
+    TOO_MANY_COMMANDS = Kind(
+        "Receiver",
+        (WSMAN, "QuotaLimit"),
+        0x803381A6,
+        "The shell had as many commands as it may have.",
+    )
     SCHEMA_VALIDATION = _sender(
         WSMAN,
         "SchemaValidationError",

@@ -43,6 +43,8 @@ class Limits:
 
     shells_per_user: int = 30
     commands_per_shell: int = 25
+    # winrm/config/service's MaxConcurrentOperationsPerUser. Terminate doesn't give one back (Ansible's winrm says so).
+    operations_per_shell: int = 1500
     shortest_idle_s: float = 60.0
     idle_s: float = 7200.0
 
@@ -157,6 +159,8 @@ class Service:
                 raise WsmanFault(Fault.INVALID_PARAMETER, "There is no command.")
             if len(shell.commands) >= self._limits.commands_per_shell:
                 raise WsmanFault(Fault.QUOTA_LIMIT)
+            if shell.started >= self._limits.operations_per_shell:
+                raise WsmanFault(Fault.TOO_MANY_COMMANDS)
             skip = "WINRS_SKIP_CMD_SHELL" in request.options and boolean(request.options["WINRS_SKIP_CMD_SHELL"].value)
             line = " ".join([program, *given])
             command = self._start(shell, line, skip and not self._ignores_skip)

@@ -193,6 +193,7 @@ class Shell:
     commands: dict[str, Command] = field(default_factory=dict)
     in_use: int = 0
     ended: bool = False
+    started: int = 0
     _used: float = field(default_factory=time.monotonic)
     _codes: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="lab-shell-")))
 
@@ -201,6 +202,7 @@ class Shell:
         env |= {SHELL_VARIABLE: self.id, "LAB_CODEPAGE": str(self.codepage)}
         command = Command([str(program), *argv], env, self.drive.path(self.folder), self.output)
         self.commands[command.id] = command
+        self.started += 1
         return command
 
     def touch(self) -> None:

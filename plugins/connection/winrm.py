@@ -27,6 +27,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
+from xml.etree.ElementTree import ParseError
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.connection.winrm import HAS_WINRM, HAS_XMLTODICT
@@ -68,9 +69,13 @@ _SEND_BYTES = 96 * 1024
 _UTF8_CODEPAGE = 65001
 # wsmerror.h: ERROR_WSMAN_UNEXPECTED_SELECTORS is what a shell that isn't there gets, and winerror.h of files.
 _NO_SUCH_SHELL = 0x8033805B
+# ERROR_WSMAN_QUOTA_MAX_OPERATIONS.
+_TOO_MANY_COMMANDS = 0x803381A6
 # ERROR_OPERATION_ABORTED: the shell was deleted while we waited for an answer.
 _ABORTED = 995
 _NO_SUCH_PROGRAM = (2, 3)
+# What pywinrm raises when an answer is something else than it expects: it has no error of its own for that.
+_MALFORMED = (ParseError, StopIteration, AssertionError, ValueError, LookupError, AttributeError)
 _READ_BACK = "Whether it ran is unknown: the next run reads the state back"
 
 
@@ -104,12 +109,12 @@ class Connection(AnsiblesWinrm):  # type: ignore[misc]
 
     def close(self) -> None:
         """Delete the shell, and with it whatever still runs in it; then Ansible's."""
-        with suppress(WinRMError, RequestException):
+        with suppress(WinRMError, RequestException, *_MALFORMED):
             self._delete_shell()
         super().close()
 
     def reset(self) -> None:
-        with suppress(WinRMError, RequestException):
+        with suppress(WinRMError, RequestException, *_MALFORMED):
             self._delete_shell()
         super().reset()
 
@@ -119,8 +124,11 @@ class Connection(AnsiblesWinrm):  # type: ignore[misc]
         try:
             return self._run(line, console)
         except WSManFaultError as fault:
-            # The shell was idle for too long, or WinRM started anew. Nothing ran: another shell does as well.
-            if fault.wsman_fault_code != _NO_SUCH_SHELL:
+            # The shell was idle for too long, or WinRM started anew; or it had as many commands as one may have, which
+            # WinRM never counts down. Nothing ran: another shell does as well.
+            if fault.wsman_fault_code == _TOO_MANY_COMMANDS:
+                self._delete_shell()
+            elif fault.wsman_fault_code != _NO_SUCH_SHELL:
                 raise
             self._shell_id = None
             return self._run(line, console)
@@ -210,7 +218,7 @@ class Connection(AnsiblesWinrm):  # type: ignore[misc]
         if self._shell_id is not None:
             try:
                 self._direct.cleanup_command(self._shell_id, command)
-            except (WinRMError, RequestException):
+            except (WinRMError, RequestException, *_MALFORMED):
                 # The answer is there already; the next command gets a shell of its own.
                 self._shell_id = None
 
@@ -220,7 +228,7 @@ class Connection(AnsiblesWinrm):  # type: ignore[misc]
         """After a failure nothing must go on: the shell is deleted, and what it owns ends with it."""
         try:
             self._delete_shell()
-        except (WinRMError, RequestException):
+        except (WinRMError, RequestException, *_MALFORMED):
             self._shell_id = None
             error.remedy += f". Its shell could not be deleted: what runs in it ends within {IDLE_TIMEOUT_S} s"
 
@@ -276,6 +284,12 @@ class Connection(AnsiblesWinrm):  # type: ignore[misc]
             ) from None
         except WinRMError as error:
             raise Unreachable(str(error)[:300], where=self._host_name, remedy=_READ_BACK) from None
+        except _MALFORMED as error:
+            raise Unreachable(
+                f"the answer to {program} is not WS-Management's: {type(error).__name__}",
+                where=self._host_name,
+                remedy=f"See that ansible_host and ansible_port are WinRM's, and no proxy's. {_READ_BACK}",
+            ) from None
 
     def _of_fault(self, fault: WSManFaultError, program: str) -> BadInput | Unreachable:
         if fault.wsman_fault_code in (_NO_SUCH_SHELL, _ABORTED):

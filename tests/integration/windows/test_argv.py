@@ -20,7 +20,7 @@ CHARACTERS = st.one_of(st.sampled_from('\\" \t'), st.characters(exclude_categori
 ARGUMENTS = st.lists(st.text(CHARACTERS, max_size=12), max_size=9)
 PROGRAMS = st.sampled_from(["argv.exe", r"C:\Program Files\argv.exe", r"C:\a b\\c"])
 # Each example starts a process under Wine.
-UNDER_WINE = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+UNDER_WINE = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.fixture(scope="module")

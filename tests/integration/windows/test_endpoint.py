@@ -152,7 +152,7 @@ def test_exit_codes_have_32_bits(endpoint: Endpoint, code: int) -> None:
 
 def test_large_output_and_input_are_byte_exact(endpoint: Endpoint) -> None:
     client = protocol(endpoint)
-    data = os.urandom(2_500_000)
+    data = os.urandom(1_500_000)
     with shell(client) as opened:
         command = client.run_command(opened, CAT, skip_cmd_shell=True, console_mode_stdin=False)
         chunk, received = 300_000, b""
@@ -223,16 +223,12 @@ def test_a_receive_that_waits_keeps_its_shell(tmp_path: Path) -> None:
             assert run(client, opened, EXIT, "5")[2] == 5
 
 
-def test_cmd_runs_what_does_not_skip_it_and_all_where_that_is_ignored(endpoint: Endpoint, tmp_path: Path) -> None:
+def test_cmd_runs_what_does_not_skip_it(endpoint: Endpoint) -> None:
     client = protocol(endpoint)
     with shell(client) as opened:
         assert run(client, opened, SHOW, "%OS%")[0] == b"<%OS%>"
         command = client.run_command(opened, SHOW, ["%OS%"])
         assert client.get_command_output(opened, command) == (b"<Windows_NT>", b"err", 7)
-    with running(tmp_path / "node", ignores_skip=True) as found:
-        client = protocol(with_programs(found))
-        with shell(client) as opened:
-            assert run(client, opened, SHOW, "%OS%")[0] == b"<Windows_NT>"
 
 
 def test_tar_is_libarchives_with_windows_paths(endpoint: Endpoint) -> None:
