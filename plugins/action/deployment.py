@@ -13,6 +13,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.by_hand import i
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
 from ansible_collections.tidegate.delivery.plugins.module_utils.hold import next_commands, why_held
+from ansible_collections.tidegate.delivery.plugins.module_utils.leaving_out import unconfirmed, unconfirmed_note
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Kind, State
 from ansible_collections.tidegate.delivery.plugins.module_utils.lock import node_lock
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop
@@ -125,7 +126,7 @@ def _left(call: Call) -> dict[str, Any]:
     deployment, nodes = record.deployment, list(call.args["nodes"])
     record.require_permit(nodes, _LEASE, "left")
     command = advice.join(deployment.service, nodes[0])
-    msg = f"{', '.join(nodes)} is in the maintenance pool; bring it back with {command}"
+    msg = f"{', '.join(nodes)} is in the maintenance pool; bring it back with {command}{_left_out(call)}"
     call.record(Step.POOL, Outcome.OK, nodes, {"msg": msg, "outcome": "left"})
     record.release_ours()
     return {"changed": False, "outcome": "left", "msg": msg, "recorded": True}
@@ -184,11 +185,17 @@ def _closing(call: Call) -> str:
     if is_repair(deployment):
         return f"{', '.join(deployment.nodes)} is out again; who took it out stays who it was"
     if deployment.kind is Kind.HAND:
-        return f"{', '.join(deployment.nodes)} is online again"
+        return f"{', '.join(deployment.nodes)} is online again{_left_out(call)}"
     how = "rolled back to" if deployment.kind is Kind.ROLLBACK else "is at"
     skipped = call.ledger.plan.get("skipped", {})
     rest = f"; skipped: {', '.join(f'{node} ({why})' for node, why in skipped.items())}" if skipped else ""
-    return f"{deployment.service} in {deployment.environment} {how} {deployment.version}{rest}"
+    return f"{deployment.service} in {deployment.environment} {how} {deployment.version}{rest}{_left_out(call)}"
+
+
+def _left_out(call: Call) -> str:
+    """Who was left out and has not been seen since."""
+    record = call.ledger
+    return unconfirmed_note(record.deployment.service, unconfirmed(record.plan, record.events))
 
 
 def _number(call: Call) -> int:

@@ -6,13 +6,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.by_hand import ADOPT
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Step
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import Runtime
 from ansible_collections.tidegate.delivery.plugins.module_utils.move_report import MoveReport
 from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Limits, Move, Surroundings
 from ansible_collections.tidegate.delivery.plugins.module_utils.ownership import but_this_step, moved_by_us
@@ -31,7 +30,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.pools import (
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.load_balancers import accesses, checked_name
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.load_balancers import admin_of, checked_name
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.options import distinct, seconds, share
 
 
@@ -40,7 +39,7 @@ class ActionModule(DomainAction):
 
     EFFECT = True
     IN_WAVE = True
-    RECORDED = ("msg", "reason", "places", "drained_seconds", "sessions_cut", "own_s")
+    RECORDED = ("msg", "reason", "places", "drained_seconds", "sessions_cut", "left_out", "back", "own_s")
 
     def step(self, call: Call) -> str:
         return str(Step.REPAIR if _repairs(call) else _intent(call).value)
@@ -56,7 +55,8 @@ class ActionModule(DomainAction):
 
     def require_planned(self, call: Call) -> None:
         args, plan = call.args, call.ledger.plan
-        require_planned_move(plan, args["nodes"], args["load_balancers"], args["pools"], args["drain"])
+        where = (args["load_balancers"], args["pools"], args["drain"], args["without"])
+        require_planned_move(plan, args["nodes"], *where)
         require_planned_repair(plan, args["state"])
 
     def act(self, call: Call) -> dict[str, Any]:
@@ -87,11 +87,24 @@ def _intent(call: Call) -> Intent:
 
 
 def _move(call: Call) -> Move:
-    names = distinct(call.args["load_balancers"], "load_balancers")
-    nodes, where = call.nodes(names), accesses(call, names)
-    lock = seconds(call.args, "lock_timeout")
-    admins = {name: Runtime(nodes[name], where[name], lock=lock) for name in names}
-    return Move(admins, _pools(call.args), _limits(call.args), _around(call))
+    names, pools = distinct(call.args["load_balancers"], "load_balancers"), _pools(call.args)
+    backends = [backend for pool in pools for backend in pool.backends]
+    without, lock = _without(call.args, names), seconds(call.args, "lock_timeout")
+    call.nodes(names)
+    admins = {name: admin_of(call, name, backends, without=without, lock=lock) for name in names}
+    return Move(admins, pools, _limits(call.args), _around(call))
+
+
+def _without(args: Mapping[str, Any], load_balancers: Sequence[str]) -> list[str]:
+    without = list(args["without"])
+    strangers = sorted(set(without) - set(load_balancers))
+    if strangers:
+        raise BadInput(
+            f"{', '.join(strangers)} is in without but not in load_balancers",
+            where="without",
+            remedy="Name load balancers of this move: what they would start with is moved",
+        )
+    return without
 
 
 def _around(call: Call) -> Surroundings:
@@ -198,6 +211,8 @@ def _result(call: Call, report: MoveReport, intent: Intent, changes: bool) -> di
         "drained_seconds": report.drained_seconds,
         "sessions_cut": report.sessions_cut,
         "commands": report.commands,
+        "left_out": [f"{name}: {proof}" for name, proof in report.left_out.items() if name not in report.back],
+        "back": [name for name in call.args["without"] if name in report.back or name not in report.left_out],
     }
     if call.diff:
         result["diff"] = [{"before": _shown(report.before), "after": _shown(after)}]
@@ -218,8 +233,11 @@ def _sentence(call: Call, report: MoveReport, changes: bool) -> str:
     now, before = ("is", "was already") if one else ("are", "were already")
     verb = "would be" if call.check and changes else now if changes else before
     pool = "online" if call.args["state"] == "online" else "maintenance"
-    where = f"in the {pool} pool on {', '.join(call.args['load_balancers'])}"
+    down = [name for name in report.left_out if name not in report.back]
+    there = ", ".join(name for name in call.args["load_balancers"] if name not in down)
+    where = f"in the {pool} pool on {there}"
     slowest = max(report.drained_seconds.values(), default=0.0)
     cut = sum(report.sessions_cut.values())
     took = f"; drained in {slowest:.1f} s, {cut} sessions cut" if report.drained_seconds else ""
-    return f"{', '.join(call.covered)} {verb} {where}{took}"
+    without = f"; {', '.join(down)} is down and will start with that" if down else ""
+    return f"{', '.join(call.covered)} {verb} {where}{took}{without}"

@@ -12,6 +12,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Ba
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
 from ansible_collections.tidegate.delivery.plugins.module_utils.lock import this_user
 from ansible_collections.tidegate.delivery.plugins.module_utils.opening import (
+    Opening,
     decide_deploy,
     decide_resume,
     decide_rollback,
@@ -26,6 +27,7 @@ with pipeline():
     from ansible_collections.tidegate.delivery.plugins.plugin_utils.hand_plan import plan_adopt, plan_join, plan_leave
     from ansible_collections.tidegate.delivery.plugins.plugin_utils.release_plan import plan_release
     from ansible_collections.tidegate.delivery.plugins.plugin_utils.repair_plan import plan_repair
+    from ansible_collections.tidegate.delivery.plugins.plugin_utils.scene import Scene
 
 
 class ActionModule(DomainAction):
@@ -73,9 +75,11 @@ def _plan_rollback(call: Call) -> dict[str, Any]:
 
 
 def _plan_resume(call: Call) -> dict[str, Any]:
-    return plan_release(
-        call, lambda scene: decide_resume(scene.service.name, scene.under_way, scene.last_done, scene.left_out)
-    )
+    def decide(scene: Scene) -> Opening:
+        name, under_way, last_done = scene.service.name, scene.under_way, scene.last_done
+        return decide_resume(name, under_way, last_done, scene.left_out, scene.gone_without)
+
+    return plan_release(call, decide)
 
 
 _INTENTS: dict[str, Callable[[Call], dict[str, Any]]] = {

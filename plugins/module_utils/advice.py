@@ -107,6 +107,13 @@ def leaving_out(*nodes: str) -> str:
     return shlex.join(("-e", json.dumps({"exclude": nodes})))
 
 
+def going_on_without(*load_balancers: str) -> str:
+    """The option that goes on without load balancers whose HAProxy is down."""
+    if by_command():
+        return shlex.join(word for name in load_balancers for word in ("--without", name))
+    return shlex.join(("-e", json.dumps({"without": load_balancers})))
+
+
 def by_command() -> bool:
     """Whether the command runs this, and shows plan and end in its own way."""
     return os.environ.get(BY_COMMAND) == "1"

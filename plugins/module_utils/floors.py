@@ -13,7 +13,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.capacity import 
     drained_healthy,
     served,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState, carrying
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Pool, Refuse
 from ansible_collections.tidegate.delivery.plugins.module_utils.refusal_kinds import RefusalKind
 
@@ -26,8 +26,11 @@ class Floors:
         self._taken: dict[tuple[str, Pool], set[str]] = {}
 
     def broken(self, states: Mapping[str, LoadBalancerState]) -> Refuse | None:
-        """The first floor that the wave breaks or would break; None when it may go on."""
-        for name, state in states.items():
+        """The first floor that the wave breaks or would break; None when it may go on.
+
+        A load balancer that is down sends customers nowhere: nothing has to stay usable there.
+        """
+        for name, state in carrying(states).items():
             for pool in self._pools:
                 rows, taken = state.rows(pool.online), self._taken_from(state, name, pool)
                 now = capacity(rows, pool.nodes, pool.floor, taken, unchecked=pool.unchecked)

@@ -36,19 +36,24 @@ DEFAULT_LOCK = "/run/lock/tidegate-haproxy.lock"
 _MOST_NAMED = 20
 # HAProxy's longest is its help, shown for a command that it doesn't know.
 _LONGEST_TEXT = 16 * 1024
+_LONGEST_PROCESS = 200
 # socat's addresses give ",", ":", "!" and quotes a meaning.
 _PATH = re.compile(r"/[A-Za-z0-9._/@+-]{1,100}")
 
 
 @dataclass(frozen=True, slots=True)
 class AdminAccess:
-    """Where HAProxy is administered on its host: paths there. Without `state_dir` no state is saved."""
+    """Where HAProxy is administered on its host: paths there. Without `state_dir` no state is saved.
+
+    `process` is a part of its command line, where other HAProxy run on the same machine.
+    """
 
     host: str
     socket: str
     master_socket: str
     lock: str = DEFAULT_LOCK
     state_dir: str = ""
+    process: str = ""
 
     @classmethod
     def from_hostvars(cls, host: str, variables: Mapping[str, Any]) -> AdminAccess:
@@ -59,6 +64,7 @@ class AdminAccess:
             master_socket=_path(host, variables, "master_socket", needed="the master's socket (haproxy -W -S …)"),
             lock=_path(host, variables, "lock") or DEFAULT_LOCK,
             state_dir=_path(host, variables, "state_dir"),
+            process=_process(host, variables),
         )
 
     def by_hand(self, commands: Iterable[str]) -> str:
@@ -66,7 +72,7 @@ class AdminAccess:
         return f"echo '{'; '.join(commands)}' | socat - UNIX-CONNECT:{self.socket}"
 
 
-VARIABLES = tuple(f"tidegate_haproxy_{name}" for name in ("socket", "master_socket", "lock", "state_dir"))
+VARIABLES = tuple(f"tidegate_haproxy_{name}" for name in ("socket", "master_socket", "lock", "state_dir", "process"))
 
 
 def _path(host: str, variables: Mapping[str, Any], name: str, needed: str = "") -> str:
@@ -83,6 +89,17 @@ def _path(host: str, variables: Mapping[str, Any], name: str, needed: str = "") 
             remedy="Use an absolute path of at most 100 letters, digits and . _ / @ + -",
         )
     return value.rstrip("/")
+
+
+def _process(host: str, variables: Mapping[str, Any]) -> str:
+    value = str(variables.get("tidegate_haproxy_process") or "")
+    if value and not (value.isprintable() and len(value) <= _LONGEST_PROCESS):
+        raise BadInput(
+            f"tidegate_haproxy_process is {value[:_LONGEST_PROCESS]!r}",
+            where=f"load balancer {host}",
+            remedy="Use a part of its command line, on one line, such as the path of its configuration",
+        )
+    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +190,7 @@ class Runtime:
             stdin="\n".join([*request, "end", ""]).encode(),
             timeout=self._lock + (self._answer + 1) * (6 + min(steps, 10)),
         )
-        frames = _frames(done.text, mark)
+        frames = frames_of(done.text, mark)
         self._finished(frames, done.stderr.decode(errors="backslashreplace"))
         return frames
 
@@ -358,7 +375,7 @@ def _printable(text: str) -> bool:
     return text.isascii() and all(line.isprintable() for line in text.splitlines())
 
 
-def _frames(text: str, mark: str) -> list[tuple[str, str]]:
+def frames_of(text: str, mark: str) -> list[tuple[str, str]]:
     """What each marker says, with what followed it."""
     parts = text.split(f"\n{mark} ")[1:]
     return [(words, body) for words, _, body in (part.partition("\n") for part in parts)]

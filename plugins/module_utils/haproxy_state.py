@@ -24,7 +24,7 @@ Record = dict[str, str]
 # Names go into commands whose separators are ";", "/" and blanks. HAProxy itself allows only these characters.
 NAME = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 # CHK_ST_CONFIGURED and CHK_ST_ENABLED (include/haproxy/check-t.h); `disable health` clears the second.
-_CONFIGURED, _CHECKS = 0x02, 0x06
+CONFIGURED, CHECKS = 0x02, 0x06
 _FRONTEND, _BACKEND, _SERVER = "0", "1", "2"
 _STAT_COLUMNS = ("pxname", "svname", "qcur", "scur", "stot", "wretr", "status", "bck", "tracked", "type", "addr")
 _STATE_COLUMNS = (
@@ -103,6 +103,7 @@ class LoadBalancerState:
     """Everything that was read from one load balancer in one go; uptime in seconds.
 
     `level` is what the socket lets one do: `user`, `operator` or `admin`.
+    With `proof`, which says why it is known that no HAProxy runs there, it is what HAProxy would start with.
     """
 
     host: str
@@ -115,6 +116,12 @@ class LoadBalancerState:
     failed_reloads: int = 0
     missing_backends: frozenset[str] = field(default_factory=frozenset)
     level: str = "admin"
+    proof: str = ""
+
+    @property
+    def down(self) -> bool:
+        """Whether it provably carries no traffic."""
+        return bool(self.proof)
 
     def names(self, backend: str) -> list[str]:
         """The servers of a backend, in its order; empty when there is no such backend."""
@@ -257,13 +264,18 @@ def queue_counts(host: str, stat: Iterable[Record]) -> dict[str, int]:
     return {row["pxname"]: _number(host, row, "qcur") for row in stat if row["type"] == _BACKEND}
 
 
+def carrying(states: Mapping[str, LoadBalancerState]) -> dict[str, LoadBalancerState]:
+    """The load balancers that may carry traffic: all but those of which it is proved that no HAProxy runs there."""
+    return {name: each for name, each in states.items() if not each.down}
+
+
 def is_missing(answer: str) -> bool:
     """Whether an answer says that there is no such backend."""
     return answer in _NOT_FOUND
 
 
 def _server(host: str, stat: Record, state: Record) -> ServerRow:
-    checks = _number(host, state, "srv_check_state") & _CHECKS
+    checks = _number(host, state, "srv_check_state") & CHECKS
     return ServerRow(
         backend=stat["pxname"],
         name=stat["svname"],
@@ -275,11 +287,11 @@ def _server(host: str, stat: Record, state: Record) -> ServerRow:
         sessions=_number(host, stat, "scur"),
         queued=_number(host, stat, "qcur"),
         begun=_number(host, stat, "stot") - _number(host, stat, "wretr"),
-        checked=checks == _CHECKS,
-        agent=bool(_number(host, state, "srv_agent_state") & _CONFIGURED),
+        checked=checks == CHECKS,
+        agent=bool(_number(host, state, "srv_agent_state") & CONFIGURED),
         tracks=stat["tracked"],
         address=stat["addr"],
-        check_off=checks == _CONFIGURED,
+        check_off=checks == CONFIGURED,
     )
 
 

@@ -46,6 +46,9 @@ class MoveReport:
     drained_seconds: dict[str, float] = field(default_factory=dict)
     sessions_cut: dict[str, int] = field(default_factory=dict)
     commands: dict[str, list[str]] = field(default_factory=dict)
+    # By load balancer that was left out at some time, why it is known that it carried no traffic; and who came back.
+    left_out: dict[str, str] = field(default_factory=dict)
+    back: list[str] = field(default_factory=list)
 
     def seen(self, seen: Mapping[Spot, Seen]) -> None:
         """Take over what was read last; the first reading is what was before."""
@@ -61,6 +64,13 @@ class MoveReport:
             was_out = all(cell is Cell.TEST for spot, cell in self.before.items() if spot.node == node)
             if not was_out and all(not what.serving and what.cell not in taking for what in here):
                 self.drained_seconds[node] = round(elapsed, 1)
+
+    def proved_down(self, proofs: Mapping[str, str]) -> list[str]:
+        """Note by load balancer the proof that it is down, empty for one that runs; those that came back since."""
+        back = [name for name, proof in proofs.items() if not proof and name in self.left_out and name not in self.back]
+        self.left_out |= {name: proof for name, proof in proofs.items() if proof}
+        self.back = [name for name in self.back if not proofs.get(name)] + back
+        return back
 
     def sent(self, load_balancer: str, commands: Sequence[str]) -> None:
         """Note commands that a load balancer took."""

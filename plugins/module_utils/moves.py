@@ -23,7 +23,12 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.errors import (
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.floors import Floors
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import Admin, Applied, Batch
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState, ServerRow
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_saved import marked_up, unsaved
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import (
+    LoadBalancerState,
+    ServerRow,
+    carrying,
+)
 from ansible_collections.tidegate.delivery.plugins.module_utils.move_report import (
     MoveReport,
     Trace,
@@ -49,6 +54,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.pools import (
     Send,
     Spot,
     Wait,
+    as_saved,
     decide,
     look,
     unexplained,
@@ -60,6 +66,7 @@ States = dict[str, LoadBalancerState]
 Answer = TypeVar("Answer")
 _POLL = 0.25
 _PROGRESS = 2.0
+_NONE_RUNS = Refuse("no HAProxy runs on any of the load balancers", "Start one: a move is for customers' sake")
 # What a cut leaves behind is gone at once, unless an old worker holds it.
 _CUT_GRACE = 5.0
 
@@ -145,7 +152,9 @@ class Move:
     def preview(self, intent: Intent, ours: Iterable[str]) -> bool:
         """Whether the move would change anything. Raises Refused for every reason not to begin; touches nothing."""
         states = self._first_look()
-        found = problems(states, self._pools)
+        running = carrying(states)
+        found = problems(running, self._pools) if running else [_NONE_RUNS]
+        found += unsaved(states, self._pools)
         if found:
             raise refused(found)
         seen = self._see(states)
@@ -301,7 +310,9 @@ class Move:
         """
 
         def save(name: str) -> Applied:
-            return self._admins[name].apply(Batch((), states[name].pid, save=tuple(self._backends)), self._backends)
+            commands = marked_up(states, self._pools) if states[name].down else ()
+            batch = Batch(commands, states[name].pid, save=tuple(self._backends))
+            return self._admins[name].apply(batch, self._backends)
 
         answers = self._around.parallel(save, sorted(states))
         trouble = {name: text for name, answer in answers.items() if (text := _unsaved(answer, states[name].pid))}
@@ -336,7 +347,9 @@ class Move:
                 where=dead[0].where,
                 remedy=dead[0].remedy or "All load balancers of a site move together: bring it back, then run again",
             )
-        return {name: state for name, state in answers.items() if isinstance(state, LoadBalancerState)}
+        states = {name: state for name, state in answers.items() if isinstance(state, LoadBalancerState)}
+        self._tell_down(states)
+        return states
 
     def _read(self, names: Sequence[str], known: States) -> States:
         """The state of each name, asking again those that don't answer until their deadline."""
@@ -347,12 +360,18 @@ class Move:
             silent = {name: error for name, error in answers.items() if isinstance(error, DomainError)}
             states.update((name, state) for name, state in answers.items() if isinstance(state, LoadBalancerState))
             if not silent:
+                self._tell_down(states)
                 return states
             self._look_for_stop(Phase.TAKE)
             if self._around.clock() >= deadline:
                 name, error = next(iter(silent.items()))
                 raise Failed(Refuse.of(RefusalKind.GONE_SILENT, host=name, why=error.message), silent)
             self._around.sleep(min(1.0, self._limits.silent / 10))
+
+    def _tell_down(self, states: Mapping[str, LoadBalancerState]) -> None:
+        back = self.report.proved_down({name: state.proof for name, state in states.items()})
+        for name in back:
+            self._around.progress(f"{name} is back: its HAProxy answers, and its servers are looked at and moved again")
 
     def _see(self, states: Mapping[str, LoadBalancerState]) -> dict[Spot, Seen]:
         seen: dict[Spot, Seen] = {}
@@ -364,8 +383,12 @@ class Move:
             if lost:
                 self._lost(spot, lost)
                 continue
-            what = self._recognise(spot, look(state, spot.pool, spot.node))
-            seen[spot] = self._memory.arrivals.told(spot, what, state.servers[spot.pool.online, spot.node])
+            what = look(state, spot.pool, spot.node)
+            if state.down:
+                seen[spot] = self._recognise(spot, as_saved(what))
+                continue
+            row = state.servers[spot.pool.online, spot.node]
+            seen[spot] = self._memory.arrivals.told(spot, self._recognise(spot, what), row)
         self._memory.last.update(seen)
         self.report.seen(seen)
         return seen

@@ -23,6 +23,8 @@ class Opening:
     supersedes: str = ""
     # Nodes that the attempt before left out, when this one goes on with it.
     excluded: tuple[str, ...] = ()
+    # Load balancers without which that attempt went on.
+    without: tuple[str, ...] = ()
 
 
 def decide_deploy(version: str, under_way: Deployment | None) -> Opening:
@@ -53,14 +55,19 @@ def decide_rollback(service: str, under_way: Deployment | None, last_done: Deplo
 
 
 def decide_resume(
-    service: str, under_way: Deployment | None, last_done: Deployment | None, excluded: Sequence[str] = ()
+    service: str,
+    under_way: Deployment | None,
+    last_done: Deployment | None,
+    excluded: Sequence[str] = (),
+    without: Sequence[str] = (),
 ) -> Opening:
-    """The next attempt of what is open or held, as it was: kind, version, and the nodes that it left out.
+    """The next attempt of what is open or held, as it was: kind, version, and what it left out.
 
     Raises BadInput, naming the last one that was done, when nothing is open.
     """
     if under_way is not None:
-        return Opening(under_way.kind, under_way.version, resumes=under_way.id, excluded=tuple(excluded))
+        kind, version = under_way.kind, under_way.version
+        return Opening(kind, version, resumes=under_way.id, excluded=tuple(excluded), without=tuple(without))
     raise BadInput(
         f"no deployment of {service} is open; {_told(last_done)}",
         where=service,

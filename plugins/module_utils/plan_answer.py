@@ -38,6 +38,8 @@ class Decided:
     sites: Sequence[SiteView]
     # By node, the other services there that move with it.
     beside: Mapping[str, Sequence[str]]
+    # The load balancers without which it goes on.
+    without: Sequence[str] = ()
 
 
 def plan_answer(decided: Decided) -> dict[str, Any]:
@@ -57,6 +59,7 @@ def plan_answer(decided: Decided) -> dict[str, Any]:
         "capacity": [_capacity(pool) for pool in plan.capacity],
         "co_hosted": _co_hosted(decided.beside),
         "nothing_to_do": nothing_to_do(decided.opening, plan),
+        "without": list(decided.without),
         "skipped": {node.name: node.why for node in plan.nodes if node.fate is Fate.SKIP},
     }
     return {**answer, "decisions_sha256": decisions_digest(answer)}

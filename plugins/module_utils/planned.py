@@ -20,13 +20,20 @@ def require_planned_move(
     load_balancers: Sequence[str],
     pools: Sequence[Mapping[str, Any]],
     drain: Mapping[str, Any],
+    without: Sequence[str] = (),
 ) -> None:
-    """Refused unless just these nodes are a planned wave that moves in these pools on these load balancers."""
+    """Refused unless just these nodes are a planned wave that moves in these pools on these load balancers.
+
+    `without` are those of them that may be down: who says so is in the plan.
+    """
     wave = next((each for each in plan.get("waves", []) if set(each["nodes"]) == set(nodes)), None)
     if wave is None:
         raise _unlike(f"{', '.join(nodes)} is no wave of the plan")
     if sorted(load_balancers) != sorted(wave["load_balancers"]):
         raise _unlike(f"load_balancers is {', '.join(load_balancers)}, planned are {', '.join(wave['load_balancers'])}")
+    if sorted(without) != sorted(wave.get("without") or []):
+        planned_without = ", ".join(wave.get("without") or []) or "none"
+        raise _unlike(f"without is {', '.join(without) or 'none'}, planned is {planned_without}")
     if _pools(pools, nodes) != _pools(wave["pools"], nodes):
         raise _unlike("pools, their min_online or their nodes are others than those of the planned wave")
     planned = plan.get("drain") or {}

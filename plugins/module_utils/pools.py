@@ -9,7 +9,7 @@ Every state is recognised by reading, so a run that was killed at any point is c
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, IntEnum, StrEnum
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import (
@@ -258,6 +258,11 @@ def _up(row: ServerRow, *, unchecked: bool) -> bool:
 def reentry(what: Seen) -> Action:
     """How a node that was in MAINT comes back online there."""
     return Action.REENTER_UNCHECKED if what.unchecked else Action.REENTER
+
+
+def as_saved(what: Seen) -> Seen:
+    """What is seen of a node where no HAProxy runs: no check tells there, and what is ready is as far as it gets."""
+    return replace(what, cell=Cell.ON if what.cell is Cell.RISING else what.cell, testable=True)
 
 
 def decide(seen: Mapping[Spot, Seen], intent: Intent, clock: Clock) -> Step:

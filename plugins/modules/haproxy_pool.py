@@ -24,6 +24,7 @@ description:
     variables C(tidegate_haproxy_socket) (an admin socket of level admin),
     C(tidegate_haproxy_master_socket), and optionally C(tidegate_haproxy_state_dir) (a folder with one state file per
     backend, named like it) and C(tidegate_haproxy_lock).
+    O(without) needs coreutils and awk too, and takes C(tidegate_haproxy_process).
   - HAProxy has no compare-and-set. Everyone who changes servers of these load balancers should hold
     C(tidegate_haproxy_lock) with flock. A batch is sent only if, under that lock,
     the servers are still as they were when it was decided.
@@ -33,6 +34,17 @@ options:
     type: list
     elements: str
     required: true
+  without:
+    description:
+      - Those of O(load_balancers) that may be down, on the operator's word. It must be what the deployment's plan says.
+      - A move goes on without one only when it is proved on its host, each time right before something is written, that no HAProxy
+        process is there and that nobody has its sockets open. Then the nodes move in its saved states
+        (C(tidegate_haproxy_state_dir)), with which it will start. It counts for no floor.
+      - One that answers, from the beginning or in the middle of the move, is moved like the others.
+      - One that does neither is refused (a process is there, but can't be asked; its host can't be reached; its states aren't saved).
+    type: list
+    elements: str
+    default: []
   nodes:
     description: The nodes that move together, by their server names in HAProxy.
     type: list
@@ -159,6 +171,17 @@ EXAMPLES = r"""
       - {online: pricefeed_online, maintenance: pricefeed_maintenance, min_online: "1", nodes: [n6]}
     join_timeout: 1m
   run_once: true
+
+- name: Take a node out while the second load balancer is down, as the plan of this deployment says
+  tidegate.delivery.haproxy_pool:
+    deployment: "{{ tidegate_plan.deployment }}"
+    state: maintenance
+    load_balancers: [lb1, lb2]
+    without: [lb2]
+    nodes: [n1]
+    pools:
+      - {online: tradeapi_online, maintenance: tradeapi_maintenance, min_online: 60%}
+  run_once: true
 """
 
 RETURN = r"""
@@ -192,6 +215,18 @@ own_s:
   returned: success
   type: float
   sample: 5.2
+left_out:
+  description: Each load balancer that was down when the move ended, with what proved that it carries no traffic.
+  returned: success
+  type: list
+  elements: str
+  sample: ["lb2: no HAProxy process, and nobody has /run/haproxy/admin.sock or /run/haproxy-master.sock open"]
+back:
+  description: Those of O(without) that answered when the move ended, and were moved like the others.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 sessions_cut:
   description: Per node, the sessions that were cut at the hard deadline.
   returned: success

@@ -49,6 +49,16 @@ options:
     type: list
     elements: str
     default: []
+  without:
+    description:
+      - Load balancers without which it goes on, because their HAProxy is down. This is the operator's word; it is recorded, and with
+        each move it is proved again on their hosts that no HAProxy runs there.
+      - One that answers, one whose host can't be reached, one on which a process is found that doesn't answer, one whose states are
+        not saved, and all load balancers of a site are refused.
+      - With O(intent=resume) those of the last attempt are left out too, unless they are back. O(intent=repair) needs all.
+    type: list
+    elements: str
+    default: []
   confirmed:
     description:
       - The RV(plan.decisions_sha256) of the plan that somebody was shown in check mode and said yes to.
@@ -86,6 +96,12 @@ EXAMPLES = r"""
     service: tradeapi
     version: 1.1.0
     exclude: [n5]
+
+- name: Plan and open a deployment while HAProxy is down on one load balancer
+  tidegate.delivery.plan:
+    service: tradeapi
+    version: 1.1.0
+    without: [lb2]
 
 - name: Plan the way back to the release before
   tidegate.delivery.plan:
@@ -158,6 +174,10 @@ plan:
     nothing_to_do:
       description: Whether no node moves and no open deployment is to be settled or closed.
       type: bool
+    without:
+      description: The load balancers without which it goes on.
+      type: list
+      elements: str
     skipped:
       description: By node that stays as it is, why.
       type: dict
@@ -195,7 +215,15 @@ ansible_facts:
           type: list
           elements: int
         waves:
-          description: Number, site, nodes, load balancers and pools of each wave.
+          description: Number, site, nodes, load balancers (and C(without), those of them that are left out) and pools of each wave.
           type: list
           elements: dict
+        without:
+          description: The load balancers without which it goes on.
+          type: list
+          elements: str
+        left_out:
+          description: What proves of each of them that it is down.
+          type: list
+          elements: str
 """

@@ -12,6 +12,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.by_hand import A
 from ansible_collections.tidegate.delivery.plugins.module_utils.drift import to_repair
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.leaving_out import left_out_lines
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind
 from ansible_collections.tidegate.delivery.plugins.module_utils.lock import this_user
 from ansible_collections.tidegate.delivery.plugins.module_utils.opening import Opening
@@ -35,6 +36,7 @@ from ansible_collections.tidegate.delivery.plugins.plugin_utils.plan_facts impor
     Target,
     artifact_of,
     for_plays,
+    left_out_facts,
     step_facts,
     wave_facts,
 )
@@ -206,7 +208,7 @@ def _open(scene: Scene, name: str, seen: Seen, opening: Opening, deployment: Dep
     msg = f"{scene.service.name} in {scene.environment}: {name} {_way(scene)}"
     facts = {
         **step_facts(scene.service),
-        **_moving(scene, name),
+        **_moving(scene, name, seen),
         "intent": intent,
         "adopted": intent == ADOPT or is_adoption(deployment),
         "service": scene.service.name,
@@ -217,21 +219,22 @@ def _open(scene: Scene, name: str, seen: Seen, opening: Opening, deployment: Dep
         "digest": deployment.digest,
         "nodes": {name: {"checks": _checks(scene, name, seen, deployment)}} if intent == "join" else {},
     }
-    opened = scene.open(opening, deployment, facts, [msg])
+    opened = scene.open(opening, deployment, facts, [msg, *left_out_lines(seen.left_out)])
     scene.keep_plan({**facts, "attempt": opened.attempt})
     return _answer(scene, msg, True, {**facts, "attempt": opened.attempt})
 
 
-def _moving(scene: Scene, name: str) -> dict[str, Any]:
+def _moving(scene: Scene, name: str, seen: Seen) -> dict[str, Any]:
     placement = scene.placement_of(name)
     wave = PlannedWave(placement.site.name, placement.load_balancers, (name,), 1)
-    return {"order": [name], "sizes": [1], "waves": wave_facts(Plan((), (wave,)), {placement.site.name: placement})}
+    waves = wave_facts(Plan((), (wave,)), {placement.site.name: placement}, seen.left_out)
+    return {"order": [name], "sizes": [1], "waves": waves, **left_out_facts(seen.left_out)}
 
 
 def _checks(scene: Scene, name: str, seen: Seen, deployment: Deployment) -> dict[str, Any]:
     artifact = artifact_of(scene.call, scene.service, deployment.version)
     target = Target(deployment.version, deployment.digest, artifact)
-    return Checks(scene.call, scene.service, target, seen.looks).of(name, scene.placement_of(name))
+    return Checks(scene.call, scene.service, target, seen.looks, seen.left_out).of(name, scene.placement_of(name))
 
 
 def _answer(scene: Scene, msg: str, changed: bool, facts: dict[str, Any] | None) -> dict[str, Any]:

@@ -5,11 +5,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import VARIABLES, AdminAccess
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import (
+    LOCK_TIMEOUT,
+    VARIABLES,
+    Admin,
+    AdminAccess,
+    Runtime,
+)
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_left_out import LeftOut
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import NAME
 
 if TYPE_CHECKING:
@@ -22,6 +29,15 @@ def accesses(call: Call, names: Sequence[str]) -> dict[str, AdminAccess]:
         name: AdminAccess.from_hostvars(name, {variable: call.hostvar(name, variable, "") for variable in VARIABLES})
         for name in names
     }
+
+
+def admin_of(
+    call: Call, name: str, backends: Sequence[str] = (), *, without: Collection[str] = (), lock: float = LOCK_TIMEOUT
+) -> Admin:
+    """The Runtime API of one load balancer; of one in `without` the saved states of `backends` while it is down."""
+    node = call.nodes([name])[name]
+    running = Runtime(node, accesses(call, [name])[name], lock=lock)
+    return LeftOut(node, running, backends, lock=lock) if name in without else running
 
 
 def checked_name(name: str) -> str:

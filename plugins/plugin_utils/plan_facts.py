@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -49,17 +49,18 @@ def artifact_of(call: Call, service: Service, version: str) -> Artifact:
     return find_artifact(service.name, version, url)
 
 
-def wave_facts(plan: Plan, placements: Mapping[str, Placement]) -> list[dict[str, Any]]:
-    """The waves with the pools that move in each."""
-    return [_wave(number, wave, placements[wave.site]) for number, wave in enumerate(plan.waves, 1)]
+def wave_facts(plan: Plan, placements: Mapping[str, Placement], without: Collection[str] = ()) -> list[dict[str, Any]]:
+    """The waves with the pools that move in each; `without` are load balancers that are down."""
+    return [_wave(number, wave, placements[wave.site], without) for number, wave in enumerate(plan.waves, 1)]
 
 
-def _wave(number: int, wave: PlannedWave, placement: Placement) -> dict[str, Any]:
+def _wave(number: int, wave: PlannedWave, placement: Placement, without: Collection[str]) -> dict[str, Any]:
     return {
         "number": number,
         "site": wave.site,
         "nodes": list(wave.nodes),
         "load_balancers": list(wave.load_balancers),
+        "without": [name for name in wave.load_balancers if name in without],
         "asked": wave.asked,
         "limited_by": wave.limited_by,
         "pools": [
@@ -73,6 +74,11 @@ def _wave(number: int, wave: PlannedWave, placement: Placement) -> dict[str, Any
             for move in placement.moves(wave.nodes)
         ],
     }
+
+
+def left_out_facts(proofs: Mapping[str, str]) -> dict[str, list[str]]:
+    """The load balancers without which it goes on, and what proves of each that it is down."""
+    return {"without": list(proofs), "left_out": [f"{name}: {proof}" for name, proof in proofs.items()]}
 
 
 def for_plays(facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -129,13 +135,24 @@ def _pin(service: Service, served: Served) -> dict[str, str]:
 
 
 class Checks:
-    """What proves a node, for every service on it. Reads each release's artifact once."""
+    """What proves a node, for every service on it. Reads each release's artifact once.
 
-    def __init__(self, call: Call, service: Service, target: Target, looks: Mapping[str, Look]) -> None:
+    Tests go through a load balancer that is not in `without`.
+    """
+
+    def __init__(
+        self,
+        call: Call,
+        service: Service,
+        target: Target,
+        looks: Mapping[str, Look],
+        without: Collection[str] = (),
+    ) -> None:
         self._call = call
         self._service = service
         self._target = target
         self._looks = looks
+        self._without = without
         self._artifacts: dict[tuple[str, str], Artifact] = {(service.name, target.version): target.artifact}
 
     def of(self, host: str, placement: Placement) -> dict[str, dict[str, Any]]:
@@ -189,7 +206,7 @@ class Checks:
     def _nunit(self, service: Service, nunit: NUnit, expected: Served, placement: Placement) -> dict[str, Any]:
         artifact = self._artifact(service, expected.version)
         box = hosts_of(nunit.box, self._call.vars["groups"], f"{service.name}: verify.nunit.box")[0]
-        first = placement.load_balancers[0]
+        first = next(name for name in placement.load_balancers if name not in self._without)
         environment = str(self._call.hostvar(first, "tidegate_environment"))
         return {
             "box": box,

@@ -12,19 +12,18 @@ from ansible_collections.tidegate.delivery.plugins.module_utils import advice
 from ansible_collections.tidegate.delivery.plugins.module_utils.capacity import usable
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.expectation import bare_digest
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import Runtime
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState
 from ansible_collections.tidegate.delivery.plugins.module_utils.health import NotRead, read_release
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools import allows_unchecked
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.load_balancers import accesses
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.load_balancers import admin_of
 
 
 def load_balancer_reader(call: Call, backends: list[str]) -> Any:  # noqa: ANN401
     """A function that reads `backends` of one load balancer, by inventory name."""
 
     def read(host: str) -> LoadBalancerState:
-        return Runtime(call.nodes([host])[host], accesses(call, [host])[host]).read(backends)
+        return admin_of(call, host).read(backends)
 
     return read
 
@@ -32,8 +31,14 @@ def load_balancer_reader(call: Call, backends: list[str]) -> Any:  # noqa: ANN40
 def require_online(call: Call, wave: Mapping[str, Any], nodes: Mapping[str, Any]) -> None:
     """Refused unless every node of the wave is usable on every load balancer and serves its release."""
     backends = [pool["online"] for pool in wave["pools"]]
+    both = [*backends, *(pool["maintenance"] for pool in wave["pools"])]
+    without = wave.get("without", [])
+
+    def read(host: str) -> LoadBalancerState:
+        return admin_of(call, host, both, without=without).read(backends)
+
     call.nodes(wave["load_balancers"])
-    states = call.in_parallel(load_balancer_reader(call, backends), wave["load_balancers"])
+    states = call.in_parallel(read, wave["load_balancers"])
     problems = [problem for host, state in states.items() for problem in _not_online(host, state, wave)]
     problems += [problem for name in wave["nodes"] for problem in _wrong_release(name, nodes[name]["checks"])]
     if problems:
@@ -56,7 +61,7 @@ def _not_usable(host: str, state: LoadBalancerState, pool: Mapping[str, Any]) ->
     return [
         f"{name} is {row.status if row else 'missing'} in {pool['online']} on {host}"
         for name, row in rows.items()
-        if row is None or not usable(row, unchecked=unchecked)
+        if row is None or not (usable(row, unchecked=unchecked) or (state.down and not row.admin.effective))
     ]
 
 

@@ -14,6 +14,7 @@ from ansible import context
 
 from ansible_collections.tidegate.delivery.plugins.module_utils import advice
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.leaving_out import left_out_lines
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind
 from ansible_collections.tidegate.delivery.plugins.module_utils.lock import this_user
 from ansible_collections.tidegate.delivery.plugins.module_utils.opening import Opening
@@ -31,6 +32,7 @@ from ansible_collections.tidegate.delivery.plugins.plugin_utils.plan_facts impor
     Target,
     artifact_of,
     for_plays,
+    left_out_facts,
     puppet_facts,
     step_facts,
     wave_facts,
@@ -103,7 +105,7 @@ def _plan(request: Request) -> Planned:
     scene = request.scene
     excluded = _excluded(request)
     scene.require_ready()
-    seen = scene.look()
+    seen = scene.look(request.opening.without)
     left_out = dict.fromkeys(excluded, "excluded by the operator")
     plan = make_plan(request.target.served, seen.sites, scene.service.waves, left_out)
     _require_forks(plan)
@@ -173,7 +175,7 @@ def _answer(planned: Planned, *, opens: bool) -> dict[str, Any]:
     scene, call = planned.scene, planned.scene.call
     answer = plan_answer(_decided(planned))
     msg = summary(scene.service.name, planned.deployment.version, scene.environment, planned.plan)
-    table = plan_table(planned.plan, planned.seen.sites)
+    table = [*plan_table(planned.plan, planned.seen.sites), *left_out_lines(planned.seen.left_out)]
     if not advice.by_command():
         for line in [msg, *table]:
             call.progress(line)
@@ -193,7 +195,8 @@ def _answer(planned: Planned, *, opens: bool) -> dict[str, Any]:
 def _decided(planned: Planned) -> Decided:
     services = {node: here for each in planned.scene.placements for node, here in each.services.items()}
     beside = {node: [other.name for other in here[1:]] for node, here in services.items()}
-    return Decided(planned.request.opening, planned.deployment, planned.plan, planned.seen.sites, beside)
+    without = tuple(planned.seen.left_out)
+    return Decided(planned.request.opening, planned.deployment, planned.plan, planned.seen.sites, beside, without)
 
 
 def _common(planned: Planned, msg: str) -> dict[str, Any]:
@@ -215,7 +218,7 @@ def _opened(planned: Planned, msg: str, facts: dict[str, Any], table: list[str])
 
 def _facts(planned: Planned) -> dict[str, Any]:
     scene, target, plan = planned.scene, planned.request.target, planned.plan
-    checks = Checks(scene.call, scene.service, target, planned.seen.looks)
+    checks = Checks(scene.call, scene.service, target, planned.seen.looks, planned.seen.left_out)
     placements = {placement.site.name: placement for placement in scene.placements}
     return {
         **step_facts(scene.service),
@@ -225,7 +228,8 @@ def _facts(planned: Planned) -> dict[str, Any]:
         "digest": target.digest,
         "order": [node for wave in plan.waves for node in wave.nodes],
         "sizes": [len(wave.nodes) for wave in plan.waves],
-        "waves": wave_facts(plan, placements),
+        "waves": wave_facts(plan, placements, planned.seen.left_out),
+        **left_out_facts(planned.seen.left_out),
         "releases": _before(planned),
         "skipped": {node.name: node.why for node in plan.nodes if node.fate is Fate.SKIP},
         "excluded": list(planned.excluded),

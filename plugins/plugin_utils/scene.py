@@ -9,7 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,11 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.catalog import C
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DomainError, Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
 from ansible_collections.tidegate.delivery.plugins.module_utils.history import History, read_history
+from ansible_collections.tidegate.delivery.plugins.module_utils.leaving_out import (
+    require_down,
+    require_leavable,
+    with_way_on,
+)
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind, new_deployment_id
 from ansible_collections.tidegate.delivery.plugins.module_utils.lock import service_lock, this_user
 from ansible_collections.tidegate.delivery.plugins.module_utils.opening import Opening
@@ -53,6 +58,8 @@ class Seen:
 
     sites: tuple[SiteView, ...]
     looks: Mapping[str, Look]
+    # By load balancer that is left out, what proves that it is down.
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     def common_version(self, but: str = "") -> str:
         """The version that most nodes serve, `but` not counted; empty when none tells."""
@@ -95,6 +102,17 @@ class Scene:
         here = set(self.nodes)
         return tuple(node for node in self._recorded_plan(under_way).get("excluded", []) if node in here)
 
+    @property
+    def gone_without(self) -> tuple[str, ...]:
+        """The load balancers of the service without which the last attempt of the open deployment went on.
+
+        Refused when its plan is not the one that was recorded.
+        """
+        under_way = self.under_way
+        here = {name for placement in self.placements for name in placement.load_balancers}
+        named = self._recorded_plan(under_way).get("without", []) if under_way else []
+        return tuple(name for name in named if name in here)
+
     def _recorded_plan(self, deployment: Deployment) -> dict[str, Any]:
         try:
             return Record.of(self.call, deployment.id).plan
@@ -127,22 +145,32 @@ class Scene:
         known, events = self.record.moves_of(names, self.nodes)
         return read_history(self.service.name, known, events)
 
-    def look(self) -> Seen:
-        """Every load balancer and node. Raises the first load balancer's error: nothing moves without all of them."""
+    def look(self, gone_without: Sequence[str] = ()) -> Seen:
+        """Every load balancer and node. Raises the first load balancer's error: nothing moves without all of them.
+
+        One that the operator leaves out must be down; one of `gone_without`, an earlier attempt's, may be back.
+        """
+        named = [str(name) for name in self.call.args.get("without") or []]
+        without = tuple(dict.fromkeys([*named, *gone_without]))
+        sites_named = {placement.site.name: placement.load_balancers for placement in self.placements}
+        require_leavable(self.service.name, without, sites_named)
         self.call.stopping.look(WHILE_PLANNING)
         sites: list[SiteView] = []
         looks: dict[str, Look] = {}
+        left_out: dict[str, str] = {}
         for placement in self.placements:
             self.call.progress(f"asking {len(placement.load_balancers)} load balancers, {len(placement.nodes)} nodes")
-            states = read_load_balancers(self.call, placement)
-            error = first_error(states, placement.load_balancers)
-            if error is not None:
-                raise error
+            states = read_load_balancers(self.call, placement, without)
+            for host, state in states.items():
+                if isinstance(state, DomainError):
+                    raise state if host in without else with_way_on(host, state, placement.load_balancers)
             answered = {host: state for host, state in states.items() if not isinstance(state, DomainError)}
+            require_down(answered, named)
+            left_out |= {host: state.proof for host, state in answered.items() if state.down}
             require_fit(placement, answered)
             looks |= read_nodes(self.call, placement)
             sites.append(site_view(placement, answered, looks, self.history))
-        return Seen(tuple(sites), looks)
+        return Seen(tuple(sites), looks, left_out)
 
     def require_ready(self) -> None:
         """Refused unless the compile servers and the test boxes answer and have what the steps need there."""
@@ -215,6 +243,7 @@ class Scene:
         text = json.dumps(plan, sort_keys=True)
         told: dict[str, Any] = {"msg": str(plan["msg"]), "version": deployment.version, "digest": deployment.digest}
         told |= {"plan_sha256": plan_digest(text), "decisions": list(table)}
+        told |= {"left_out": plan["left_out"]} if plan.get("left_out") else {}
         event = self.event(Step.PLAN, Outcome.OK, deployment.id, told, deployment.nodes)
         if opening.resumes:
             return ledger.new_attempt(deployment.id, text, deployment.nodes, event)

@@ -5,13 +5,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.capacity import served, usable
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.expectation import bare_digest
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState, ServerRow
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_saved import unsaved
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import (
+    LoadBalancerState,
+    ServerRow,
+    carrying,
+)
 from ansible_collections.tidegate.delivery.plugins.module_utils.health import NotRead, read_release
 from ansible_collections.tidegate.delivery.plugins.module_utils.history import History
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Kind
@@ -24,7 +29,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze im
 from ansible_collections.tidegate.delivery.plugins.module_utils.service import Service, fill
 from ansible_collections.tidegate.delivery.plugins.module_utils.waves import PoolView
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.proof import load_balancer_reader
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.load_balancers import admin_of
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.puppet_options import confdir, settings_cache
 
 
@@ -38,15 +43,26 @@ class Look:
     freeze: Freeze | None = None
 
 
-def read_load_balancers(call: Call, placement: Placement) -> dict[str, LoadBalancerState | DomainError]:
-    """Every load balancer of the site, all at once; one that doesn't answer is an error in its place."""
+def read_load_balancers(
+    call: Call, placement: Placement, without: Collection[str] = ()
+) -> dict[str, LoadBalancerState | DomainError]:
+    """Every load balancer of the site, all at once; one that doesn't answer is an error in its place.
+
+    Of one in `without` that is down it is what it would start with.
+    """
+    backends = [backend for move in _moves(placement) for backend in (move.pool.online, move.pool.maintenance)]
+
+    def read(name: str) -> LoadBalancerState:
+        return admin_of(call, name, backends, without=without).read()
+
     call.nodes(placement.load_balancers)
-    return call.in_parallel(load_balancer_reader(call, []), placement.load_balancers)
+    return call.in_parallel(read, placement.load_balancers)
 
 
 def require_fit(placement: Placement, states: Mapping[str, LoadBalancerState]) -> None:
     """Refused, naming the first problem, when a load balancer isn't fit for moving the site's nodes."""
-    found = problems(states, [_pool(move) for move in _moves(placement)])
+    pools = [_pool(move) for move in _moves(placement)]
+    found = [*problems(carrying(states), pools), *unsaved(states, pools)]
     if found:
         more = f" (and {len(found) - 1} more like it)" if len(found) > 1 else ""
         raise Refused(f"{found[0].reason}{more}", where=f"site {placement.site.name}", remedy=found[0].remedy)
@@ -126,7 +142,11 @@ def node_url(call: Call, service: Service, url: str, host: str) -> str:
 def site_view(
     placement: Placement, states: Mapping[str, LoadBalancerState], looks: Mapping[str, Look], history: History
 ) -> SiteView:
-    """The site for the plan; `require_fit` has seen that every load balancer has all of its pools and nodes."""
+    """The site for the plan; `require_fit` has seen that every load balancer has all of its pools and nodes.
+
+    One that is down carries no traffic: where nodes are and how many are usable is what the others show.
+    """
+    states = carrying(states)
     moves = _moves(placement)
     standings = {name: _standing(_rows(name, moves, states)) for name in placement.nodes}
     nodes = tuple(_node_view(name, placement, standings[name], looks[name], history) for name in placement.nodes)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from tidegate.cli.options import Common, PlaybookCommand, common_options, service_argument
+from tidegate.cli.options import Common, PlaybookCommand, common_options, service_argument, without_option
 from tidegate.cli.session import Run, answer, carry_out
 from tidegate.outcome import Exit, judge
 from tidegate.playbook import Playbook
@@ -24,34 +24,47 @@ DRY_RUN = click.option("-n", "--dry-run", is_flag=True, help="Show the plan and 
 @service_argument
 @click.argument("version")
 @_EXCLUDE
+@without_option
 @common_options
-def plan(common: Common, service: str, version: str, exclude: tuple[str, ...]) -> int:
+def plan(common: Common, service: str, version: str, exclude: tuple[str, ...], without: tuple[str, ...]) -> int:
     """Show what a deployment would do: waves, capacity, each node's way. Changes nothing."""
-    return _show_plan(common, "deploy", service=service, version=version, exclude=list(exclude))
+    return _show_plan(common, "deploy", service=service, version=version, **_left_out(exclude, without))
 
 
 @click.command(cls=PlaybookCommand)
 @service_argument
 @click.argument("version")
 @_EXCLUDE
+@without_option
 @YES
 @DRY_RUN
 @common_options
-def deploy(common: Common, service: str, version: str, exclude: tuple[str, ...], yes: bool, dry_run: bool) -> int:
+def deploy(
+    common: Common,
+    service: str,
+    version: str,
+    exclude: tuple[str, ...],
+    without: tuple[str, ...],
+    yes: bool,
+    dry_run: bool,
+) -> int:
     """Bring a version to all nodes of a service, wave by wave. Run again after anything, it goes on."""
-    given = {"service": service, "version": version, "exclude": list(exclude)}
+    given = {"service": service, "version": version, **_left_out(exclude, without)}
     return move(common, "deploy", given, yes=yes, dry_run=dry_run)
 
 
 @click.command(cls=PlaybookCommand)
 @service_argument
 @_EXCLUDE
+@without_option
 @YES
 @DRY_RUN
 @common_options
-def rollback(common: Common, service: str, exclude: tuple[str, ...], yes: bool, dry_run: bool) -> int:
+def rollback(
+    common: Common, service: str, exclude: tuple[str, ...], without: tuple[str, ...], yes: bool, dry_run: bool
+) -> int:
     """Go back to what was served before the open, or else the last, deployment."""
-    return move(common, "rollback", {"service": service, "exclude": list(exclude)}, yes=yes, dry_run=dry_run)
+    return move(common, "rollback", {"service": service, **_left_out(exclude, without)}, yes=yes, dry_run=dry_run)
 
 
 @click.command(cls=PlaybookCommand)
@@ -62,6 +75,10 @@ def rollback(common: Common, service: str, exclude: tuple[str, ...], yes: bool, 
 def resume(common: Common, service: str, yes: bool, dry_run: bool) -> int:
     """Go on with the service's open deployment, as it was begun."""
     return move(common, "resume", {"service": service}, yes=yes, dry_run=dry_run)
+
+
+def _left_out(exclude: tuple[str, ...], without: tuple[str, ...]) -> dict[str, Any]:
+    return {"exclude": list(exclude), **({"without": list(without)} if without else {})}
 
 
 def move(common: Common, name: str, given: dict[str, Any], *, yes: bool, dry_run: bool) -> int:

@@ -134,5 +134,11 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     ),
 )
 
+without_option = click.option(
+    "--without",
+    multiple=True,
+    metavar="LB",
+    help="Go on without a load balancer whose HAProxy is down (proved on its host). Repeatable.",
+)
 service_argument = click.argument("service", shell_complete=services)
 optional_service = click.argument("service", required=False, shell_complete=services)

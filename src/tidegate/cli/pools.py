@@ -9,7 +9,7 @@ import click
 
 from tidegate.cli.asking import tell
 from tidegate.cli.deploying import DRY_RUN, YES, move
-from tidegate.cli.options import Common, PlaybookCommand, common_options, optional_service
+from tidegate.cli.options import Common, PlaybookCommand, common_options, optional_service, without_option
 from tidegate.cli.session import answer, carry_out
 from tidegate.outcome import Exit, Verdict, judge, judge_question
 
@@ -24,6 +24,7 @@ _KEYS = ("pools", "drift", "not_judged")
 @click.option("--repair", is_flag=True, help="Take out again what Tidegate took out and what came back.")
 @click.option("--node", "nodes", multiple=True, metavar="NODE", help="Repair this node only. Repeatable.")
 @click.option("--check", is_flag=True, help="End with exit code 6 when there is drift.")
+@without_option
 @YES
 @DRY_RUN
 @common_options
@@ -34,6 +35,7 @@ def pools(
     join: str | None,
     adopt: str | None,
     nodes: tuple[str, ...],
+    without: tuple[str, ...],
     *,
     repair: bool,
     check: bool,
@@ -46,14 +48,18 @@ def pools(
     """
     wanted = [name for name in (leave, join, adopt, repair) if name]
     _require_sense(len(wanted), service, nodes, repair=repair, check=check, asks=yes or dry_run, asked=adopt or repair)
+    if without and not (leave or join or adopt):
+        raise click.UsageError("--without goes with --leave, --join and --adopt")
+    left_out = {"without": list(without)} if without else {}
     if repair:
         return move(common, "repair", {"service": service, "nodes": list(nodes)}, yes=yes, dry_run=dry_run)
     if adopt:
-        taken = {"service": service, "node": adopt, "state": "adopted"}
+        taken = {"service": service, "node": adopt, "state": "adopted", **left_out}
         return move(common, "pool", taken, yes=yes, dry_run=dry_run)
     if not (leave or join):
         return _show(common, service, check=check)
     moved: dict[str, Any] = {"service": service, "node": leave or join, "state": "maintenance" if leave else "online"}
+    moved |= left_out
     run = carry_out(common.playbook("pool", check=False, **moved), common, judge, f"moving {leave or join}")
     return answer(common, run.verdict, {"command": "pools", **moved}, [])
 

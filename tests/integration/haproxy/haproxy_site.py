@@ -16,7 +16,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import AdminAccess, Runtime
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import Admin, AdminAccess, Runtime
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_left_out import LeftOut
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState
 from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Limits, Move, Surroundings
 from ansible_collections.tidegate.delivery.plugins.module_utils.node import LocalShell, PosixNode
@@ -108,10 +109,16 @@ class LoadBalancer:
             str(self.home / "m.sock"),
             str(self.home / "lock"),
             str(self.state_dir),
+            # Other load balancers of the tests are on the same machine.
+            process=f"-S {self.home}/m.sock",
         )
 
     def runtime(self, **options: float) -> Runtime:
         return Runtime(PosixNode(self.name, LocalShell()), self.access, **options)
+
+    def left_out(self, **options: float) -> LeftOut:
+        node = PosixNode(self.name, LocalShell())
+        return LeftOut(node, self.runtime(**options), [ONLINE, MAINTENANCE], lock=5)
 
     def read(self) -> LoadBalancerState:
         return self.runtime().read()
@@ -185,7 +192,9 @@ backend {MAINTENANCE}
 
         until(replaced, f"{self.name} reloads", 30, 0.01)
         # The new worker may be a moment ahead of it.
-        until(lambda: "\n# workers\n" in self._ask("m.sock", "show proc"), f"the master of {self.name} answers", 30, 0.01)
+        until(
+            lambda: "\n# workers\n" in self._ask("m.sock", "show proc"), f"the master of {self.name} answers", 30, 0.01
+        )
 
     def fail_to_reload(self) -> None:
         """For a configuration that HAProxy doesn't take."""
@@ -206,6 +215,11 @@ backend {MAINTENANCE}
         with contextlib.suppress(OSError):
             return haproxy_socket.ask(self.home / name, command)
         return ""
+
+    def end_softly(self) -> None:
+        """SIGUSR1: nothing new is taken, and what is under way may end."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGUSR1)
 
     def kill(self) -> None:
         """kill -9 of the worker and the master, as a crash of the host's HAProxy."""
@@ -257,11 +271,21 @@ class Site:
     told: list[str] = field(default_factory=list)
 
     def move(
-        self, nodes: Sequence[str], floor: str = "1", *, answer: float = 5.0, cut: bool = False, **limits: float
+        self,
+        nodes: Sequence[str],
+        floor: str = "1",
+        *,
+        answer: float = 5.0,
+        cut: bool = False,
+        without: Sequence[str] = (),
+        **limits: float,
     ) -> Move:
-        admins = {name: lb.runtime(answer=answer) for name, lb in self.load_balancers.items()}
+        admins: dict[str, Admin] = {
+            name: lb.left_out(answer=answer) if name in without else lb.runtime(answer=answer)
+            for name, lb in self.load_balancers.items()
+        }
         pool = Pool(ONLINE, MAINTENANCE, Share.parse(floor), tuple(nodes))
-        defaults = {"soft": 5.0, "hard": 10.0, "join": 5.0, "silent": 3.0}
+        defaults: dict[str, float] = {"soft": 5.0, "hard": 10.0, "join": 5.0, "silent": 3.0}
         wanted = Limits(**{**defaults, **limits}, cut=cut, cookies_stay=False)
         return Move(admins, [pool], wanted, Surroundings(in_parallel, self.told.append))
 

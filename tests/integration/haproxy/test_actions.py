@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import Batch
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Cell
 from tests.integration.haproxy.haproxy_site import MAINTENANCE, NET, ONLINE, Customers, Site, get, until
 from tidegate.ledger import SqlLedger
@@ -39,6 +40,7 @@ class Plays:
                 "tidegate_haproxy_master_socket": each.access.master_socket,
                 "tidegate_haproxy_lock": each.access.lock,
                 "tidegate_haproxy_state_dir": each.access.state_dir,
+                "tidegate_haproxy_process": each.access.process,
             }
             for name, each in site.load_balancers.items()
         }
@@ -50,10 +52,9 @@ class Plays:
         args = {"deployment": "d1", "state": state, "load_balancers": ["lb1", "lb2"], "nodes": list(nodes or ["n1"])}
         return {"tidegate.delivery.haproxy_pool": {**args, "pools": POOLS, **other}}
 
-    def begin(self, *nodes: str) -> dict[str, Any]:
-        return {
-            "begin_deployment": {"ledger": self.ledger, "deployment": "d1", "nodes": ",".join(nodes), "pools": POOLS}
-        }
+    def begin(self, *nodes: str, without: str = "") -> dict[str, Any]:
+        arguments = {"ledger": self.ledger, "deployment": "d1", "nodes": ",".join(nodes), "pools": POOLS}
+        return {"begin_deployment": {**arguments, "without": without}}
 
     def start(self, tasks: Sequence[dict[str, Any]], *options: str) -> subprocess.Popen[str]:
         play = {"hosts": "localhost", "gather_facts": False, "tasks": list(tasks)}
@@ -167,10 +168,30 @@ def test_without_a_permit_nothing_is_touched(site: Site, plays: Plays) -> None:
     assert site.cells("n1") == [Cell.ON, Cell.ON]
 
 
+def test_one_that_is_down_is_left_out_as_planned_and_recorded_with_its_proof(site: Site, plays: Plays) -> None:
+    runtime = site.load_balancers["lb2"].runtime()
+    runtime.apply(Batch((), runtime.read().pid, save=(ONLINE, MAINTENANCE)), [ONLINE, MAINTENANCE])
+    site.load_balancers["lb2"].kill()
+    tasks = [plays.begin("n1", without="lb2"), plays.pool("maintenance", "n1", without=["lb2"])]
+    rc, (_, unplanned, result), output = plays.run(
+        [tasks[0], {**plays.pool("maintenance"), "ignore_errors": True}, tasks[1]]
+    )
+    assert rc == 0, output
+    assert "without is none, planned is lb2" in unplanned["msg"]
+    assert {(cell["load_balancer"], cell["after"]) for cell in result["cells"]} == {("lb1", "TEST"), ("lb2", "TEST")}
+    assert result["msg"].endswith("; lb2 is down and will start with that")
+    recorded = plays.details("leave", "changed")
+    assert recorded["left_out"] == result["left_out"]
+    assert recorded["left_out"][0].startswith("lb2: no HAProxy process with '-S ")
+    site.load_balancers["lb2"].start()
+    assert site.cells("n1") == [Cell.TEST, Cell.TEST]
+
+
 BAD_OPTIONS: list[tuple[dict[str, Any], str]] = [
     ({"pools": [{**POOLS[0], "min_online": "half"}]}, "'half' is neither a count of nodes nor a share"),
     ({"pools": [{**POOLS[0], "nodes": ["n2"]}]}, "n2 is in pools.nodes but not in nodes"),
     ({"pools": [{**POOLS[0], "online": "a;b"}]}, "'a;b' is no name of a backend or server"),
+    ({"without": ["lb3"]}, "lb3 is in without but not in load_balancers"),
     ({"load_balancers": ["lb9"]}, "host 'lb9' is not in the inventory"),
     ({"load_balancers": ["lb1", "lb1"]}, "Name at least one, and each once"),
     ({"drain": {"soft": "30"}}, "'30' is not a duration"),

@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ from tests.integration.haproxy.haproxy_site import MAINTENANCE, NET, ONLINE, Cus
 ALL = ["n1", "n2", "n3", "n4"]
 
 
-def leave(site: Site, *nodes: str, floor: str = "1", **limits: float) -> None:
+def leave(site: Site, *nodes: str, floor: str = "1", **limits: Any) -> None:
     move = site.move(nodes, floor, cut=False, **limits)
     assert move.preview(Intent.LEAVE, ours=())
     move.run(Intent.LEAVE)

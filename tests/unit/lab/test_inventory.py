@@ -60,6 +60,7 @@ SPECIAL = (
     "tidegate_haproxy_master_socket",
     "tidegate_haproxy_state_dir",
     "tidegate_haproxy_lock",
+    "tidegate_haproxy_process",
     "tidegate_rollout_dir",
     "tidegate_test_dir",
 )
@@ -97,6 +98,7 @@ def check_host(layout: Layout, name: str, variables: dict[str, Any]) -> None:
         expected["tidegate_haproxy_master_socket"] = str(host.haproxy_master_socket)
         expected["tidegate_haproxy_state_dir"] = str(host.haproxy_state_dir)
         expected["tidegate_haproxy_lock"] = str(host.haproxy_lock)
+        expected["tidegate_haproxy_process"] = str(host.haproxy_master_socket)
     if host.kind is Kind.PUPPETSERVER:
         expected["tidegate_rollout_dir"] = str(layout.rollout_dir)
     if host.kind is Kind.TESTBOX:

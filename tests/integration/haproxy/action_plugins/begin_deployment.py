@@ -14,7 +14,7 @@ from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import Re
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
-    """Arguments: ledger, deployment, nodes, pools; `intent` makes it a move by hand."""
+    """Arguments: ledger, deployment, nodes, pools, without (who is down); `intent` makes it a move by hand."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         pools = json.loads(json.dumps(self._task.args["pools"]))
@@ -23,6 +23,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         record = Record(args["ledger"], "lab", name)
         if record.ledger.deployment(name) is None:
             wave = {"number": 1, "site": "main", "nodes": nodes, "load_balancers": ["lb1", "lb2"], "pools": pools}
+            wave["without"] = [name for name in [args.get("without", "")] if name]
             intent = {"intent": args["intent"]} if "intent" in args else {}
             plan = json.dumps({**intent, "nodes": {node: {"checks": {}} for node in nodes}, "waves": [wave]})
             event = Event(

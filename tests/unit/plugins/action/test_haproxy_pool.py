@@ -15,10 +15,14 @@ NODES = tuple(f"node-{number}.trade.example.com" for number in range(30))
 POOL = Pool("tradeapi_online", "tradeapi_maintenance", Share.parse("60%"), NODES)
 
 
-def result(nodes: tuple[str, ...]) -> dict[str, Any]:
+def result(nodes: tuple[str, ...], *, down: bool = False, back: bool = False) -> dict[str, Any]:
     spots = [Spot(load_balancer, POOL, node) for node in nodes for load_balancer in ("lb1", "lb2")]
     report = MoveReport(before=dict.fromkeys(spots, Cell.ON), after=dict.fromkeys(spots, Cell.TEST))
-    args = {"state": "maintenance", "load_balancers": ["lb1", "lb2"]}
+    if down:
+        report.proved_down({"lb1": "", "lb2": "no HAProxy process"})
+    if back:
+        report.proved_down({"lb1": "", "lb2": ""})
+    args = {"state": "maintenance", "load_balancers": ["lb1", "lb2"], "without": ["lb2"] if down else []}
     call: Any = SimpleNamespace(check=False, diff=False, covered=list(nodes), args=args)
     return haproxy_pool._result(call, report, Intent.LEAVE, changes=True)
 
@@ -79,3 +83,14 @@ def test_what_may_not_come_in_by_a_leave_that_is_given_up(
     ledger = SimpleNamespace(plan={"intent": intent}, events=events)
     call: Any = SimpleNamespace(check=False, args={"state": state}, covered=["n1"], ledger=ledger, deployment_id="d1")
     assert haproxy_pool._kept_out(call, ours) == kept_out
+
+
+def test_one_that_is_down_is_told_with_its_proof_and_one_that_came_back_as_such() -> None:
+    told = result(("n1",), down=True)
+    assert (told["left_out"], told["back"]) == (["lb2: no HAProxy process"], [])
+    assert (
+        "n1 is in the maintenance pool on lb1" in told["msg"] and "lb2 is down and will start with that" in told["msg"]
+    )
+    told = result(("n1",), down=True, back=True)
+    assert (told["left_out"], told["back"]) == ([], ["lb2"])
+    assert "n1 is in the maintenance pool on lb1, lb2" in told["msg"] and "down" not in told["msg"]

@@ -56,6 +56,13 @@ def test_options_that_are_files_are_repeated_and_values_never(monkeypatch: pytes
     assert advice.status() == f"tidegate status -i inventories/lab -e @vars/prod.yml -- {vault}"
 
 
+def test_load_balancers_are_left_out_as_each_way_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(advice.BY_COMMAND, raising=False)
+    assert advice.going_on_without("lb2") == """-e '{"without": ["lb2"]}'"""
+    monkeypatch.setenv(advice.BY_COMMAND, "1")
+    assert advice.going_on_without("lb2", "lb3") == "--without lb2 --without lb3"
+
+
 def test_nodes_are_left_out_as_each_way_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(advice.BY_COMMAND, raising=False)
     assert advice.leaving_out("n1", "n2") == """-e '{"exclude": ["n1", "n2"]}'"""

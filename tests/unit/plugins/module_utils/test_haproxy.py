@@ -229,9 +229,10 @@ def test_lines_stay_under_the_limit_and_keep_the_order() -> None:
 
 def test_access_comes_from_the_hosts_variables() -> None:
     given = {**VARIABLES, "tidegate_haproxy_state_dir": "/var/lib/haproxy/state/", "tidegate_haproxy_lock": "/run/l"}
+    given["tidegate_haproxy_process"] = "-f /etc/edge.cfg"
     access = AdminAccess.from_hostvars("lb1", given)
     assert access == AdminAccess(
-        "lb1", "/run/haproxy/admin.sock", "/run/master.sock", "/run/l", "/var/lib/haproxy/state"
+        "lb1", "/run/haproxy/admin.sock", "/run/master.sock", "/run/l", "/var/lib/haproxy/state", "-f /etc/edge.cfg"
     )
     assert (ACCESS.lock, ACCESS.state_dir) == (DEFAULT_LOCK, "")
     assert access.by_hand(["a", "b"]) == "echo 'a; b' | socat - UNIX-CONNECT:/run/haproxy/admin.sock"
@@ -244,6 +245,7 @@ def test_access_comes_from_the_hosts_variables() -> None:
         ({"tidegate_haproxy_master_socket": ""}, "tidegate_haproxy_master_socket is not set"),
         ({"tidegate_haproxy_socket": "run/x"}, "tidegate_haproxy_socket is 'run/x'"),
         ({"tidegate_haproxy_lock": "/run/x,fork"}, "tidegate_haproxy_lock is '/run/x,fork'"),
+        ({"tidegate_haproxy_process": "two\nlines"}, "tidegate_haproxy_process is 'two"),
         ({"tidegate_haproxy_state_dir": "/a b"}, "tidegate_haproxy_state_dir is '/a b'"),
     ],
 )

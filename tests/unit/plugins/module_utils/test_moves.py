@@ -582,3 +582,55 @@ def test_a_leave_that_is_given_up_brings_no_node_in_that_was_out_before(
         move.run(Intent.LEAVE, kept_out)
     stage.time.sleep(5)
     assert stage.cells() == after
+
+
+def is_down(stage: Stage, name: str) -> None:
+    """No HAProxy runs there: its saved state is read and written, and no check ever passes in it."""
+    balancer = stage.balancers[name]
+    real = balancer.read
+    balancer.pid = 0
+    balancer.read = lambda backends=(): replace(real(backends), pid=balancer.pid, proof="no HAProxy process")  # type: ignore[method-assign]
+    balancer.dead.update(NODES)
+
+
+def comes_back(stage: Stage, name: str) -> None:
+    balancer = stage.balancers[name]
+    balancer.pid = 200
+    balancer.read = partial(SimulatedHaproxy.read, balancer)  # type: ignore[method-assign]
+    balancer.dead.clear()
+
+
+def test_one_that_is_down_is_moved_with_the_others_and_told(stage: Stage) -> None:
+    is_down(stage, "lb2")
+    move = stage.run(Intent.LEAVE)
+    assert stage.cells() == [Cell.TEST, Cell.TEST]
+    assert move.report.left_out == {"lb2": "no HAProxy process"}
+    move = stage.run(Intent.JOIN)
+    assert stage.cells_of("lb1") is Cell.ON
+    assert stage.balancers["lb2"].applied[-1] == f"set server {ONLINE}/n1 health up"
+    assert not any("health up" in command for command in stage.balancers["lb1"].applied)
+
+
+def test_one_that_is_down_counts_for_no_floor(stage: Stage) -> None:
+    is_down(stage, "lb2")
+    stage.balancers["lb2"].show({**dict.fromkeys(NODES, shown.RISING), "n1": shown.ON})
+    stage.run(Intent.LEAVE, floor="3")
+    assert stage.cells() == [Cell.TEST, Cell.TEST]
+
+
+def test_one_that_comes_back_is_said_and_moved_like_the_others(stage: Stage) -> None:
+    is_down(stage, "lb2")
+    stage.balancers["lb1"].serve(ONLINE, "n1", 3)
+    stage.time.after(2, lambda: comes_back(stage, "lb2"))
+    stage.time.after(4, lambda: stage.balancers["lb1"].serve(ONLINE, "n1", 0))
+    move = stage.run(Intent.LEAVE)
+    assert stage.cells() == [Cell.TEST, Cell.TEST]
+    assert move.report.back == ["lb2"]
+    assert len([line for line in stage.told if line.startswith("lb2 is back")]) == 1
+
+
+def test_nothing_moves_when_all_are_down(stage: Stage) -> None:
+    for name in stage.balancers:
+        is_down(stage, name)
+    with pytest.raises(Refused, match="no HAProxy runs on any of the load balancers; nothing was touched"):
+        stage.move().preview(Intent.LEAVE, ())

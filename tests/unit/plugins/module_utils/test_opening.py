@@ -54,8 +54,8 @@ def test_without_a_past_there_is_no_way_back() -> None:
 
 @pytest.mark.parametrize(("kind", "version"), [(Kind.DEPLOY, "1.2.0"), (Kind.ROLLBACK, "1.1.0")])
 def test_what_is_open_goes_on_as_it_was(kind: Kind, version: str) -> None:
-    opening = decide_resume("s", deployment(kind, version), None, ["n5"])
-    assert opening == Opening(kind, version, resumes="d1", excluded=("n5",))
+    opening = decide_resume("s", deployment(kind, version), None, ["n5"], ["lb2"])
+    assert opening == Opening(kind, version, resumes="d1", excluded=("n5",), without=("lb2",))
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,7 @@ def test_the_answer_tells_the_whole_plan() -> None:
         ],
         "co_hosted": {"p": ["n1"]},
         "nothing_to_do": False,
+        "without": [],
         "skipped": {"n3": "excluded by the operator"},
     }
 

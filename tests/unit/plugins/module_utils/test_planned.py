@@ -38,6 +38,7 @@ def test_the_planned_move_in_any_order() -> None:
         ({"nodes": ["n1"]}, "n1 is no wave of the plan"),
         ({"nodes": ["n1", "n2", "n3"]}, "is no wave of the plan"),
         ({"load_balancers": ["lb1"]}, "load_balancers is lb1, planned are lb1, lb2"),
+        ({"without": ["lb2"]}, "without is lb2, planned is none"),
         ({"pools": [{**POOL, "min_online": "0"}]}, "min_online"),
         ({"pools": [{**POOL, "online": "other"}]}, "pools"),
         ({"pools": [{**POOL, "nodes": ["n1"]}]}, "pools"),
@@ -50,6 +51,13 @@ def test_the_planned_move_in_any_order() -> None:
 def test_any_other_move_is_refused(change: dict[str, Any], said: str) -> None:
     with pytest.raises(Refused, match=said):
         require_planned_move(PLAN, **{**MOVE, **change})
+
+
+def test_a_load_balancer_is_left_out_as_planned_or_not_at_all() -> None:
+    plan = {**PLAN, "waves": [{**PLAN["waves"][0], "without": ["lb2"]}]}
+    require_planned_move(plan, **MOVE, without=["lb2"])
+    with pytest.raises(Refused, match="without is none, planned is lb2"):
+        require_planned_move(plan, **MOVE)
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,28 @@ def test_plan_is_a_dry_run_of_the_same_playbook(script: Script) -> None:
     assert script.ran[0].variables == {"service": "tradeapi", "version": "1.1.0", "exclude": ["n5", "n6"]}
 
 
+@pytest.mark.parametrize(
+    ("words", "playbook"),
+    [
+        (("plan", "tradeapi", "1.1.0"), "deploy --check"),
+        (("deploy", "tradeapi", "1.1.0", "-y"), "deploy"),
+        (("rollback", "tradeapi", "-y"), "rollback"),
+        (("pools", "tradeapi", "--leave", "n1"), "pool"),
+        (("pools", "tradeapi", "--join", "n1"), "pool"),
+    ],
+)
+def test_load_balancers_that_are_down_are_named(script: Script, words: tuple[str, ...], playbook: str) -> None:
+    script.says = {playbook: (0, DONE)}
+    script.call(*words, "--without", "lb2", "--without", "lb3")
+    assert script.ran[0].variables["without"] == ["lb2", "lb3"]
+
+
+def test_without_moves_nothing_where_nothing_is_moved(script: Script) -> None:
+    result = script.call("pools", "tradeapi", "--without", "lb2")
+    assert isinstance(result.exception, click.UsageError)
+    assert script.ran == []
+
+
 def test_deploy_without_yes_asks_nobody_when_nobody_is_there(script: Script) -> None:
     script.says = {"deploy --check": (0, [end("plan", PLAN)])}
     result = script.call("deploy", "tradeapi", "1.1.0")
