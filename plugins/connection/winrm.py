@@ -9,7 +9,8 @@ DOCUMENTATION = """
 name: winrm
 short_description: Run node operations and Ansible's tasks on Windows over WinRM
 version_added: 0.1.0
-author: The Tidegate maintainers
+author:
+  - The Tidegate contributors (@tidegate)
 description:
   - Everything that P(ansible.builtin.winrm#connection) does, with its options and variables, unchanged. So the modules
     for Windows that Ansible has go on working.

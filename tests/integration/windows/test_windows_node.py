@@ -383,8 +383,9 @@ def test_it_has_all_options_that_ansibles_own_has() -> None:
         constants.config.get_configuration_definitions("connection", name)
         for name in (_loaded(WINRM), _loaded("winrm"))
     )
-    for option in ours.values():
-        option.pop("version_added_collection", None)
+    for option in (*ours.values(), *ansibles.values()):
+        for key in ("version_added", "version_added_collection"):
+            option.pop(key, None)
     assert ours == ansibles
     assert len(ours) > 10
 
