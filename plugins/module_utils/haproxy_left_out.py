@@ -29,6 +29,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_left_out
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_saved import carried_out, saved_state
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState
 from ansible_collections.tidegate.delivery.plugins.module_utils.node import Node
+from ansible_collections.tidegate.delivery.plugins.module_utils.refusal_kinds import RefusalKind
 
 # Looking through the processes of a busy host, and writing some files there.
 _WORK_TIMEOUT = 30.0
@@ -112,34 +113,19 @@ class LeftOut:
         try:
             done = self._node.sh(LEFT_OUT, mark, stdin=request.encode(), timeout=self._lock + _WORK_TIMEOUT)
         except Unreachable as error:
-            raise Unreachable(
-                f"whether an HAProxy runs on {self.access.host} can't be seen: {error.message}",
-                where=self._place,
-                remedy="Customers may reach it where we can't. Bring back the way to the host; if the host is off for "
-                "good, take it out of the inventory",
-            ) from error
+            raise self._lost(RefusalKind.UNSEEN, host=self.access.host, why=error.message) from error
         return done.text
 
     def _state(self, found: Found) -> LoadBalancerState:
         if found.unsaved:
-            raise Refused(
-                f"no state of {found.unsaved[0]} is saved in {self.access.state_dir}: when HAProxy starts again, "
-                "servers that left would be online",
-                where=self._place,
-                remedy="Start HAProxy there: it can't be gone on without",
-            )
+            raise self._refused(RefusalKind.NOT_SAVED, backend=found.unsaved[0], folder=self.access.state_dir)
         return saved_state(self.access.host, dict(found.saved), self._proof)
 
     def _read_running(self, alive: str, backends: Sequence[str]) -> LoadBalancerState:
         try:
             return self._running.read(backends)
         except DomainError as error:
-            raise Unreachable(
-                f"an HAProxy is there ({_shown(alive)}), but can't be asked: {error.message}. It may carry traffic",
-                where=self._place,
-                remedy="If it is starting, wait. If it hangs, see that no customer reaches it and end it, then run "
-                "again. If it belongs to something else, set tidegate_haproxy_process",
-            ) from error
+            raise self._lost(RefusalKind.MAY_CARRY, process=_shown(alive), why=error.message) from error
 
     def _nothing_sent(self, alive: str, backends: Sequence[str]) -> Applied:
         try:
@@ -149,12 +135,15 @@ class LeftOut:
 
     def _require_folder(self) -> None:
         if not self.access.state_dir:
-            raise Refused(
-                "no states are saved there (tidegate_haproxy_state_dir is not set): when HAProxy starts again, servers "
-                "that left would be online",
-                where=self._place,
-                remedy="Start HAProxy there: it can't be gone on without. docs/load-balancers.md says what to prepare",
-            )
+            raise self._refused(RefusalKind.NOWHERE_SAVED)
+
+    def _lost(self, kind: RefusalKind, **names: object) -> Unreachable:
+        message, remedy = kind.told(**names)
+        return Unreachable(message, where=self._place, remedy=remedy)
+
+    def _refused(self, kind: RefusalKind, **names: object) -> Refused:
+        message, remedy = kind.told(**names)
+        return Refused(message, where=self._place, remedy=remedy)
 
     @property
     def _proof(self) -> str:
@@ -168,20 +157,16 @@ class LeftOut:
     def _stopped(self, why: Sequence[str]) -> DomainError:
         match why:
             case ["lock"]:
-                remedy = f"Wait, or see who holds it: fuser -v {self.access.lock}"
-                return Locked(f"the lock stayed taken for {self._lock} s", where=self._place, remedy=remedy)
+                message, remedy = RefusalKind.LOCKED.told(seconds=self._lock, lock=self.access.lock)
+                return Locked(message, where=self._place, remedy=remedy)
             case ["lockfile"]:
-                what = f"the lock file {self.access.lock} can't be written"
-                return Refused(what, where=self._place, remedy="Set tidegate_haproxy_lock")
+                return self._refused(RefusalKind.NO_LOCK, lock=self.access.lock)
             case ["folder"]:
-                what = f"the saved states in {self.access.state_dir} can't be written"
-                return Refused(what, where=self._place, remedy="Check the folder, its permissions and its room")
+                return self._refused(RefusalKind.UNWRITTEN, folder=self.access.state_dir)
             case ["tool", tool]:
-                what = f"{tool} is not installed"
-                return Refused(what, where=self._place, remedy="Install util-linux, coreutils and awk there")
+                return self._refused(RefusalKind.NO_TOOL, tool=tool)
             case ["blind"]:
-                what = "whether an HAProxy runs there can't be seen: /proc doesn't show other users' processes"
-                return Refused(what, where=self._place, remedy="Set ansible_become for this host")
+                return self._refused(RefusalKind.HIDDEN)
         return BadInput("the request broke off on its way; nothing was done", where=self._place, remedy="Run it again")
 
 

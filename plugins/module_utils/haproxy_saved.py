@@ -21,6 +21,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state im
     carrying,
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Pool, Refuse
+from ansible_collections.tidegate.delivery.plugins.module_utils.refusal_kinds import RefusalKind
 
 RUNNING, STOPPED = 2, 0
 _OP, _ADMIN, _CHECKED = "srv_op_state", "srv_admin_state", "srv_check_state"
@@ -59,10 +60,7 @@ def unsaved(states: Mapping[str, LoadBalancerState], pools: Sequence[Pool]) -> l
     Of `states` only those of load balancers that are down are looked at.
     """
     return [
-        Refuse(
-            f"the saved state of {backend} on {name} has no {node}: it would start as the configuration says",
-            f"Start HAProxy on {name}: it can't be gone on without",
-        )
+        Refuse.of(RefusalKind.NOT_IN_SAVED, backend=backend, host=name, node=node)
         for name, each in states.items()
         if each.down
         for pool in pools
@@ -153,11 +151,8 @@ def _records(host: str, backend: str, text: str) -> Iterator[state.Record]:
 
 
 def _ignored(host: str, backend: str, why: str) -> Refused:
-    return Refused(
-        f"HAProxy would ignore the saved state of {backend}: {why}. It would bring back servers that left",
-        where=f"load balancer {host}",
-        remedy="Start HAProxy there: it can't be gone on without",
-    )
+    message, remedy = RefusalKind.IGNORED.told(backend=backend, why=why)
+    return Refused(message, where=f"load balancer {host}", remedy=remedy)
 
 
 def _row(host: str, backend: str, record: state.Record) -> ServerRow:

@@ -12,6 +12,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils import advice
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DomainError, Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Step
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState
+from ansible_collections.tidegate.delivery.plugins.module_utils.refusal_kinds import RefusalKind
 
 Sites = Mapping[str, Sequence[str]]
 
@@ -31,22 +32,16 @@ def require_leavable(service: str, without: Sequence[str], sites: Sites) -> None
         )
     for site, names in sites.items():
         if set(names) <= set(without):
-            raise Refused(
-                f"no load balancer of site {site} would be left: {', '.join(names)}",
-                where="without",
-                remedy="Where none runs, no customer comes, and nothing can be tested: start one",
-            )
+            message, remedy = RefusalKind.NONE_LEFT.told(site=site, names=", ".join(names))
+            raise Refused(message, where="without", remedy=remedy)
 
 
 def require_down(states: Mapping[str, LoadBalancerState], named: Iterable[str]) -> None:
     """Refused when one that the operator leaves out answers: it may carry traffic, and it can be moved."""
     for name in named:
         if name in states and not states[name].down:
-            raise Refused(
-                f"{name} answers: it can't be left out",
-                where=f"load balancer {name}",
-                remedy="It is moved like the others: run the same command without leaving it out",
-            )
+            message, remedy = RefusalKind.ANSWERS.told(host=name)
+            raise Refused(message, where=f"load balancer {name}", remedy=remedy)
 
 
 def with_way_on(name: str, error: DomainError, site: Sequence[str]) -> DomainError:

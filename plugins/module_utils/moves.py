@@ -66,7 +66,6 @@ States = dict[str, LoadBalancerState]
 Answer = TypeVar("Answer")
 _POLL = 0.25
 _PROGRESS = 2.0
-_NONE_RUNS = Refuse("no HAProxy runs on any of the load balancers", "Start one: a move is for customers' sake")
 # What a cut leaves behind is gone at once, unless an old worker holds it.
 _CUT_GRACE = 5.0
 
@@ -153,7 +152,7 @@ class Move:
         """Whether the move would change anything. Raises Refused for every reason not to begin; touches nothing."""
         states = self._first_look()
         running = carrying(states)
-        found = problems(running, self._pools) if running else [_NONE_RUNS]
+        found = problems(running, self._pools) if running else [Refuse.of(RefusalKind.NONE_RUNS)]
         found += unsaved(states, self._pools)
         if found:
             raise refused(found)

@@ -189,6 +189,55 @@ class RefusalKind(Enum):
         "Create it, or remove tidegate_haproxy_state_dir to go without saved state",
     )
 
+    # A load balancer that the operator leaves out
+    ANSWERS = (
+        "{host} answers: it can't be left out",
+        "It is moved like the others: run the same command without leaving it out",
+    )
+    NONE_LEFT = (
+        "no load balancer of site {site} would be left: {names}",
+        "Where none runs, no customer comes, and nothing can be tested: start one",
+    )
+    NONE_RUNS = (
+        "no HAProxy runs on any of the load balancers",
+        "Start one: a move is for customers' sake",
+    )
+    MAY_CARRY = (
+        "an HAProxy is there ({process}), but can't be asked: {why}. It may carry traffic",
+        "If it is starting, wait. If it hangs, see that no customer reaches it and end it, then run again. "
+        "If it belongs to something else, set tidegate_haproxy_process",
+    )
+    UNSEEN = (
+        "whether an HAProxy runs on {host} can't be seen: {why}",
+        "Customers may reach it where we can't. Bring back the way to the host; if the host is off for good, "
+        "take it out of the inventory",
+    )
+    HIDDEN = (
+        "whether an HAProxy runs there can't be seen: /proc doesn't show other users' processes",
+        "Let Ansible become root on that host (`ansible_become`)",
+    )
+    NOWHERE_SAVED = (
+        "no states are saved there (tidegate_haproxy_state_dir is not set): when HAProxy starts again, "
+        "servers that left would be online",
+        "Start HAProxy there: it can't be gone on without",
+    )
+    NOT_SAVED = (
+        "no state of {backend} is saved in {folder}: when HAProxy starts again, servers that left would be online",
+        "Start HAProxy there: it can't be gone on without",
+    )
+    IGNORED = (
+        "HAProxy would ignore the saved state of {backend}: {why}. It would bring back servers that left",
+        "Start HAProxy there: it can't be gone on without",
+    )
+    NOT_IN_SAVED = (
+        "the saved state of {backend} on {host} has no {node}: it would start as the configuration says",
+        "Start HAProxy there: it can't be gone on without",
+    )
+    UNWRITTEN = (
+        "the saved states in {folder} can't be written",
+        "Check the folder, its permissions and its room",
+    )
+
     # What only a check of an existing configuration tells (playbooks/haproxy.yml -e adopt=true): moves go on
     OPEN_SOCKET = (
         "load balancer {host}: {socket} has mode {mode}: others than its owner may take servers out",

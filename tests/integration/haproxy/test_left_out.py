@@ -69,7 +69,8 @@ def started_cell(site: Site, balancer: LoadBalancer) -> Cell:
 @pytest.mark.parametrize("down", PROGRAMS.values(), ids=PROGRAMS, indirect=True)
 def test_a_node_that_left_while_one_was_down_is_out_there_when_it_starts(site: Site, down: LoadBalancer) -> None:
     move(site, Intent.LEAVE)
-    assert (saved(down, ONLINE), saved(down, MAINTENANCE)) == (("0", "1"), ("0", "4"))
+    # For testers it is UP or waits for its checks: as the other one had it when the move ended.
+    assert (saved(down, ONLINE), saved(down, MAINTENANCE)[1]) == (("0", "1"), "4")
     # Its own start, and customers there from the first moment on.
     assert started_cell(site, down) is Cell.TEST
     assert {get(f"{NET}.0.2", 8080)[1] for _ in range(12)} == {"n2", "n3", "n4"}
