@@ -336,8 +336,10 @@ class Move:
 
     def _first_look(self) -> States:
         answers = dict(self._around.parallel(lambda name: self._admins[name].read(), sorted(self._admins)))
-        # One that was just reloading answers the second time.
-        again = [name for name, answer in answers.items() if isinstance(answer, Unreachable | BadInput)]
+        # One that was just reloading answers the second time, and an old worker that was just ending is gone.
+        again = [name for name, answer in answers.items() if _passing(answer)]
+        if again:
+            self._around.sleep(_POLL)
         answers.update(self._around.parallel(lambda name: self._admins[name].read(), again))
         dead = [error for error in answers.values() if isinstance(error, DomainError)]
         if dead:
@@ -466,6 +468,12 @@ class Move:
             for spot, what in memory.last.items()
             if (self._returning is None or spot in self._returning) and spot not in memory.gone
         }
+
+
+def _passing(answer: LoadBalancerState | DomainError) -> bool:
+    if isinstance(answer, DomainError):
+        return isinstance(answer, Unreachable | BadInput)
+    return bool(answer.silent_workers)
 
 
 def _unsaved(answer: Applied | DomainError, pid: int) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Refused, Stopped, Unreachable
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState, OldWorker
 from ansible_collections.tidegate.delivery.plugins.module_utils.move_report import Stuck, Undone
 from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Limits, Move, Surroundings
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Cell, Change, Intent, look
@@ -226,6 +227,22 @@ def test_a_worker_that_was_replaced_while_it_was_saved_is_saved_again(stage: Sta
     stage.run(Intent.LEAVE)
     assert stage.cells() == [Cell.TEST, Cell.TEST]
     assert balancer.saved[ONLINE, "n1"].admin == 1
+
+
+@pytest.mark.parametrize(("looks", "refuses"), [(1, False), (2, True)])
+def test_an_old_worker_that_was_just_ending_does_not_refuse(stage: Stage, looks: int, refuses: bool) -> None:
+    balancer, real, left = stage.balancers["lb1"], stage.balancers["lb1"].read, [looks]
+
+    def with_an_old_worker(backends: Sequence[str] = ()) -> LoadBalancerState:
+        left[0] -= 1
+        return replace(real(backends), old_workers=(OldWorker(41, None),) if left[0] >= 0 else ())
+
+    balancer.read = with_an_old_worker  # type: ignore[method-assign]
+    if refuses:
+        with pytest.raises(Refused, match="old worker 41 still lives and can't be asked"):
+            stage.move().preview(Intent.LEAVE, ())
+    else:
+        assert stage.move().preview(Intent.LEAVE, ())
 
 
 @pytest.mark.parametrize("intent", [Intent.LEAVE, Intent.JOIN])
