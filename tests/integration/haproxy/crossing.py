@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ View = dict[tuple[str, str, str], haproxy_socket.Server]
 _FASTER = 6.0
 _OFTEN_S = 0.01
 _ANSWER_S = 30.0
+# Longer than any move waits for them: one that forgets its deadline ends nevertheless.
+_HELD_AT_MOST_S = 60.0
 
 
 class Killed(BaseException):
@@ -201,15 +204,26 @@ class Crossing:
 
     @contextlib.contextmanager
     def customers(self, host: str, service: str, node: str) -> Iterator[HeldCustomers]:
-        """So many that the node has some; they are answered when `release` says so, or at the end."""
+        """So many that the node has some; they are answered when `release` says so, at the end, or at last."""
         self._applications.hold(True)
         customers = HeldCustomers(self.balancers[host].address, PORTS[service], 2 * len(SERVICES[service]))
+        at_last = threading.Timer(_HELD_AT_MOST_S, self.release)
+        at_last.start()
         try:
-            until(lambda: self.applications[node].busy > 0, f"a customer is at {node}", 30, _OFTEN_S)
+            self._await_customer(node, customers)
             yield customers
         finally:
+            at_last.cancel()
             self.release()
             customers.close()
+
+    def _await_customer(self, node: str, customers: HeldCustomers) -> None:
+        try:
+            until(lambda: self.applications[node].busy > 0, f"a customer is at {node}", 30, _OFTEN_S)
+        except AssertionError as error:
+            busy = {name: application.busy for name, application in self.applications.items()}
+            self.release()
+            raise AssertionError(f"{error}; {busy} wait, and were answered {customers.statuses()}") from error
 
     def release(self) -> None:
         """Have the applications answer."""

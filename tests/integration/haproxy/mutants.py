@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.tidegate.delivery.plugins.module_utils import capacity, moves, pools
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
 from ansible_collections.tidegate.delivery.plugins.module_utils.floors import Floors
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState, ServerRow
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState
 from ansible_collections.tidegate.delivery.plugins.module_utils.move_report import refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Failed, Move
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools import (
@@ -72,7 +72,7 @@ def floor_rounded_down(patch: pytest.MonkeyPatch) -> None:
 def undo_forgotten(patch: pytest.MonkeyPatch) -> None:
     """A leave that fails stays where it was."""
 
-    def give_up(_self: Move, _intent: Intent, why: Failed) -> DomainError:
+    def give_up(_self: Move, _intent: Intent, why: Failed, *_rest: Any) -> DomainError:
         return refused([why.refusal])
 
     patch.setattr(Move, "_give_up", give_up)
@@ -154,8 +154,8 @@ def rising_counts_as_online(patch: pytest.MonkeyPatch) -> None:
     """A join is done before the checks have passed."""
     original = pools.classify
 
-    def classify(online: ServerRow, maintenance: ServerRow) -> Cell:
-        cell = original(online, maintenance)
+    def classify(*rows: Any, **options: Any) -> Cell:
+        cell = original(*rows, **options)
         return Cell.ON if cell is Cell.RISING else cell
 
     patch.setattr(pools, "classify", classify)

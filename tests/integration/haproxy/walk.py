@@ -21,7 +21,7 @@ from tests.integration.haproxy.crossing import Crossing
 from tests.integration.haproxy.walk_faults import Faults
 from tests.integration.haproxy.walk_moves import Moves
 from tests.integration.haproxy.walk_surroundings import Around
-from tests.integration.haproxy.walker import Effects, Enough
+from tests.integration.haproxy.walker import Effects, Enough, Walker
 
 NETS = ("127.47", "127.49")
 
@@ -37,21 +37,20 @@ _SETTINGS = settings(
 )
 
 
-def walk(program: str, effective: int, net: str = NETS[0]) -> Effects:
-    """Walk until so many steps were effective, much the same way each time. Raises Wrong."""
+def walk(
+    program: str, effective: int, net: str = NETS[0], kinds: tuple[type[Walker], ...] = (Moves, Faults, Around)
+) -> Effects:
+    """Walk until so many steps of these kinds were effective, much the same way each time. Raises Wrong."""
     with tempfile.TemporaryDirectory(prefix="tg") as home, Crossing(program, net, Path(home)).running() as site:
-
-        class Walk(Moves, Faults, Around):
-            """All steps, on this site."""
-
-        Walk.site, Walk.effects, Walk.enough = site, Effects(), effective
+        effects = Effects()
+        steps = type("Walk", kinds, {"site": site, "effects": effects, "enough": effective})
         for number in range(effective):
             # Two examples that began alike may go on differently, as real time has it.
             with contextlib.suppress(Enough, Flaky):
-                run_state_machine_as_test(seed(number)(Walk), settings=_SETTINGS)
-            if Walk.effects.effective >= effective:
+                run_state_machine_as_test(seed(number)(steps), settings=_SETTINGS)
+            if effects.effective >= effective:
                 break
-        return Walk.effects
+        return effects
 
 
 def walk_side_by_side(programs: Mapping[str, str], effective: int) -> Mapping[str, Effects]:
