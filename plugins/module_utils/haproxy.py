@@ -37,6 +37,8 @@ _MOST_NAMED = 20
 # HAProxy's longest is its help, shown for a command that it doesn't know.
 _LONGEST_TEXT = 16 * 1024
 _LONGEST_PROCESS = 200
+# What a worker says that a reload has told to end, to every `set server` (seen with 2.6 and 2.8).
+_ENDING = "Proxy is disabled."
 # socat's addresses give ",", ":", "!" and quotes a meaning.
 _PATH = re.compile(r"/[A-Za-z0-9._/@+-]{1,100}")
 
@@ -173,10 +175,14 @@ class Runtime:
         if changed is not None:
             return Applied(read_back, changed=changed or "no answer")
         texts = _command_answers([body for words, body in frames if words == "answer sent"], len(batch.commands))
+        rejected = tuple((command, text) for command, text in zip(batch.commands, texts or (), strict=False) if text)
+        if any(_ENDING in text for _, text in rejected):
+            # Amid a reload the guard may still have met the old worker, which takes no more changes: ask again.
+            raise self._broken(f"the worker that was asked ends, or its backend is disabled: HAProxy says {_ENDING!r}")
         return Applied(
             read_back,
             complete=texts is not None,
-            rejected=tuple((command, text) for command, text in zip(batch.commands, texts or (), strict=False) if text),
+            rejected=rejected,
             unsaved=tuple(words.removeprefix("unsaved ") for words, _ in frames if words.startswith("unsaved ")),
         )
 

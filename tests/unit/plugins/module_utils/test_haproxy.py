@@ -142,6 +142,14 @@ def test_only_a_fitting_answer_tells_what_became_of_each_command(
     assert (applied.complete, applied.rejected) == (complete, rejected)
 
 
+def test_what_a_worker_refuses_that_ends_is_no_answer() -> None:
+    """A reload began between the guard and the commands; what they meant is decided again."""
+    refusal = "\nProxy is disabled.\n\n"
+    sender, _ = runtime(lambda frame: frame("answer sent", refusal) + reading(frame) + frame("finished"))
+    with pytest.raises(Unreachable, match="the worker that was asked ends"):
+        sender.apply(Batch(("set a", "set b"), 7), ["b_on"])
+
+
 @pytest.mark.parametrize("name", ["a;shutdown frontend x", "a\nsend shutdown frontend x", "a b", "", "a/b", "x" * 101])
 def test_what_is_no_name_never_reaches_the_script(name: str) -> None:
     sender, node = runtime(whole)
