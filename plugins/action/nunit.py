@@ -33,6 +33,8 @@ with pipeline():
     from ansible_collections.tidegate.delivery.plugins.module_utils.results_raw import RawResults
     from ansible_collections.tidegate.delivery.plugins.plugin_utils.nunit_options import REMEDIES, numbers, rules
 
+# What reading the longest results from the box may take.
+_READING_S = 180.0
 _NEEDED = ("box", "url", "artifact", "assemblies", "version")
 _AIM = "Look whether the node is up in the maintenance backend and not in the online one, then run the same again"
 _BOX = "Look at the test box, then run the same again"
@@ -72,7 +74,7 @@ class ActionModule(DomainAction):
         call.nodes([call.args["box"]])
 
     def deadline(self, call: Call) -> float:
-        return _run(call).deadline + 60.0
+        return _run(call).deadline + _READING_S
 
     def act(self, call: Call) -> dict[str, Any]:
         args = call.args

@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.blotting import blot_out
+from ansible_collections.tidegate.delivery.plugins.module_utils.blotting import blotter
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
 from ansible_collections.tidegate.delivery.plugins.module_utils.junit_report import excuse_of
 from ansible_collections.tidegate.delivery.plugins.module_utils.junit_writer import JUnitWriter
@@ -60,7 +60,7 @@ class _Reading:
         self.files: list[dict[str, Any]] = []
         self._call, self._gate = call, gate
         self._writer = JUnitWriter(report, "tidegate")
-        self._forms = call.redactor.forms
+        self._clean = blotter(call.redactor.forms)
 
     def judged(self, paths: list[str]) -> Verdict:
         """Read them and judge. Raises BadInput for a file that can't be read, Unreachable."""
@@ -87,9 +87,6 @@ class _Reading:
     def _see(self, case: Case) -> None:
         self._gate.see(case)
         self._writer.case(case, excuse_of(self._gate.excuse(case)))
-
-    def _clean(self, text: str) -> str:
-        return blot_out(text, self._forms)
 
 
 def _together(sofar: Results | Unread, found: Results | Unread, path: str) -> Results | Unread:

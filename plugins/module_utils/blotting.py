@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from xml.sax.saxutils import escape
 
 # Shorter values are no secrets, and blotting them out would make messages unreadable.
@@ -17,9 +17,20 @@ _ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be")
 
 def blot_out(text: str, secrets: Iterable[str]) -> str:
     """`text` without these values."""
-    for secret in _worth_hiding(secrets):
-        text = text.replace(secret, BLOT)
-    return text
+    clean = blotter(secrets)
+    return clean(text) if clean else text
+
+
+def blotter(secrets: Iterable[str]) -> Callable[[str], str] | None:
+    """What takes these values out of many texts; None when there is nothing to hide."""
+    hidden = _worth_hiding(secrets)
+
+    def clean(text: str) -> str:
+        for secret in hidden:
+            text = text.replace(secret, BLOT)
+        return text
+
+    return clean if hidden else None
 
 
 def blot_out_xml(chunks: Iterable[bytes], secrets: Iterable[str]) -> Iterator[bytes]:

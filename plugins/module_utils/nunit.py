@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.blotting import blot_out, blot_out_xml
+from ansible_collections.tidegate.delivery.plugins.module_utils.blotting import blot_out, blot_out_xml, blotter
 from ansible_collections.tidegate.delivery.plugins.module_utils.excerpt import excerpt
 from ansible_collections.tidegate.delivery.plugins.module_utils.expectation import (
     Differs,
@@ -122,7 +122,7 @@ def run_nunit(
     parts = read_in_parts(box, report.results_path, RESULTS_LIMIT)
     written = parts is not None
     kept = raw.passing(blot_out_xml(parts or (), secrets))
-    results = read_results(kept, cases.see, lambda text: blot_out(text, secrets))
+    results = read_results(kept, cases.see, blotter(secrets))
     # What a reader that gave up early left over is evidence, too.
     for _ in kept:
         pass

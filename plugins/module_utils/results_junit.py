@@ -69,7 +69,9 @@ class JUnit(ResultsFormat):
             self._case, self._message, self._categories = attributes, "", ()
             self._outcome = _state(attributes)
         elif name in ENDS:
-            if self._case is not None and not self._ending:
+            if self._case is None:
+                self._suite_says(name, attributes)
+            elif not self._ending:
                 self._ends(name, attributes)
         elif name == "property":
             if self._case is not None and attributes.get("name", "").lower() in _CATEGORIES:
@@ -88,6 +90,11 @@ class JUnit(ResultsFormat):
             self._message = self._message or self._collected()
         elif name == "testsuite":
             self._suites.pop()
+
+    def _suite_says(self, name: str, attributes: Attributes) -> None:
+        if ENDS[name] is CaseOutcome.FAILED:
+            suite = self._suites[-1] if self._suites else ""
+            self._remark(f"suite {suite}: {attributes.get('message') or name}")
 
     def _ends(self, name: str, attributes: Attributes) -> None:
         if _WEIGHT[ENDS[name]] > _WEIGHT[self._outcome]:

@@ -47,17 +47,43 @@ def results_digest(site: Site, deployment: Deployment, node: str) -> object:
     return next(event.details["results_sha256"] for event in tested if node in event.nodes)
 
 
+def with_rules(service: dict[str, Any]) -> None:
+    """Two nodes a wave; what fails in 1.2.0 was in quarantine once, and one test must pass."""
+    service.update(waves=[2])
+    service["verify"]["nunit"] |= {
+        "required_tests": ["Lab.Smoke.ReleaseTests.HealthIsOk"],
+        "quarantine": [{"test": "Lab.Smoke.TradeTests.TheSpreadIsPositive", "until": "2020-12-31", "reason": "LAB-1"}],
+    }
+
+
+def junit_cases(folder: Path) -> dict[str, dict[str, str]]:
+    """By suite of the folder's junit.xml, each case with what it is."""
+    root = parse(folder / "junit.xml").getroot()
+    assert root is not None
+    return {
+        str(suite.get("name")): {
+            str(case.get("name")): next((each.tag for each in case), "passed") for case in suite.iter("testcase")
+        }
+        for suite in root
+    }
+
+
 @pytest.mark.slow
 def test_a_held_wave_and_the_deployment_that_supersedes_it(even_site: Site, tmp_path: Path) -> None:
     site = even_site
     before = site.facts().serving["n1"]
-    with site.with_services(tmp_path, lambda service: service.update(waves=[2])):
+    with site.with_services(tmp_path, with_rules):
         assert site.deploy("1.2.0", nodes=TWO).rc != 0
         held = site.deployment()
         summary = read(folder_of(held) / "summary.json")
         assert_copied(site, held)
         assert summary["outcome"] == "held"
         assert "TheSpreadIsPositive" in summary["cause"]
+        tested = junit_cases(folder_of(held))
+        assert set(tested) == {"tradeapi.n1", "tradeapi.n2"}
+        assert tested["tradeapi.n1"]["TheSpreadIsPositive"] == tested["tradeapi.n1"]["gate"] == "failure"
+        failed = [event for event in site.events(held.id) if event.step == "nunit" and event.details.get("failing")]
+        assert all("LAB-1" in str(event.details["expired_quarantine"]) for event in failed) and failed
         assert any("rollback.yml -e service=tradeapi" in line for line in summary["next"])
         assert [node["state"] for node in summary["nodes"]][:3] == ["held", "held", "skipped"]
         assert [wave["outcome"] for wave in summary["waves"]] == ["held"]
@@ -98,6 +124,8 @@ def test_a_held_wave_and_the_deployment_that_supersedes_it(even_site: Site, tmp_
         root = parse(xml).getroot()
         assert root is not None and root.tag in ("test-results", "test-run")
         assert hashlib.sha256(xml.read_bytes()).hexdigest() == results_digest(site, done, node)
+        cases = junit_cases(folder)[f"tradeapi.{node}"]
+        assert set(cases.values()) == {"passed"} and {"gate", "HealthIsOk"} < set(cases)
 
 
 def test_a_folder_that_can_not_be_written_refuses_before_anything_moves(site: Site, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.blotting import blot_out, blot_out_xml
+from ansible_collections.tidegate.delivery.plugins.module_utils.blotting import blot_out, blot_out_xml, blotter
 
 # They overlap, one is a part of another, and one needs escaping.
 SECRETS = ["hunter2", "hunter22", "<a&\"b'c>", "2222"]
@@ -13,6 +13,7 @@ SECRETS = ["hunter2", "hunter22", "<a&\"b'c>", "2222"]
 def test_secrets_are_blotted_out_longest_first() -> None:
     assert blot_out("hunter22 hunter2", ["hunter2", "hunter22"]) == "******** ********"
     assert blot_out("on", ["on"]) == "on"
+    assert blotter(["on"]) is None
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be"])

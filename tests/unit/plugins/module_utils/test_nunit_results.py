@@ -168,6 +168,11 @@ def test_a_class_is_not_taken_for_the_beginning_of_a_name() -> None:
     assert cases[0].name == "Ad.Add"
 
 
+def test_what_a_junit_suite_says_of_itself_is_told() -> None:
+    results, cases = read('<testsuites><testsuite name="S"><error message="no database"/></testsuite></testsuites>')
+    assert (cases, results.remarks) == ([], ("suite S: no database",))
+
+
 @pytest.mark.parametrize("told_so", sorted(NUNIT_OUTCOMES))
 def test_every_result_of_nunit_counts_as_the_table_says(told_so: str) -> None:
     _results, cases = read(f'<test-run><test-case name="T" result="{told_so.title()}"/></test-run>')
