@@ -399,9 +399,8 @@ class Move:
         if spot.pool.online in backends:
             self._memory.gone.add(spot)
         if not self._giving_up:
-            where = f"{backends[0]} on {spot.load_balancer}"
-            remedy = "Add it to HAProxy's configuration there again, or take it out of the inventory's group"
-            raise Failed(Refuse(f"{spot.node} is no longer in {where}", remedy))
+            names = {"node": spot.node, "backend": backends[0], "host": spot.load_balancer}
+            raise Failed(Refuse.of(RefusalKind.SERVER_GONE, **names))
 
     def _recognise(self, spot: Spot, what: Seen) -> Seen:
         ours = self._memory.drained_by_us

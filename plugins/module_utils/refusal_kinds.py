@@ -125,6 +125,10 @@ class RefusalKind(Enum):
         "load balancer {host} stopped answering: {why}",
         "See why, and bring it back",
     )
+    SERVER_GONE = (
+        "{node} is no longer in {backend} on {host}",
+        "Add it to HAProxy's configuration there again, or take it out of the inventory's group",
+    )
 
     # HAProxy's processes
     FAILED_RELOAD = (

@@ -16,13 +16,51 @@ from tidegate.outcome import Exit, Verdict, judge, judge_question
 _KEYS = ("pools", "drift", "not_judged")
 
 
+def _one(_context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> str | None:
+    """The node of an option; told twice, one of the two would be forgotten without a word."""
+    if len(value) > 1:
+        raise click.UsageError(f"--{parameter.name} moves one node: run it once for each of {', '.join(value)}")
+    return _named(value[0]) if value else None
+
+
+def _all(_context: click.Context, _parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(_named(node) for node in value)
+
+
+def _named(node: str) -> str:
+    # A job's variable that is not set would otherwise show the pools, or repair all of them, and end with 0.
+    if not node.strip():
+        raise click.BadParameter("the node's name is empty: name a node of the service")
+    return node
+
+
 @click.command(cls=PlaybookCommand)
 @optional_service
-@click.option("--leave", metavar="NODE", help="Take a node out of the service's online pool, by hand.")
-@click.option("--join", metavar="NODE", help="Verify a node that was taken out by hand, and bring it back.")
-@click.option("--adopt", metavar="NODE", help="Take over a node that somebody else took out, on your word.")
+@click.option(
+    "--leave",
+    metavar="NODE",
+    multiple=True,
+    callback=_one,
+    help="Take a node out of the service's online pool, by hand.",
+)
+@click.option(
+    "--join",
+    metavar="NODE",
+    multiple=True,
+    callback=_one,
+    help="Verify a node that was taken out by hand, and bring it back.",
+)
+@click.option(
+    "--adopt",
+    metavar="NODE",
+    multiple=True,
+    callback=_one,
+    help="Take over a node that somebody else took out, on your word.",
+)
 @click.option("--repair", is_flag=True, help="Take out again what Tidegate took out and what came back.")
-@click.option("--node", "nodes", multiple=True, metavar="NODE", help="Repair this node only. Repeatable.")
+@click.option(
+    "--node", "nodes", multiple=True, metavar="NODE", callback=_all, help="Repair this node only. Repeatable."
+)
 @click.option("--check", is_flag=True, help="End with exit code 6 when there is drift.")
 @without_option
 @YES
@@ -46,8 +84,9 @@ def pools(
 
     --repair and --adopt ask before they begin.
     """
-    wanted = [name for name in (leave, join, adopt, repair) if name]
-    _require_sense(len(wanted), service, nodes, repair=repair, check=check, asks=yes or dry_run, asked=adopt or repair)
+    asked = {"--leave": leave, "--join": join, "--adopt": adopt, "--repair": repair}
+    wanted = {option: given for option, given in asked.items() if given}
+    _require_sense(wanted, service, nodes, repair=repair, check=check, asks=yes or dry_run, asked=adopt or repair)
     if without and not (leave or join or adopt):
         raise click.UsageError("--without goes with --leave, --join and --adopt")
     left_out = {"without": list(without)} if without else {}
@@ -65,7 +104,7 @@ def pools(
 
 
 def _require_sense(
-    wanted: int,
+    wanted: Mapping[str, str | bool],
     service: str | None,
     nodes: tuple[str, ...],
     *,
@@ -74,10 +113,12 @@ def _require_sense(
     asks: bool,
     asked: object,
 ) -> None:
-    if wanted > 1:
+    if len(wanted) > 1:
         raise click.UsageError("--leave, --join, --adopt and --repair exclude each other")
     if wanted and not service:
-        raise click.UsageError("name the service: tidegate pools SERVICE --leave NODE")
+        option, given = next(iter(wanted.items()))
+        example = option if given is True else f"{option} {given}"
+        raise click.UsageError(f"name the service: tidegate pools SERVICE {example}")
     if nodes and not repair:
         raise click.UsageError("--node says which nodes --repair looks at")
     if check and wanted:

@@ -283,7 +283,11 @@ def test_drift_has_an_exit_code_for_those_who_ask_for_it(
     ("words", "told"),
     [
         (("tradeapi", "--repair", "--leave", "n1"), "exclude each other"),
-        (("--repair",), "name the service"),
+        (("--repair",), "name the service: tidegate pools SERVICE --repair"),
+        (("--leave", "n1"), "name the service: tidegate pools SERVICE --leave n1"),
+        (("tradeapi", "--leave", "n1", "--leave", "n2"), "--leave moves one node: run it once for each of n1, n2"),
+        (("tradeapi", "--leave", ""), "the node's name is empty"),
+        (("tradeapi", "--repair", "--node", ""), "the node's name is empty"),
         (("tradeapi", "--node", "n1"), "--node says which nodes --repair looks at"),
         (("tradeapi", "--repair", "--check"), "give it alone"),
         (("tradeapi", "--leave", "n1", "-y"), "go with --repair and --adopt"),
