@@ -159,7 +159,9 @@ class Crossing:
             # Nor does HAProxy try again: a customer who comes to a server that isn't there is told so.
             "  nbthread 1\ndefaults\n  mode http\n  retries 0\n  timeout connect 1s\n  timeout client 60s",
             f"  timeout server 60s\n  timeout check 2s\n  timeout queue {5000 + self.generation}",
-            f"  load-server-state-from-file local\n  option httpchk GET /health\n  default-server {_CHECKS}",
+            # With roundrobin one that has just come up may get its first customer a whole round later.
+            "  balance leastconn\n  load-server-state-from-file local\n  option httpchk GET /health",
+            f"  default-server {_CHECKS}",
         ]
         for service, nodes in SERVICES.items():
             parts.append(f"frontend {service}\n  bind {balancer.address}:{PORTS[service]}")
