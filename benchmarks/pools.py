@@ -93,8 +93,12 @@ def _pair(number: int, shape: Shape, many: Crowd, stock: StockAnsible, folder: P
     ours = _checked(many, partial(made.ours, "ours", tasks))
     play = plays.stock_move(many.names, ONLINE, MAINTENANCE)
     theirs = _checked(many, partial(made.stock, "theirs", play, stock))
-    _tell(f"move {number + 1} of {shape.rounds}: {ours.wall_s:.2f} s, community.general.haproxy {theirs.wall_s:.1f} s")
+    _tell(f"move {number + 1} of {shape.rounds}: {_told(ours)}; community.general.haproxy {_told(theirs)}")
     return Pair(ours, theirs)
+
+
+def _told(run: Run) -> str:
+    return f"{run.wall_s:.2f} s, {run.cpu_s:.2f} s of processor time"
 
 
 def _checked(many: Crowd, run: Callable[[], Run]) -> Run:
@@ -236,7 +240,8 @@ def main() -> int:
     # So that all that is under way ends with us.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     given.output.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="pools-", dir=given.output.parent))
+    # Absolute, as a ledger's path must be.
+    folder = Path(tempfile.mkdtemp(prefix="pools-", dir=given.output.parent.resolve()))
     try:
         measured = bench(shape, folder, given.net)
     except (Failed, DomainError) as error:

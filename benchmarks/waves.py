@@ -234,7 +234,8 @@ def main() -> int:
     # So that a run that is under way ends with us: it is a session of its own.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     given.output.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="waves-", dir=given.output.parent))
+    # Absolute, as a ledger's path must be.
+    folder = Path(tempfile.mkdtemp(prefix="waves-", dir=given.output.parent.resolve()))
     try:
         measured = bench(shape, folder)
     except Failed as error:

@@ -49,7 +49,7 @@ msg:
 problems:
   description:
     - All that is missing, with C(problem), C(remedy), and for programs C(kind), which stays the same when the words change.
-      It is empty for a load balancer that does not answer.
+      C(kind) is empty for a load balancer that does not answer.
   type: list
   elements: dict
   returned: success

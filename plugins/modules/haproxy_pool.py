@@ -110,8 +110,8 @@ options:
         default: fail
       sticky:
         description:
-          - What becomes of customers whose persistence cookie names a node that leaves. V(move) gives them to another node as soon as no request
-            is in flight on theirs; V(wait) lets them come back until O(drain.soft) is over. After that MAINT moves them, too.
+          - What becomes of customers whom a persistence cookie or a stick table holds to a node that leaves. V(move) gives them to another node as
+            soon as no request is in flight on theirs; V(wait) lets them come back until O(drain.soft) is over. After that MAINT moves them, too.
           - Neither fails a request. With V(wait) each leave takes at least O(drain.soft), since no load balancer tells who still holds a cookie.
         type: str
         choices: [move, wait]

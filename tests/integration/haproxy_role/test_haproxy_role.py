@@ -270,10 +270,10 @@ def test_what_haproxy_refuses_leaves_the_old_files_and_stops_before_the_next(sit
     first, second = site.balancers.values()
     before, pids = first.written.read_text(), (first.read().pid, second.read().pid)
     good = first.base.read_text()
-    site.edit("wiki", lambda service: service["pools"][0]["haproxy"].update(host="wiki2.test"))
     try:
         first.base.write_text(good + "    no-such-word 1\n")
-        run = site.play()
+        with site.edited("wiki", lambda service: service["pools"][0]["haproxy"].update(host="wiki.test")):
+            run = site.play()
         assert run.rc != 0
         assert "HAProxy refuses the configuration, and the old files stay" in run.output
         assert "haproxy.cfg:3" in run.output
@@ -283,17 +283,17 @@ def test_what_haproxy_refuses_leaves_the_old_files_and_stops_before_the_next(sit
         assert (first.read().pid, second.read().pid) == pids
     finally:
         first.base.write_text(good)
-        site.edit("wiki", lambda service: service["pools"][0]["haproxy"].update(host="wiki.test"))
 
 
 @pytest.mark.slow
 def test_nothing_is_written_while_the_catalog_is_wrong(site: Written) -> None:
     before = {name: each.written.read_text() for name, each in site.balancers.items()}
-    site.edit("shop", lambda service: service["pools"][0]["haproxy"].update(host="wiki.test", path="/wiki"))
-    try:
+    taken = {"host": "wiki.test", "path": "/wiki"}
+    with (
+        site.edited("wiki", lambda service: service["pools"][0]["haproxy"].update(taken)),
+        site.edited("shop", lambda service: service["pools"][0]["haproxy"].update(taken)),
+    ):
         run = site.play()
-    finally:
-        site.edit("shop", lambda service: service["pools"][0].update(haproxy=dict(SHOP)))
     assert run.rc != 0
     assert "pools.0.haproxy.host: wiki.test/wiki goes to wiki_online already" in run.output
     assert "(and 1 more problem; playbooks/validate.yml shows all)" in run.output

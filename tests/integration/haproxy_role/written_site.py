@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,17 @@ class Written:
         """Change a descriptor."""
         change(self.services[name])
         (self.home / "services" / f"{name}.yml").write_text(yaml.safe_dump(self.services[name]))
+
+    @contextlib.contextmanager
+    def edited(self, name: str, change: Callable[[dict[str, Any]], object]) -> Iterator[None]:
+        """A descriptor that is another one for a while."""
+        before = copy.deepcopy(self.services[name])
+        self.edit(name, change)
+        try:
+            yield
+        finally:
+            self.services[name] = before
+            self.edit(name, lambda _: None)
 
     def play(self, *options: str, **hosts: dict[str, Any]) -> Run:
         """Run the playbook; `hosts` are variables of hosts for this run."""
