@@ -13,7 +13,8 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import A
 from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Limits, Move, Surroundings
 from ansible_collections.tidegate.delivery.plugins.module_utils.node import LocalShell, PosixNode
 from ansible_collections.tidegate.delivery.plugins.module_utils.parallel import in_parallel
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Intent, Pool
+from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Pool
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Intent
 from benchmarks import children
 from benchmarks.measured import Failed
 from lab.haproxy import unit_name

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import joined
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Pool
+from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Pool
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
 from benchmarks import balancers
 from benchmarks.measured import Failed

@@ -16,8 +16,9 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_around i
     look_around,
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState
+from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Pool, allows_unchecked
 from ansible_collections.tidegate.delivery.plugins.module_utils.pool_checks import problems
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Pool, Refuse, allows_unchecked
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Refuse
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import counted
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call

@@ -20,13 +20,8 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.planned import (
     require_planned_move,
     require_planned_repair,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools import (
-    Cell,
-    Intent,
-    Pool,
-    Spot,
-    allows_unchecked,
-)
+from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Cell, Pool, Spot, allows_unchecked
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Intent
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import ServerRow
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Cell, Seen, Spot
+from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Cell, Seen, Spot
 
 
 class Arrivals:

@@ -17,8 +17,8 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.events import St
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState
 from ansible_collections.tidegate.delivery.plugins.module_utils.history import Absence
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Kind
+from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import TAKES_CUSTOMERS, Cell, classify
 from ansible_collections.tidegate.delivery.plugins.module_utils.pool_places import PoolSeen
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools import TAKES_CUSTOMERS, Cell, classify
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import counted
 
 # HAProxy tells whole seconds of its uptime, and the answer takes a moment.

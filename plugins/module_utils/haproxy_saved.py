@@ -20,7 +20,8 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state im
     ServerRow,
     carrying,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Pool, Refuse
+from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Pool
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Refuse
 from ansible_collections.tidegate.delivery.plugins.module_utils.refusal_kinds import RefusalKind
 
 RUNNING, STOPPED = 2, 0

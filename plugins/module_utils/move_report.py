@@ -10,16 +10,13 @@ from dataclasses import dataclass, field
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Refused, Stopped
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import AdminAccess
+from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import TAKES_CUSTOMERS, Cell, Seen, Spot
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools import (
     REENTRIES,
-    TAKES_CUSTOMERS,
     Action,
-    Cell,
     Change,
     Intent,
     Refuse,
-    Seen,
-    Spot,
     Wait,
     reentry,
 )

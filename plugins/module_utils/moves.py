@@ -37,26 +37,28 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.move_report impo
     stopped,
     waiting,
 )
+from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import (
+    TAKES_CUSTOMERS,
+    Cell,
+    Pool,
+    Seen,
+    Spot,
+    as_saved,
+    look,
+)
 from ansible_collections.tidegate.delivery.plugins.module_utils.pool_checks import problems
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools import (
     REENTRIES,
-    TAKES_CUSTOMERS,
     Action,
-    Cell,
     Change,
     Clock,
     Done,
     Intent,
     Phase,
-    Pool,
     Refuse,
-    Seen,
     Send,
-    Spot,
     Wait,
-    as_saved,
     decide,
-    look,
     unexplained,
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.refusal_kinds import RefusalKind

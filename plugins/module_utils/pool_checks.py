@@ -12,7 +12,8 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state im
     LoadBalancerState,
     ServerRow,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Pool, Refuse
+from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Pool
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Refuse
 from ansible_collections.tidegate.delivery.plugins.module_utils.refusal_kinds import RefusalKind
 
 

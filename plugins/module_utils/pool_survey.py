@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.capacity import usable
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState, ServerRow
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools import classify
+from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import classify
 
 
 def described(state: LoadBalancerState, pools: Sequence[tuple[str, str]] = ()) -> dict[str, Any]:

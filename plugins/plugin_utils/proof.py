@@ -14,7 +14,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Do
 from ansible_collections.tidegate.delivery.plugins.module_utils.expectation import bare_digest
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState
 from ansible_collections.tidegate.delivery.plugins.module_utils.health import NotRead, read_release
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools import allows_unchecked
+from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import allows_unchecked
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.load_balancers import admin_of
 

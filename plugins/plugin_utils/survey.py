@@ -22,8 +22,8 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.history import H
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Kind
 from ansible_collections.tidegate.delivery.plugins.module_utils.placement import Placement, PoolMove
 from ansible_collections.tidegate.delivery.plugins.module_utils.plan import NodeView, Served, SiteView, Standing
+from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Pool, allows_unchecked
 from ansible_collections.tidegate.delivery.plugins.module_utils.pool_checks import problems
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Pool, allows_unchecked
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_agent import look
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze import Freeze, freeze_of
 from ansible_collections.tidegate.delivery.plugins.module_utils.service import Service, fill

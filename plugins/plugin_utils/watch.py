@@ -12,8 +12,8 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.catalog import S
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState
 from ansible_collections.tidegate.delivery.plugins.module_utils.placement import Placement
+from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import allows_unchecked
 from ansible_collections.tidegate.delivery.plugins.module_utils.pool_places import PoolSeen
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools import allows_unchecked
 from ansible_collections.tidegate.delivery.plugins.module_utils.service import Service
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.proof import load_balancer_reader

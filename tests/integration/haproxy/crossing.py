@@ -15,7 +15,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import A
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState
 from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Limits, Move, Surroundings
 from ansible_collections.tidegate.delivery.plugins.module_utils.parallel import in_parallel
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Pool
+from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Pool
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
 from lab import haproxy_socket
 from tests.integration.haproxy.applications import HELD, Applications

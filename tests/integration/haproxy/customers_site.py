@@ -18,7 +18,8 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state im
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Limits, Move, Surroundings
 from ansible_collections.tidegate.delivery.plugins.module_utils.parallel import in_parallel
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Cell, Intent, Pool, classify
+from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Cell, Pool, classify
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Intent
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
 from lab import haproxy_socket
 from tests.integration.haproxy.applications import Applications

@@ -22,7 +22,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state im
 from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Limits, Move, Surroundings
 from ansible_collections.tidegate.delivery.plugins.module_utils.node import LocalShell, PosixNode
 from ansible_collections.tidegate.delivery.plugins.module_utils.parallel import in_parallel
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Cell, Pool, look
+from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Cell, Pool, look
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
 from lab import haproxy_socket
 

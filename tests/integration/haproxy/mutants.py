@@ -8,24 +8,22 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.tidegate.delivery.plugins.module_utils import capacity, moves, pools
+from ansible_collections.tidegate.delivery.plugins.module_utils import capacity, moves, pool_cells, pools
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
 from ansible_collections.tidegate.delivery.plugins.module_utils.floors import Floors
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState
 from ansible_collections.tidegate.delivery.plugins.module_utils.move_report import refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Failed, Move
+from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Cell, Seen, Spot
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools import (
     Action,
-    Cell,
     Change,
     Clock,
     Done,
     Intent,
     Phase,
     Refuse,
-    Seen,
     Send,
-    Spot,
     Step,
     unexplained,
 )
@@ -152,13 +150,13 @@ def our_own_moves_not_recognised(patch: pytest.MonkeyPatch) -> None:
 
 def rising_counts_as_online(patch: pytest.MonkeyPatch) -> None:
     """A join is done before the checks have passed."""
-    original = pools.classify
+    original = pool_cells.classify
 
     def classify(*rows: Any, **options: Any) -> Cell:
         cell = original(*rows, **options)
         return Cell.ON if cell is Cell.RISING else cell
 
-    patch.setattr(pools, "classify", classify)
+    patch.setattr(pool_cells, "classify", classify)
 
 
 def the_ill_count_as_usable(patch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,8 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Re
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import Applied, Batch
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_left_out import LeftOut
 from ansible_collections.tidegate.delivery.plugins.module_utils.node import Completed, PosixNode
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Cell, Intent
+from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Cell
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Intent
 from tests.integration.haproxy.haproxy_site import MAINTENANCE, NET, ONLINE, Customers, LoadBalancer, Site, get, until
 
 BACKENDS = [ONLINE, MAINTENANCE]

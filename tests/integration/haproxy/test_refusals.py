@@ -22,8 +22,9 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.move_report impo
 from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Limits, Move, Surroundings
 from ansible_collections.tidegate.delivery.plugins.module_utils.node import Completed, LocalShell, PosixNode
 from ansible_collections.tidegate.delivery.plugins.module_utils.parallel import in_parallel
+from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Cell, Pool, look
 from ansible_collections.tidegate.delivery.plugins.module_utils.pool_checks import problems
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Cell, Intent, Pool, look
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Intent
 from ansible_collections.tidegate.delivery.plugins.module_utils.refusal_kinds import RefusalKind
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
 from tests.integration.haproxy.haproxy_site import (

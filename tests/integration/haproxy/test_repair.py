@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.ownership import taken_by
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Cell, Intent
+from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Cell
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Intent
 from tests.integration.haproxy.haproxy_site import NET, ONLINE, Site, get, until
 from tests.integration.haproxy.test_actions import POOLS, Plays
 from tests.integration.haproxy.test_moves import send_by_hand

@@ -11,7 +11,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state im
     OldWorker,
     ServerRow,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Pool
+from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Pool
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
 
 ONLINE, MAINTENANCE = "shop_online", "shop_maintenance"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.arrivals import Arrivals
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Cell, Seen, Spot
+from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Cell, Seen, Spot
 from tests.unit.plugins.module_utils.haproxy_rows import pool, row
 
 HERE = Spot("lb1", pool(), "n1")

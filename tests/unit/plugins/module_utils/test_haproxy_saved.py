@@ -11,7 +11,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_saved im
     saved_state,
     unsaved,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Cell, as_saved, look
+from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Cell, as_saved, look
 from tests.unit.plugins.module_utils import haproxy_rows as shown
 from tests.unit.plugins.module_utils.haproxy_rows import MAINTENANCE, ONLINE, pool, state
 

@@ -11,7 +11,8 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.move_report impo
     failed,
     refused,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Action, Cell, Intent, Refuse, Seen, Spot
+from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Cell, Seen, Spot
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Action, Intent, Refuse
 from tests.unit.plugins.module_utils.haproxy_rows import pool
 
 HERE, THERE = Spot("lb1", pool(), "n1"), Spot("lb2", pool(), "n1")

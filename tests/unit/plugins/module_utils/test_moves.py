@@ -14,7 +14,8 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Do
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState, OldWorker
 from ansible_collections.tidegate.delivery.plugins.module_utils.move_report import Stuck, Undone
 from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Limits, Move, Surroundings
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Cell, Change, Intent, look
+from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Cell, look
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Change, Intent
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import NEVER, Stopping
 from tests.unit.plugins.module_utils import haproxy_rows as shown
 from tests.unit.plugins.module_utils.haproxy_rows import MAINTENANCE, ONLINE, pool, row
