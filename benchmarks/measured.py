@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab import processes
+
 # A hundred times what the slowest run takes on one slow processor.
 LIMIT_S = 1800.0
 _SHOWN = 3000
@@ -30,7 +32,7 @@ class Failed(Exception):
 def measure(argv: Sequence[str], cwd: Path, environment: Mapping[str, str], log: Path) -> Run:
     """Run it to its end. Processor time is the system's own account of the process and all that it waited for.
 
-    Raises Failed with the end of its output.
+    When we are interrupted, it ends with all that it started. Raises Failed with the end of its output.
     """
     with log.open("wb") as output:
         began = time.monotonic()
@@ -63,5 +65,14 @@ def _reaped(process: subprocess.Popen[bytes], deadline: float) -> tuple[int, flo
             time.sleep(0.01)
     finally:
         if process.returncode is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    # ansible-playbook's workers are sessions of their own: a signal to its group does not reach them.
+    table = processes.snapshot()
+    started = processes.with_descendants(table, [process.pid]) - {process.pid}
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for pid in started:
+        processes.send(table[pid], signal.SIGKILL)
