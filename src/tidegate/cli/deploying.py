@@ -8,13 +8,17 @@ from typing import Any
 
 import click
 
-from tidegate.cli.options import Common, PlaybookCommand, common_options, service_argument, without_option
+from tidegate.cli.options import Common, PlaybookCommand, common_options, named, service_argument, without_option
 from tidegate.cli.session import Run, answer, carry_out
 from tidegate.outcome import Exit, judge
 from tidegate.playbook import Playbook
 
 _EXCLUDE = click.option(
-    "--exclude", multiple=True, metavar="NODE", help="Leave a node as it is (pinned to its release). Repeatable."
+    "--exclude",
+    multiple=True,
+    callback=named,
+    metavar="NODE",
+    help="Leave a node as it is (pinned to its release). Repeatable.",
 )
 YES = click.option("-y", "--yes", is_flag=True, help="Don't ask; for Jenkins.")
 DRY_RUN = click.option("-n", "--dry-run", is_flag=True, help="Show the plan and change nothing.")

@@ -134,9 +134,19 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     ),
 )
 
+
+def named(_context: click.Context, _parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    """The names that an option was told, none of them empty."""
+    # A job's variable that is not set would otherwise show the pools, or repair all of them, and end with 0.
+    if not all(name.strip() for name in value):
+        raise click.BadParameter("the name is empty: give one, or leave the option out")
+    return value
+
+
 without_option = click.option(
     "--without",
     multiple=True,
+    callback=named,
     metavar="LB",
     help="Go on without a load balancer whose HAProxy is down (proved on its host). Repeatable.",
 )

@@ -9,29 +9,18 @@ import click
 
 from tidegate.cli.asking import tell
 from tidegate.cli.deploying import DRY_RUN, YES, move
-from tidegate.cli.options import Common, PlaybookCommand, common_options, optional_service, without_option
+from tidegate.cli.options import Common, PlaybookCommand, common_options, named, optional_service, without_option
 from tidegate.cli.session import answer, carry_out
 from tidegate.outcome import Exit, Verdict, judge, judge_question
 
 _KEYS = ("pools", "drift", "not_judged")
 
 
-def _one(_context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> str | None:
+def _one(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> str | None:
     """The node of an option; told twice, one of the two would be forgotten without a word."""
     if len(value) > 1:
         raise click.UsageError(f"--{parameter.name} moves one node: run it once for each of {', '.join(value)}")
-    return _named(value[0]) if value else None
-
-
-def _all(_context: click.Context, _parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(_named(node) for node in value)
-
-
-def _named(node: str) -> str:
-    # A job's variable that is not set would otherwise show the pools, or repair all of them, and end with 0.
-    if not node.strip():
-        raise click.BadParameter("the node's name is empty: name a node of the service")
-    return node
+    return next(iter(named(context, parameter, value)), None)
 
 
 @click.command(cls=PlaybookCommand)
@@ -59,7 +48,7 @@ def _named(node: str) -> str:
 )
 @click.option("--repair", is_flag=True, help="Take out again what Tidegate took out and what came back.")
 @click.option(
-    "--node", "nodes", multiple=True, metavar="NODE", callback=_all, help="Repair this node only. Repeatable."
+    "--node", "nodes", multiple=True, metavar="NODE", callback=named, help="Repair this node only. Repeatable."
 )
 @click.option("--check", is_flag=True, help="End with exit code 6 when there is drift.")
 @without_option
