@@ -146,6 +146,10 @@ class Admin(Protocol):
         """Send the batch under the host's lock and read `backends` back."""
 
 
+class _Namesake(Exception):
+    """A front end has the backend's name: "show stat NAME" is then about whichever comes first in the configuration."""
+
+
 class Runtime:
     """The Runtime API of the HAProxy on `node`. Timeouts in seconds.
 
@@ -160,17 +164,27 @@ class Runtime:
         self._node = node
         self._answer = max(1, math.ceil(answer))
         self._lock = max(1, math.ceil(lock))
+        # Until one turns out to have a front end for a namesake.
+        self._by_name = True
 
     def read(self, backends: Sequence[str] = ()) -> LoadBalancerState:
-        question = _question(self._host, backends)
+        question = self._question(backends)
         frames = self._exchange([f"read {';'.join(question)}"])
-        return self._state(frames, question, backends)
+        try:
+            return self._state(frames, question, backends)
+        except _Namesake:
+            self._by_name = False
+            return self.read(backends)
 
     def apply(self, batch: Batch, backends: Sequence[str]) -> Applied:
-        question = _question(self._host, backends)
+        question = self._question(backends)
         lines = joined(batch.commands)
         frames = self._exchange([*_guarded(self._host, batch, lines), f"read {';'.join(question)}"], steps=len(lines))
-        read_back = self._state(frames, question, backends)
+        try:
+            read_back = self._state(frames, question, backends)
+        except _Namesake:
+            self._by_name = False
+            read_back = self.read(backends)
         changed = next((words.removeprefix("changed ") for words, _ in frames if words.startswith("changed")), None)
         if changed is not None:
             return Applied(read_back, changed=changed or "no answer")
@@ -185,6 +199,20 @@ class Runtime:
             rejected=rejected,
             unsaved=tuple(words.removeprefix("unsaved ") for words, _ in frames if words.startswith("unsaved ")),
         )
+
+    def _question(self, backends: Sequence[str]) -> list[str]:
+        _require_names(self._host, backends)
+        # "6" is backends and servers, "-1" every server of them.
+        asked = [
+            question
+            for name in self._asked(backends)
+            for question in (f"show stat {name or '-1'} 6 -1", f"show servers state {name}".rstrip())
+        ]
+        return ["show info", "show cli level", *asked]
+
+    def _asked(self, backends: Sequence[str]) -> Sequence[str]:
+        """The backends that are asked for by name; one empty name asks for all."""
+        return backends if self._by_name and 0 < len(backends) <= _MOST_NAMED else [""]
 
     def _exchange(self, request: Sequence[str], steps: int = 0) -> list[tuple[str, str]]:
         mark = f"tidegate-{secrets.token_hex(8)}"
@@ -240,12 +268,15 @@ class Runtime:
         stats: list[state.Record] = []
         states: list[state.Record] = []
         missing: list[str] = []
-        names = backends if 0 < len(backends) <= _MOST_NAMED else [""]
+        names = self._asked(backends)
         for name, stat, servers in zip(names, answers[::2], answers[1::2], strict=True):
             if name and state.is_missing(stat):
                 missing.append(name)
                 continue
-            stats += state.parse_stat(self._host, stat)
+            rows = state.parse_stat(self._host, stat)
+            if name and not rows:
+                raise _Namesake
+            stats += rows
             states += state.parse_servers_state(self._host, servers)
         if backends and names == [""]:
             missing = sorted(set(backends) - {row["pxname"] for row in stats})
@@ -319,16 +350,6 @@ def joined(commands: Iterable[str]) -> list[str]:
         else:
             lines.append(command)
     return lines
-
-
-def _question(host: str, backends: Sequence[str]) -> list[str]:
-    _require_names(host, backends)
-    # "6" is backends and servers, "-1" every server of them.
-    if 0 < len(backends) <= _MOST_NAMED:
-        asked = [question for name in backends for question in (f"show stat {name} 6 -1", f"show servers state {name}")]
-    else:
-        asked = ["show stat -1 6 -1", "show servers state"]
-    return ["show info", "show cli level", *asked]
 
 
 def _require_names(host: str, names: Iterable[str]) -> None:
