@@ -58,7 +58,7 @@ class Files:
 
     @property
     def pending(self) -> str:
-        """Stands there while what was put in place is not loaded yet."""
+        """Stands there while what was put in place is not loaded yet; holds the pid of the script that does it."""
         return f"{self.folder}/.tidegate.reload"
 
     def drop_in(self) -> str:

@@ -80,7 +80,9 @@ HOOK = (
     r"""
 set -u
 [ -S "$socket" ] || exit 0
-if [ ! -e "$pending" ]; then
+# One that was killed, or whose configuration is not loaded for other reasons, left it behind and holds no lock.
+holder=$(cat "$pending" 2>/dev/null)
+if [ -z "$holder" ] || ! kill -0 "$holder" 2>/dev/null; then
   exec 9>>"$lock"
   flock -w "$wait" 9 || { echo "tidegate: $lock stayed taken" >&2; exit 1; }
 fi
@@ -106,6 +108,8 @@ done
 (: >>"$lock") 2>/dev/null || { echo lockfile; exit 0; }
 exec 9>>"$lock"
 flock -w "$wait" 9 || { echo locked; exit 0; }
+# Who waited for it may be dead: then this ends us.
+echo || exit 1
 """
     + TALK
     + _SAVE_ALL
@@ -125,7 +129,7 @@ failed() {
 }
 
 set -e
-: >"$pending"
+echo $$ >"$pending"
 keep "$servers"
 keep "$file"
 mv -fT "$servers.new" "$servers"

@@ -83,6 +83,8 @@ if [ "$lock" ]; then
   (: >>"$lock") 2>/dev/null || stop lockfile
   exec 9>>"$lock"
   flock -w "$wait" 9 || stop lock
+  # Who waited for it may be dead: then this ends us.
+  say locked || exit 1
 fi
 found=$(alive)
 [ -z "$found" ] || { say "alive $found"; say finished; exit 0; }

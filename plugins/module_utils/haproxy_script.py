@@ -76,6 +76,8 @@ if [ "$locked" ]; then
   (: >>"$lock") 2>/dev/null || stop lockfile
   exec 9>>"$lock"
   flock -w "$wait" 9 || stop lock
+  # Who waited for it may be dead: then this ends us.
+  say locked || exit 1
 fi
 
 if [ "$guard" ]; then

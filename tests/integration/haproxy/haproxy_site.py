@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import http.client
 import os
 import signal
@@ -295,6 +296,33 @@ class Site:
 
     def await_cells(self, node: str, cell: Cell, seconds: float = 5.0) -> None:
         until(lambda: set(self.cells(node)) == {cell}, f"{node} gets {cell}, is {self.cells(node)}", seconds)
+
+
+def die_while_waiting_for(lock: str, work: Callable[[], object]) -> None:
+    """Have `work` done by a process that is killed while what it started waits for the lock; then give it the lock."""
+    with Path(lock).open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        child = os.fork()
+        if not child:
+            held.close()
+            with contextlib.suppress(BaseException):
+                work()
+            os._exit(1)
+        inode = f":{os.fstat(held.fileno()).st_ino} "
+        waiting: list[Path] = []
+
+        def waits() -> bool:
+            lines = [line.split() for line in Path("/proc/locks").read_text().splitlines() if inode in line]
+            waiting.extend(Path("/proc", words[5]) for words in lines if words[1] == "->")
+            return bool(waiting)
+
+        until(waits, "it waits for the lock", 30)
+        # The program flock's parent: the script.
+        script = Path("/proc", (waiting[0] / "stat").read_text().rpartition(")")[2].split()[1])
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        assert script.exists()
+    until(lambda: not script.exists(), "the script ends", 30)
 
 
 def until(reached: Callable[[], bool], what: str, seconds: float = 5.0, every: float = 0.05) -> None:

