@@ -23,6 +23,8 @@ Record = dict[str, str]
 
 # Names go into commands whose separators are ";", "/" and blanks. HAProxy itself allows only these characters.
 NAME = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
+# An unsigned 64-bit number at most; Python takes other digits for numbers, too, and refuses thousands of them.
+_NUMBER = re.compile(r"[0-9]{1,20}")
 # CHK_ST_CONFIGURED and CHK_ST_ENABLED (include/haproxy/check-t.h); `disable health` clears the second.
 CONFIGURED, CHECKS = 0x02, 0x06
 _FRONTEND, _BACKEND, _SERVER = "0", "1", "2"
@@ -228,7 +230,7 @@ def parse_proc(host: str, text: str) -> Processes:
             section = line[2:].strip()
         elif section in found:
             found[section].append(_pid(host, line))
-    failed = re.search(r"\[failed: (\d+)\]", text)
+    failed = re.search(r"\[failed: ([0-9]{1,9})\]", text)
     return Processes(tuple(found["workers"]), tuple(found["old workers"]), int(failed[1]) if failed else 0)
 
 
@@ -309,13 +311,13 @@ def _fit(host: str, header: Sequence[str], row: Sequence[str], what: str) -> Rec
 
 def _number(host: str, row: Record, key: str) -> int:
     value = row.get(key, "")
-    if not (value.isascii() and value.isdigit()):
+    if not _NUMBER.fullmatch(value):
         raise garbled(host, f"{key} is {value[:40]!r} instead of a number")
     return int(value)
 
 
 def _pid(host: str, line: str) -> int:
     first = line.split(None, 1)[0] if line.strip() else ""
-    if not first.isdigit():
+    if not _NUMBER.fullmatch(first):
         raise garbled(host, f"'show proc' has the line {line[:60]!r}")
     return int(first)

@@ -104,6 +104,7 @@ def test_answers_end_with_an_empty_line(raw: str, answers: list[str], rest: str)
         (STAT + "\nb_on,n3", STATES, "a row of 'show stat' has 2 fields instead of 13"),
         (STAT.replace("n1,0,3", "n1,0,-3"), STATES, "scur is '-3' instead of a number"),
         (STAT.replace("n1,0,3", "n1,0,٣"), STATES, "instead of a number"),
+        (STAT.replace("n1,0,3", f"n1,0,{'9' * 5000}"), STATES, "instead of a number"),
         (STAT.replace('"a ""', '"a "'), STATES, "is not CSV"),
         (STAT, "2" + STATES[1:], "'show servers state' began with '2"),
         (STAT, STATES + " more", "has 26 fields instead of 25"),
@@ -125,7 +126,7 @@ def test_an_info_without_what_it_must_have_is_refused(text: str) -> None:
         hs.parse_info("lb1", text)
 
 
-@pytest.mark.parametrize("text", ["", "Permission denied", PROC.replace("1700 ", "x ")])
+@pytest.mark.parametrize("text", ["", "Permission denied", PROC.replace("1700 ", "x "), PROC.replace("1700 ", "² ")])
 def test_a_process_list_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(BadInput, match="show proc"):
         hs.parse_proc("lb1", text)
