@@ -16,17 +16,21 @@ class Arrivals:
 
     def __init__(self) -> None:
         self._expected: dict[Spot, int] = {}
+        self._begun: dict[Spot, int] = {}
         self._looks: dict[Spot, int] = {}
 
     def told(self, spot: Spot, what: Seen, online: ServerRow) -> Seen:
         """What was seen, with `arriving` and `arrivals`. Begins anew when the node is in MAINT no more."""
         if what.cell not in (Cell.OUT, Cell.TEST):
-            self._expected.pop(spot, None)
+            self._begun.pop(spot, None)
             self._looks.pop(spot, None)
             return what
         # Those who are there at MAINT may be between two attempts: their next one is counted as a new session.
-        expected = self._expected.setdefault(spot, online.begun + online.sessions)
+        # Fewer than before: HAProxy was reloaded or its counters cleared, and it counts from there.
+        if online.begun < self._begun.get(spot, online.begun + 1):
+            self._expected[spot] = online.begun + online.sessions
+        expected = self._expected[spot]
         arriving = online.begun > expected
-        self._expected[spot] = max(expected, online.begun)
+        self._expected[spot], self._begun[spot] = max(expected, online.begun), online.begun
         self._looks[spot] = self._looks.get(spot, 0) + arriving
         return replace(what, arriving=arriving, arrivals=self._looks[spot])

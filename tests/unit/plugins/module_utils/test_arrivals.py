@@ -20,7 +20,8 @@ Look = tuple[Cell, int, int]
         # Two in flight are tried again: that is two more, and no more.
         ([(Cell.OUT, 50, 2), (Cell.OUT, 51, 2), (Cell.OUT, 52, 2), (Cell.OUT, 53, 3)], [0, 0, 0, 1]),
         # HAProxy began anew in between, or somebody cleared its counters.
-        ([(Cell.OUT, 50, 0), (Cell.OUT, 0, 0), (Cell.OUT, 3, 0)], [0, 0, 0]),
+        ([(Cell.OUT, 50, 0), (Cell.OUT, 0, 0), (Cell.OUT, 0, 0)], [0, 0, 0]),
+        ([(Cell.OUT, 50, 0), (Cell.OUT, 0, 0), (Cell.OUT, 3, 0), (Cell.OUT, 4, 1)], [0, 0, 1, 2]),
         ([(Cell.DRAIN, 50, 0), (Cell.DRAIN, 60, 1), (Cell.OUT, 60, 0), (Cell.OUT, 60, 0)], [0, 0, 0, 0]),
         ([(Cell.OUT, 50, 0), (Cell.OUT, 51, 0), (Cell.RISING, 52, 0), (Cell.OUT, 60, 0)], [0, 1, 0, 0]),
     ],
