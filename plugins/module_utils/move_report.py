@@ -90,7 +90,8 @@ class Trace:
         """Whether the spot is where a failed `intent` leaves it."""
         if self.silent:
             return not self.actions
-        return (self.last.cell in TAKES_CUSTOMERS) == (intent is Intent.LEAVE)
+        # One that is only drained is in neither: customers with a cookie still come.
+        return self.last.cell in (TAKES_CUSTOMERS if intent is Intent.LEAVE else (Cell.OUT, Cell.TEST))
 
     def repair(self, intent: Intent) -> tuple[Action, ...]:
         """What a person has to send to put the spot there."""

@@ -40,6 +40,8 @@ DRAINED = Seen(Cell.DRAIN, drained_by_us=True)
         (Intent.JOIN, Trace(Seen(Cell.TEST)), ()),
         (Intent.JOIN, Trace(Seen(Cell.OUT)), ()),
         (Intent.JOIN, Trace(Seen(Cell.ON)), (Action.MAINT,)),
+        (Intent.JOIN, Trace(Seen(Cell.DRAIN)), (Action.MAINT,)),
+        (Intent.JOIN, Trace(Seen(Cell.BOTH)), (Action.MAINT,)),
         (Intent.JOIN, Trace(Seen(Cell.TEST), (), silent=True), ()),
         (Intent.JOIN, Trace(Seen(Cell.OUT), (Action.CLOSE, Action.REENTER), silent=True), (Action.MAINT,)),
     ],
