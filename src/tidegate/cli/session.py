@@ -84,7 +84,9 @@ def _answered(common: Common, verdict: Verdict, document: Mapping[str, Any], lin
         say_json(verdict.exit, verdict.outcome, verdict.message, document)
         return int(verdict.exit)
     for line in lines:
-        click.echo(line)
+        # A plan for one node is one line, and that is how it ended, too.
+        if line != verdict.message:
+            click.echo(line)
     if verdict.message and verdict.exit is Exit.DONE:
         click.secho(verdict.message, fg="green")
     elif verdict.message:

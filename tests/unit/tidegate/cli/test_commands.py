@@ -36,6 +36,13 @@ def test_plan_is_a_dry_run_of_the_same_playbook(script: Script) -> None:
     assert script.ran[0].variables == {"service": "tradeapi", "version": "1.1.0", "exclude": ["n5", "n6"]}
 
 
+def test_a_plan_of_one_line_is_told_once(script: Script) -> None:
+    line = "n7 would be taken over"
+    script.says = {"pool --check": (0, [end("plan", {**PLAN, "table": [line], "msg": line})])}
+    result = script.call("pools", "tradeapi", "--adopt", "n7", "--dry-run")
+    assert (result.return_value, result.stdout.splitlines()) == (0, [line])
+
+
 @pytest.mark.parametrize(
     ("words", "playbook"),
     [
