@@ -29,6 +29,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state im
     ServerRow,
     carrying,
 )
+from ansible_collections.tidegate.delivery.plugins.module_utils.leaving_out import with_way_on
 from ansible_collections.tidegate.delivery.plugins.module_utils.move_report import (
     MoveReport,
     Trace,
@@ -343,13 +344,12 @@ class Move:
         if again:
             self._around.sleep(_POLL)
         answers.update(self._around.parallel(lambda name: self._admins[name].read(), again))
-        dead = [error for error in answers.values() if isinstance(error, DomainError)]
+        dead = {name: error for name, error in answers.items() if isinstance(error, DomainError)}
         if dead:
-            raise Refused(
-                f"{dead[0].message}; nothing was touched",
-                where=dead[0].where,
-                remedy=dead[0].remedy or "All load balancers of a site move together: bring it back, then run again",
-            )
+            name, error = next(iter(dead.items()))
+            remedy = error.remedy or "All load balancers of a site move together: bring it back, then run again"
+            why = Refused(f"{error.message}; nothing was touched", where=error.where, remedy=remedy)
+            raise with_way_on(name, why, list(self._admins))
         states = {name: state for name, state in answers.items() if isinstance(state, LoadBalancerState)}
         self._tell_down(states)
         return states

@@ -345,8 +345,9 @@ def test_one_that_goes_silent_in_a_join_takes_the_wave_back_to_maintenance(stage
 
 def test_one_that_is_silent_before_the_first_command_refuses(stage: Stage) -> None:
     stage.balancers["lb2"].silent = True
-    with pytest.raises(Refused, match="nothing was touched"):
+    with pytest.raises(Refused, match="nothing was touched") as refusal:
         stage.move().preview(Intent.LEAVE, ())
+    assert "If no HAProxy runs there, go on without it" in refusal.value.remedy
     assert stage.sent == 0
 
 
