@@ -13,7 +13,8 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.by_hand import A
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Step
 from ansible_collections.tidegate.delivery.plugins.module_utils.move_report import MoveReport
-from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Limits, Move, Surroundings
+from ansible_collections.tidegate.delivery.plugins.module_utils.move_surroundings import Limits, Surroundings
+from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Move
 from ansible_collections.tidegate.delivery.plugins.module_utils.ownership import but_this_step, moved_by_us
 from ansible_collections.tidegate.delivery.plugins.module_utils.permit import undo_refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.planned import (

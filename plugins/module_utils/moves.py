@@ -8,18 +8,13 @@ Decisions are pools.py's. Here they are sent, confirmed by reading back, retried
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeVar
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.arrivals import Arrivals
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import (
-    BadInput,
     DomainError,
     Refused,
     Stopped,
-    Unreachable,
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.floors import Floors
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import Admin, Applied, Batch
@@ -29,7 +24,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state im
     ServerRow,
     carrying,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.leaving_out import with_way_on
+from ansible_collections.tidegate.delivery.plugins.module_utils.lookout import Failed, Lookout, States
 from ansible_collections.tidegate.delivery.plugins.module_utils.move_report import (
     MoveReport,
     Trace,
@@ -38,14 +33,12 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.move_report impo
     stopped,
     waiting,
 )
+from ansible_collections.tidegate.delivery.plugins.module_utils.move_surroundings import POLL, Limits, Surroundings
 from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import (
     TAKES_CUSTOMERS,
-    Cell,
     Pool,
     Seen,
     Spot,
-    as_saved,
-    look,
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.pool_checks import problems
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools import (
@@ -63,72 +56,22 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.pools import (
     unexplained,
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.refusal_kinds import RefusalKind
-from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import NEVER, Stopping
 
-States = dict[str, LoadBalancerState]
-Answer = TypeVar("Answer")
-_POLL = 0.25
 _PROGRESS = 2.0
 # What a cut leaves behind is gone at once, unless an old worker holds it.
 _CUT_GRACE = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How long a move may take, in seconds. `silent`: how long one that stops answering is asked again.
-
-    `cookies_stay`: until `soft` customers with a persistence cookie come back to a server that leaves.
-    """
-
-    soft: float = 30.0
-    hard: float = 120.0
-    cut: bool = False
-    cookies_stay: bool = False
-    join: float = 60.0
-    silent: float = 20.0
-
-
-class Parallel(Protocol):
-    """Runs `work(name)` for all names at once; a DomainError is that name's answer."""
-
-    def __call__(self, work: Callable[[str], Answer], names: Sequence[str], /) -> Mapping[str, Answer | DomainError]:
-        """The answer of each name."""
-
-
-@dataclass(slots=True)
-class Surroundings:
-    """What a move needs of the outside; tests give a clock of their own."""
-
-    parallel: Parallel
-    progress: Callable[[str], None] = lambda _text: None
-    clock: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
-    stopping: Stopping = NEVER
-
-
-class Failed(Exception):
-    """It can't go on as intended; `silent` are load balancers that no longer answer."""
-
-    def __init__(self, refusal: Refuse, silent: Mapping[str, DomainError] | None = None) -> None:
-        super().__init__(refusal.reason)
-        self.refusal = refusal
-        self.silent = dict(silent or {})
 
 
 @dataclass(slots=True)
 class _Memory:
     """What one run knows beyond what can be read back."""
 
-    drained_by_us: set[Spot] = field(default_factory=set)
     proved: set[str] = field(default_factory=set)
     tried: dict[Change, float] = field(default_factory=dict)
     unsaved_since: float | None = None
     reasons: dict[str, str] = field(default_factory=dict)
     cut: set[Spot] = field(default_factory=set)
-    arrivals: Arrivals = field(default_factory=Arrivals)
-    last: dict[Spot, Seen] = field(default_factory=dict)
     actions: dict[Spot, list[Action]] = field(default_factory=dict)
-    gone: set[Spot] = field(default_factory=set)
 
 
 class Move:
@@ -146,20 +89,18 @@ class Move:
         self._memory = _Memory()
         # A leave can be given up until its last session has ended; what brings a wave back never is.
         self._stoppable = False
-        # The spots that a leave which is given up brings back, when it must not be all of them.
-        self._returning: frozenset[Spot] | None = None
-        self._giving_up = False
         self.report = MoveReport()
+        self._lookout = Lookout(admins, pools, limits, around, self.report, lambda: self._look_for_stop(Phase.TAKE))
 
     def preview(self, intent: Intent, ours: Iterable[str]) -> bool:
         """Whether the move would change anything. Raises Refused for every reason not to begin; touches nothing."""
-        states = self._first_look()
+        states = self._lookout.first_look()
         running = carrying(states)
         found = problems(running, self._pools) if running else [Refuse.of(RefusalKind.NONE_RUNS)]
         found += unsaved(states, self._pools)
         if found:
             raise refused(found)
-        seen = self._see(states)
+        seen = self._lookout.see(states)
         foreign = unexplained(seen, set(ours))
         if foreign:
             raise refused([foreign])
@@ -196,7 +137,7 @@ class Move:
         """
         try:
             names = sorted(name for name, admin in self._admins.items() if admin.access.state_dir)
-            while not self._save(self._read(names, States())):
+            while not self._save(self._lookout.read(names, States())):
                 pass
         except Failed as why:
             raise Refused(why.refusal.reason, remedy=why.refusal.remedy) from None
@@ -207,8 +148,8 @@ class Move:
         began = since = self._around.clock()
         phase, states, told = Phase.TAKE, States(), began
         while True:
-            states = self._read(names, states)
-            seen = self._see(states)
+            states = self._lookout.read(names, states)
+            seen = self._lookout.see(states)
             clock = self._clock_at(began, since, phase)
             step = decide(seen, intent, clock)
             now = self._around.clock()
@@ -224,7 +165,7 @@ class Move:
                     states = self._send(step, states, seen)
                 case Wait():
                     told = self._tell(step, seen, clock, now, told)
-                    self._around.sleep(_POLL)
+                    self._around.sleep(POLL)
                     states = States()
                 case Done():
                     if self._save(states):
@@ -290,7 +231,7 @@ class Move:
         now, memory, wanted = self._around.clock(), self._memory, set(step.changes)
         memory.tried = {change: first for change, first in memory.tried.items() if change in wanted}
         if memory.tried:
-            self._around.sleep(_POLL)
+            self._around.sleep(POLL)
         for change in step.changes:
             if now - memory.tried.setdefault(change, now) > self._limits.silent:
                 name = change.spot.load_balancer
@@ -298,7 +239,7 @@ class Move:
                 command = change.commands[-1]
                 raise Failed(Refuse.of(RefusalKind.NO_EFFECT, command=command, host=name, why=why))
             if change.action in (Action.MAINT, *REENTRIES):
-                memory.drained_by_us.discard(change.spot)
+                self._lookout.drained_by_us.discard(change.spot)
             if change.action is Action.CUT and change.spot not in memory.cut:
                 memory.cut.add(change.spot)
                 self.report.cut(change.spot.node, seen[change.spot].sessions)
@@ -326,7 +267,7 @@ class Move:
             name, text = next(iter(trouble.items()))
             folder = self._admins[name].access.state_dir
             raise Failed(Refuse.of(RefusalKind.UNSAVED, host=name, folder=folder, why=text))
-        self._around.sleep(_POLL)
+        self._around.sleep(POLL)
         return False
 
     def _watch(self, states: States, seen: Mapping[Spot, Seen], phase: Phase, elapsed: float, clock: Clock) -> None:
@@ -334,86 +275,6 @@ class Move:
         broken = self._floors.broken(states) if phase <= Phase.DRAINING else None
         if broken:
             raise Failed(broken)
-
-    # Looking
-
-    def _first_look(self) -> States:
-        answers = dict(self._around.parallel(lambda name: self._admins[name].read(), sorted(self._admins)))
-        # One that was just reloading answers the second time, and an old worker that was just ending is gone.
-        again = [name for name, answer in answers.items() if _passing(answer)]
-        if again:
-            self._around.sleep(_POLL)
-        answers.update(self._around.parallel(lambda name: self._admins[name].read(), again))
-        dead = {name: error for name, error in answers.items() if isinstance(error, DomainError)}
-        if dead:
-            name, error = next(iter(dead.items()))
-            remedy = error.remedy or "All load balancers of a site move together: bring it back, then run again"
-            why = Refused(f"{error.message}; nothing was touched", where=error.where, remedy=remedy)
-            raise with_way_on(name, why, list(self._admins))
-        states = {name: state for name, state in answers.items() if isinstance(state, LoadBalancerState)}
-        self._tell_down(states)
-        return states
-
-    def _read(self, names: Sequence[str], known: States) -> States:
-        """The state of each name, asking again those that don't answer until their deadline."""
-        states, deadline = dict(known), self._around.clock() + self._limits.silent
-        while True:
-            missing = [name for name in names if name not in states]
-            answers = self._around.parallel(lambda name: self._admins[name].read(self._backends), missing)
-            silent = {name: error for name, error in answers.items() if isinstance(error, DomainError)}
-            states.update((name, state) for name, state in answers.items() if isinstance(state, LoadBalancerState))
-            if not silent:
-                self._tell_down(states)
-                return states
-            self._look_for_stop(Phase.TAKE)
-            if self._around.clock() >= deadline:
-                name, error = next(iter(silent.items()))
-                raise Failed(Refuse.of(RefusalKind.GONE_SILENT, host=name, why=error.message), silent)
-            self._around.sleep(min(1.0, self._limits.silent / 10))
-
-    def _tell_down(self, states: Mapping[str, LoadBalancerState]) -> None:
-        back = self.report.proved_down({name: state.proof for name, state in states.items()})
-        for name in back:
-            self._around.progress(f"{name} is back: its HAProxy answers, and its servers are looked at and moved again")
-
-    def _see(self, states: Mapping[str, LoadBalancerState]) -> dict[Spot, Seen]:
-        seen: dict[Spot, Seen] = {}
-        for spot in self._spots(states):
-            if self._returning is not None and spot not in self._returning:
-                continue
-            state = states[spot.load_balancer]
-            lost = [name for name in spot.pool.backends if (name, spot.node) not in state.servers]
-            if lost:
-                self._lost(spot, lost)
-                continue
-            what = look(state, spot.pool, spot.node)
-            if state.down:
-                seen[spot] = self._recognise(spot, as_saved(what))
-                continue
-            row = state.servers[spot.pool.online, spot.node]
-            seen[spot] = self._memory.arrivals.told(spot, self._recognise(spot, what), row)
-        self._memory.last.update(seen)
-        self.report.seen(seen)
-        return seen
-
-    def _lost(self, spot: Spot, backends: Sequence[str]) -> None:
-        """A reload has taken a server away: then the move can't end, and its undoing goes on with the rest."""
-        if spot.pool.online in backends:
-            self._memory.gone.add(spot)
-        if not self._giving_up:
-            names = {"node": spot.node, "backend": backends[0], "host": spot.load_balancer}
-            raise Failed(Refuse.of(RefusalKind.SERVER_GONE, **names))
-
-    def _recognise(self, spot: Spot, what: Seen) -> Seen:
-        ours = self._memory.drained_by_us
-        if what.cell is Cell.ON:
-            ours.add(spot)
-        elif what.cell in (Cell.OUT, Cell.TEST, Cell.ODD):
-            ours.discard(spot)
-        return replace(what, drained_by_us=spot in ours)
-
-    def _spots(self, names: Iterable[str]) -> list[Spot]:
-        return [Spot(name, pool, node) for name in names for pool in self._pools for node in pool.nodes]
 
     def _clock_at(self, began: float, since: float, phase: Phase) -> Clock:
         now, limits = self._around.clock(), self._limits
@@ -439,10 +300,10 @@ class Move:
     def _give_up(self, intent: Intent, why: Failed, kept_out: Collection[str]) -> DomainError:
         if not self._memory.actions:
             return refused([why.refusal])
-        self._stoppable, self._giving_up = False, True
+        self._stoppable, self._lookout.giving_up = False, True
         if intent is Intent.LEAVE and kept_out:
             began = self.report.before.items()
-            self._returning = frozenset(
+            self._lookout.returning = frozenset(
                 spot for spot, cell in began if spot.node not in kept_out or cell in TAKES_CUSTOMERS
             )
         back = Intent.UNDO if intent is Intent.LEAVE else Intent.LEAVE
@@ -463,18 +324,12 @@ class Move:
         return failed(intent, why.refusal, self._traces(silent), accesses, trouble)
 
     def _traces(self, silent: Iterable[str]) -> dict[Spot, Trace]:
-        memory, gone = self._memory, set(silent)
+        actions, lookout, unheard = self._memory.actions, self._lookout, set(silent)
         return {
-            spot: Trace(what, tuple(memory.actions.get(spot, ())), spot.load_balancer in gone)
-            for spot, what in memory.last.items()
-            if (self._returning is None or spot in self._returning) and spot not in memory.gone
+            spot: Trace(what, tuple(actions.get(spot, ())), spot.load_balancer in unheard)
+            for spot, what in lookout.last.items()
+            if (lookout.returning is None or spot in lookout.returning) and spot not in lookout.gone
         }
-
-
-def _passing(answer: LoadBalancerState | DomainError) -> bool:
-    if isinstance(answer, DomainError):
-        return isinstance(answer, Unreachable | BadInput)
-    return bool(answer.silent_workers)
 
 
 def _unsaved(answer: Applied | DomainError, pid: int) -> str:

@@ -16,7 +16,8 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state im
     parse_stat,
     server_rows,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Limits, Move, Surroundings
+from ansible_collections.tidegate.delivery.plugins.module_utils.move_surroundings import Limits, Surroundings
+from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Move
 from ansible_collections.tidegate.delivery.plugins.module_utils.parallel import in_parallel
 from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Cell, Pool, classify
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Intent
@@ -112,7 +113,7 @@ class CustomersSite:
         return move
 
     def leave(self, kind: str, **limits: Any) -> Move:
-        """n1 leaves; `limits` as moves.Limits has them, all of them long if they are left out."""
+        """n1 leaves; `limits` as move_surroundings.Limits has them, all of them long if they are left out."""
         return self._move(kind, Intent.LEAVE, ours=False, **limits)
 
     def join(self, kind: str, **limits: Any) -> Move:

@@ -20,7 +20,8 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Do
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import Admin, AdminAccess, Runtime
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_left_out import LeftOut
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState
-from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Limits, Move, Surroundings
+from ansible_collections.tidegate.delivery.plugins.module_utils.move_surroundings import Limits, Surroundings
+from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Move
 from ansible_collections.tidegate.delivery.plugins.module_utils.node import LocalShell, PosixNode
 from ansible_collections.tidegate.delivery.plugins.module_utils.parallel import in_parallel
 from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Cell, Pool, look

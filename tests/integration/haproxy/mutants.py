@@ -12,8 +12,9 @@ from ansible_collections.tidegate.delivery.plugins.module_utils import capacity,
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
 from ansible_collections.tidegate.delivery.plugins.module_utils.floors import Floors
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState
+from ansible_collections.tidegate.delivery.plugins.module_utils.lookout import Failed
 from ansible_collections.tidegate.delivery.plugins.module_utils.move_report import refused
-from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Failed, Move
+from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Move
 from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Cell, Seen, Spot
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools import (
     Action,

@@ -14,7 +14,8 @@ import pytest
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Locked, Refused, Unreachable
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import Batch, Runtime
 from ansible_collections.tidegate.delivery.plugins.module_utils.move_report import Stuck, Undone
-from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Limits, Move, Surroundings
+from ansible_collections.tidegate.delivery.plugins.module_utils.move_surroundings import Limits, Surroundings
+from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Move
 from ansible_collections.tidegate.delivery.plugins.module_utils.node import LocalShell, PosixNode
 from ansible_collections.tidegate.delivery.plugins.module_utils.parallel import in_parallel
 from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Cell, Pool

