@@ -101,6 +101,7 @@ class LoadBalancer:
         self.state_dir.mkdir(parents=True)
         self.backends = backends
         self._process: subprocess.Popen[bytes] | None = None
+        self._starting: threading.Timer | None = None
         self.configure()
 
     @property
@@ -174,6 +175,11 @@ backend {MAINTENANCE}
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         until(self._answers, f"{self.name} starts: {(self.home / 'log').read_text()[-400:]}", 30)
 
+    def start_later(self, seconds: float) -> None:
+        """As a supervisor does that waits for a moment."""
+        self._starting = threading.Timer(seconds, self.start)
+        self._starting.start()
+
     def _answers(self) -> bool:
         with contextlib.suppress(DomainError):
             return bool(self.read().servers)
@@ -225,6 +231,9 @@ backend {MAINTENANCE}
 
     def kill(self) -> None:
         """kill -9 of the worker and the master, as a crash of the host's HAProxy."""
+        if self._starting is not None:
+            # It would else be started behind the test's back, and outlive it.
+            self._starting.join()
         if self._process is None:
             return
         for pid in self.pids():

@@ -97,7 +97,7 @@ def crash(balancer: LoadBalancer) -> None:
 def crash_of_the_worker(balancer: LoadBalancer) -> None:
     """The master ends with its worker; the supervisor takes a moment."""
     balancer.kill_worker()
-    threading.Timer(0.7, balancer.start).start()
+    balancer.start_later(0.7)
 
 
 KINDS: dict[str, Callable[[LoadBalancer], None]] = {
