@@ -56,11 +56,10 @@ class MoveReport:
     def drained(self, seen: Mapping[Spot, Seen], elapsed: float, *, more_may_come: bool = False) -> None:
         """Note the nodes that have no customers left; `more_may_come` to those that are only drained."""
         taking = (*TAKES_CUSTOMERS, *([Cell.DRAIN] if more_may_come else []))
-        for node in {spot.node for spot in seen} - self.drained_seconds.keys():
-            here = [what for spot, what in seen.items() if spot.node == node]
-            was_out = all(cell is Cell.TEST for spot, cell in self.before.items() if spot.node == node)
-            if not was_out and all(not what.serving and what.cell not in taking for what in here):
-                self.drained_seconds[node] = round(elapsed, 1)
+        reached = {spot.node for spot, what in seen.items() if what.serving or what.cell in taking}
+        left = {spot.node for spot, cell in self.before.items() if cell is not Cell.TEST}
+        for node in ({spot.node for spot in seen} & left) - reached - self.drained_seconds.keys():
+            self.drained_seconds[node] = round(elapsed, 1)
 
     def proved_down(self, proofs: Mapping[str, str]) -> list[str]:
         """Note by load balancer the proof that it is down, empty for one that runs; those that came back since."""
