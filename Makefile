@@ -27,7 +27,7 @@ demo: setup ## Deploy, hold and roll back on real servers under load, and tell w
 	@python -m lab.demo
 
 .PHONY: test
-test: setup lint sanity ## The everyday suite: lint, sanity, unit and integration tests, Molecule (25 minutes at most)
+test: setup lint sanity ## The everyday suite: lint, sanity, unit and integration tests, Molecule (30 minutes at most)
 	$(ALL_SHARES) -m "$(EVERYDAY)"
 
 .PHONY: test-full

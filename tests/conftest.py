@@ -15,8 +15,10 @@ from tests.session_lab import LABS, SessionLab
 UNIT = Path(__file__).parent / "unit"
 # Folders of tests that deploy to the lab and leave another release there.
 DEPLOYING = ("flow", "command", "molecule", "chaos")
-# Folders whose tests on the lab are in the second share: so it takes as long as the first.
+# Folders whose tests on the lab are in the second share, and whose tests without one are in the first: so all three
+# take about as long.
 SECOND = ("chaos", "command", "molecule")
+FIRST = ("lab",)
 SHARES = (1, 2, 3)
 NOT_RUN = ("skipped", "xfailed", "xpassed")
 SESSION_LAB = pytest.StashKey[SessionLab]()
@@ -73,9 +75,10 @@ def _rank(item: pytest.Item) -> int:
 
 
 def _share(item: pytest.Item) -> int:
-    if not item.get_closest_marker("lab"):
-        return 3
-    return 2 if item.path.parent.name in SECOND else 1
+    folder = item.path.parent.name
+    if item.get_closest_marker("lab"):
+        return 2 if folder in SECOND else 1
+    return 1 if folder in FIRST and not item.path.is_relative_to(UNIT) else 3
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import yaml
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import State
@@ -18,6 +19,7 @@ from tidegate.store import Store
 NUMBERS = ("wave_overhead_s", "cpu_ms_per_node_step", "stock_ansible_cpu_ms_per_node_step", "share_of_stock", "fixed_s")
 
 
+@pytest.mark.slow
 def test_a_small_run_tells_every_figure_and_how_it_was_measured(tmp_path: Path) -> None:
     measured = bench(Shape(waves=2, nodes_per_wave=1, other_sizes=(2,), runs=1, growth=(3,)), tmp_path)
 

@@ -15,6 +15,7 @@ from tests.integration.flow.lab_site import NODES, Site, finished
 pytestmark = pytest.mark.lab
 
 
+@pytest.mark.slow
 def test_a_release_that_fails_is_held_and_one_command_leads_back(site: Site, commands: Commands) -> None:
     before = site.facts().serving["n1"]
     common, _count = Counter(site.facts().serving.values()).most_common(1)[0]

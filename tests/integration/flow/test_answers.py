@@ -67,6 +67,7 @@ def test_the_plan_is_told_and_another_than_the_confirmed_one_is_refused(site: Si
     assert site.snapshot() == before
 
 
+@pytest.mark.slow
 def test_a_confirmed_deployment_that_was_killed_is_resumed_as_it_was(site: Site) -> None:
     version = site.other_version("n1")
     confirmed = planned(site, version, ["n1"])["decisions_sha256"]

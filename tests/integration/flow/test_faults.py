@@ -95,6 +95,7 @@ def test_a_node_that_serves_the_old_version_although_puppet_reported_success(sit
     assert puppet[-1].outcome is Outcome.CHANGED
 
 
+@pytest.mark.slow
 def test_a_puppet_run_that_fails_on_one_node_holds_its_whole_wave(site: Site, tmp_path: Path) -> None:
     new = site.other_version("n1", "n2", "n3")
     agents.set_node_data(site.layout, "n2", {"tradeapi::break": True})
