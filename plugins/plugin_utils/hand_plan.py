@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils import advice
@@ -45,26 +46,26 @@ from ansible_collections.tidegate.delivery.plugins.plugin_utils.scene import Sce
 
 def plan_leave(call: Call) -> dict[str, Any]:
     """Take the node out by hand: the floor decides, the ledger remembers who did it."""
-    scene, name = _scene(call)
-    open_move = hand_deployment(scene, name)
-    opening = _opening(open_move)
-    id_ = scene.deployment_id(opening)
-    if call.check:
-        return _leave(scene, name, scene.look(), opening, open_move, id_)
-    with scene.locked(id_):
-        return _leave(scene, name, scene.look(), opening, open_move, id_)
+    return _taken_out(call, _leave)
 
 
 def plan_adopt(call: Call) -> dict[str, Any]:
     """Take over, on a person's word, a node that somebody else took out; nothing joins."""
+    return _taken_out(call, _adopt)
+
+
+def _taken_out(
+    call: Call, decide: Callable[[Scene, str, Seen, Opening, Deployment | None, str], dict[str, Any]]
+) -> dict[str, Any]:
+    """Decide under the locks that a move needs; a dry run takes none."""
     scene, name = _scene(call)
     open_move = hand_deployment(scene, name)
     opening = _opening(open_move)
     id_ = scene.deployment_id(opening)
     if call.check:
-        return _adopt(scene, name, scene.look(), opening, open_move, id_)
+        return decide(scene, name, scene.look(), opening, open_move, id_)
     with scene.locked(id_):
-        return _adopt(scene, name, scene.look(), opening, open_move, id_)
+        return decide(scene, name, scene.look(), opening, open_move, id_)
 
 
 def plan_join(call: Call) -> dict[str, Any]:
