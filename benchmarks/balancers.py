@@ -25,6 +25,7 @@ from lab.programs import program
 from lab.witness import wait_until
 
 _START_S = 20.0
+LIMITS = Limits(soft=30.0, hard=120.0, join=60.0, silent=20.0)
 
 
 @contextlib.contextmanager
@@ -75,10 +76,10 @@ def counted(stat: str, backends: set[str]) -> Counter[str]:
 
 
 # -- moving -----------------------------------------------------------------------------------------------------------
-def move(layout: Layout, pools: Sequence[Pool], intent: Intent, limits: Limits | None = None) -> Move:
+def move(layout: Layout, pools: Sequence[Pool], intent: Intent, limits: Limits = LIMITS) -> Move:
     """Move the pools' nodes as the action does: look, judge, send, read back, save. Raises DomainError."""
     admins = {host.name: Runtime(PosixNode(host.name, LocalShell()), access(host)) for host in layout.load_balancers}
-    made = Move(admins, pools, limits or Limits(), Surroundings(in_parallel))
+    made = Move(admins, pools, limits, Surroundings(in_parallel))
     nodes = {node for pool in pools for node in pool.nodes}
     if made.preview(intent, nodes):
         made.run(intent)

@@ -22,15 +22,16 @@ POLL = 0.25
 class Limits:
     """How long a move may take, in seconds. `silent`: how long one that stops answering is asked again.
 
-    `cookies_stay`: until `soft` customers with a persistence cookie come back to a server that leaves.
+    `cookies_stay`: until `soft` customers with a persistence cookie come back to a server that leaves. What a user who
+    says nothing gets is the module's and the descriptor's to say.
     """
 
-    soft: float = 30.0
-    hard: float = 120.0
+    soft: float
+    hard: float
+    join: float
+    silent: float
     cut: bool = False
     cookies_stay: bool = False
-    join: float = 60.0
-    silent: float = 20.0
 
 
 class Parallel(Protocol):

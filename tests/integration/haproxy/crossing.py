@@ -196,7 +196,7 @@ class Crossing:
         """Its limits are what a busy machine may need, unless others are given."""
         pool = Pool(f"{service}_online", f"{service}_maintenance", Share.parse(floor), tuple(nodes))
         around = Surroundings(in_parallel, sleep=lambda seconds: time.sleep(seconds / _FASTER))
-        return Move(self.admins(fate), [pool], Limits(soft=soft, hard=hard, cut=cut, join=join), around)
+        return Move(self.admins(fate), [pool], Limits(soft=soft, hard=hard, cut=cut, join=join, silent=20.0), around)
 
     def send(self, host: str, commands: Sequence[str]) -> None:
         """What an operator does there, who saves what he did."""

@@ -105,7 +105,7 @@ class CustomersSite:
         return Pool(f"{kind}_online", f"{kind}_maintenance", Share.parse("1"), nodes or ("n1",))
 
     def _move(self, kind: str, intent: Intent, *, ours: bool, **limits: Any) -> Move:
-        wanted = Limits(**{"soft": 30.0, "hard": 60.0, "join": 30.0, **limits})
+        wanted = Limits(**{"soft": 30.0, "hard": 60.0, "join": 30.0, "silent": 20.0, **limits})
         around = Surroundings(in_parallel, sleep=lambda seconds: time.sleep(seconds / _FASTER))
         move = Move({"lb1": self.balancer.runtime()}, [self.pool(kind)], wanted, around)
         assert move.preview(intent, ours=("n1",) if ours else ())

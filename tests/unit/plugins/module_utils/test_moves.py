@@ -23,6 +23,7 @@ from tests.unit.plugins.module_utils.haproxy_rows import MAINTENANCE, ONLINE, po
 from tests.unit.plugins.module_utils.simulated_haproxy import Killed, SimulatedHaproxy, Time, one_after_the_other
 
 NODES = ("n1", "n2", "n3", "n4")
+LIMITS = {"soft": 30.0, "hard": 120.0, "join": 60.0, "silent": 20.0}
 
 
 @dataclass
@@ -41,7 +42,7 @@ class Stage:
 
     def move(self, *nodes: str, floor: str = "1", **limits: Any) -> Move:
         around = Surroundings(one_after_the_other, self.told.append, self.time, self.time.sleep, self.stopping)  # type: ignore[arg-type]
-        return Move(self.balancers, [pool(*(nodes or ("n1",)), floor=floor)], Limits(**limits), around)
+        return Move(self.balancers, [pool(*(nodes or ("n1",)), floor=floor)], Limits(**{**LIMITS, **limits}), around)
 
     def run(self, intent: Intent, *nodes: str, ours: Sequence[str] = NODES, floor: str = "1", **limits: Any) -> Move:
         move = self.move(*nodes, floor=floor, **limits)
