@@ -61,12 +61,14 @@ class Application:
     """One of them: /health, /slow?<seconds>, /held, answered when `holding` is over, everything else at once.
 
     One that is ill says so to /health and goes on answering customers; one that died takes no connection. A request
-    with `Upgrade` gets its 101, and then every line back (a websocket, without its frames).
+    with `Upgrade` gets its 101, and then every line back (a websocket, without its frames). `health_takes`: seconds
+    until /health has its answer.
     """
 
     def __init__(self, name: str, host: str, loop: asyncio.AbstractEventLoop) -> None:
         self.name = name
         self.healthy = True
+        self.health_takes = 0.0
         self.conversations: set[_Conversation] = set()
         self.held: dict[_Conversation, None] = {}
         self.slow: dict[_Conversation, None] = {}
@@ -97,10 +99,16 @@ class Application:
         elif path.startswith("/slow?"):
             self.slow[conversation] = None
             self._loop.call_later(float(path.partition("?")[2]), self._answer, self.slow, conversation)
+        elif path == "/health" and self.health_takes:
+            self._loop.call_later(self.health_takes, self._tell_health, conversation)
         elif path == "/health":
-            conversation.say("200 OK" if self.healthy else "503 Service Unavailable", self.name)
+            self._tell_health(conversation)
         else:
             conversation.say("200 OK", self.name)
+
+    def _tell_health(self, conversation: _Conversation) -> None:
+        if conversation in self.conversations:
+            conversation.say("200 OK" if self.healthy else "503 Service Unavailable", self.name)
 
     def live(self) -> None:
         """Be well, whatever it was."""

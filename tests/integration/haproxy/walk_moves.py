@@ -11,11 +11,13 @@ from hypothesis.stateful import precondition
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Intent
 from tests.integration.haproxy.crossing import SERVICES
-from tests.integration.haproxy.walker import Walker, a_floor, a_host, a_pick, a_service, least, step
+from tests.integration.haproxy.walker import AGAIN, Walker, a_floor, a_host, a_pick, a_service, least, step
 
 # Long enough for checks to pass on a busy machine, or not worth waiting for.
 _JOIN_S, _ILL_JOIN_S = 20.0, 1.5
 _SOFT_S = 10.0
+# Longer than it takes to read back, shorter than HAProxy waits for a check.
+_SLOW_CHECK_S = 0.5
 # How long customers wait for their answer.
 _HELD_S = 0.25
 
@@ -63,6 +65,23 @@ class Moves(Walker):
         if well:
             self.moved(service, wave, Intent.JOIN)
         self.count("join undone" if not well else "join" if len(wave) == 1 else "join of two")
+
+    @precondition(lambda self: any(self.ours.values()) and self.can_afford("slow checks"))
+    @step(service=a_service, first=a_pick)
+    def a_node_joins_whose_checks_take_long(self, service: str, first: int) -> None:
+        """It is online when they have passed on both load balancers, not when they have begun."""
+        wave = self.pick(service, first, 1, out=True)
+        if not wave or not self.well(*wave):
+            return
+        application = self.site.applications[wave[0]]
+        application.health_takes = _SLOW_CHECK_S
+        try:
+            refusal = self.try_to(Intent.JOIN, service, self.site.move(service, wave, "0", join=_JOIN_S))
+            assert refusal is None, (service, wave, refusal)
+            self.moved(service, wave, Intent.JOIN)
+        finally:
+            application.health_takes = 0.0
+        self.count("join with slow checks", of="slow checks")
 
     @step(first=a_pick, second=a_pick, floor=a_floor, shop_joins=st.booleans(), feed_joins=st.booleans())
     def two_services_at_once(self, first: int, second: int, floor: str, shop_joins: bool, feed_joins: bool) -> None:
@@ -118,6 +137,20 @@ class Moves(Walker):
             if usable & {*left}:
                 kept = len(usable - {*left})
                 assert kept >= least(floor, len(SERVICES[service])), (service, host, left, floor, kept)
+
+    @precondition(lambda self: self.can_afford("one floor"))
+    @step(service=a_service, first=a_pick, other=a_pick, host=a_host)
+    def only_one_load_balancer_has_too_few(self, service: str, first: int, other: int, host: str) -> None:
+        """Its floor forbids the leave on both."""
+        there = self.there(service)
+        if len(there) < 3 or not self.well(*there):
+            return
+        wave, missing = there[first % len(there)], there[(first + 1 + other % (len(there) - 1)) % len(there)]
+        self.an_operator_sends(host, service, missing, "state maint")
+        refusal = self.try_to(Intent.LEAVE, service, self.site.move(service, [wave], str(len(there) - 1)))
+        assert "min_online" in str(refusal), f"{wave} leaves {service}, {missing} is out on {host}, and: {refusal}"
+        self.an_operator_sends(host, service, missing, *AGAIN)
+        self.count("leave refused for one load balancer", of="one floor")
 
     @step(service=a_service, first=a_pick, other=a_pick, host=a_host)
     def the_floor_breaks_while_customers_are_still_answered(

@@ -7,7 +7,7 @@ from hypothesis.stateful import precondition
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Intent
-from tests.integration.haproxy.walker import Walker, a_host, a_node, a_pick, a_service, step
+from tests.integration.haproxy.walker import AGAIN, Walker, a_host, a_node, a_pick, a_service, step
 
 
 class Around(Walker):
@@ -74,7 +74,7 @@ class Around(Walker):
         if not wave or not self.dispensable(wave[0]):
             return
         for host in hosts:
-            self.site.send(host, [f"set server {service}_online/{wave[0]} state maint"])
+            self.an_operator_sends(host, service, wave[0], "state maint")
             self.foreign[service, wave[0], host] = "out"
         for intent in (Intent.LEAVE, Intent.JOIN):
             refusal = self.try_to(intent, service, self.site.move(service, wave, "0"))
@@ -86,9 +86,6 @@ class Around(Walker):
     def an_operator_brings_one_back(self, first: int) -> None:
         there = sorted(self.foreign)
         service, name, host = there[first % len(there)]
-        commands = [
-            f"set server {service}_online/{name} {what}" for what in ("state drain", "health down", "state ready")
-        ]
-        self.site.send(host, commands)
+        self.an_operator_sends(host, service, name, *AGAIN)
         del self.foreign[service, name, host]
         self.count("operator brings back")

@@ -25,6 +25,8 @@ a_pick = st.integers(0, 11)
 a_floor = st.sampled_from(["1", "2", "50%", "75%"])
 a_host = st.sampled_from(["lb1", "lb2"])
 a_node = st.sampled_from(NODES)
+# How an operator who knows HAProxy brings a server back.
+AGAIN = ("state drain", "health down", "state ready")
 # How many of each of the long things an example has.
 _MOST = 2
 
@@ -157,6 +159,10 @@ class Walker(RuleBasedStateMachine):
         except (Refused, Undone) as refusal:
             return refusal
         return None
+
+    def an_operator_sends(self, host: str, service: str, name: str, *settings: str) -> None:
+        """To the entry that customers come to."""
+        self.site.send(host, [f"set server {service}_online/{name} {setting}" for setting in settings])
 
     @contextmanager
     def watched(self, *wave: str) -> Iterator[None]:
