@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from ansible_collections.tidegate.delivery.plugins.module_utils import advice
-from ansible_collections.tidegate.delivery.plugins.module_utils.by_hand import is_repair
+from ansible_collections.tidegate.delivery.plugins.module_utils.by_hand import is_repair, is_thaw
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.events import Outcome, Step
 from ansible_collections.tidegate.delivery.plugins.module_utils.hold import next_commands, why_held
 from ansible_collections.tidegate.delivery.plugins.module_utils.leaving_out import unconfirmed, unconfirmed_note
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Kind, State
@@ -21,6 +21,7 @@ from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import Do
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.plan_facts import for_wave
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.proof import require_online
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import Record
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.summary_files import keep_summary
 
 _LEASE = 300.0
@@ -110,7 +111,7 @@ def _hold(call: Call) -> dict[str, Any]:
     record = call.ledger
     deployment, nodes = record.deployment, list(call.args["nodes"])
     record.require_not_taken_over()
-    why = why_held(record.events, deployment.attempt)
+    why = why_held(record.events, deployment.attempt, thawing=is_thaw(deployment))
     ways_on = next_commands(deployment, nodes, stopped=why.stopped)
     msg = f"{why.message.rstrip('.')}. {ways_on}"
     if not deployment.state.final:
@@ -135,19 +136,20 @@ def _left(call: Call) -> dict[str, Any]:
 def _repaired(call: Call) -> dict[str, Any]:
     record, nodes = call.ledger, list(call.args["nodes"])
     record.require_permit(nodes, _LEASE, "repaired", in_wave=True)
-    _require_repaired(record.events_of(Step.REPAIR), record.deployment.attempt, nodes)
+    _require_done(record, Step.REPAIR, nodes, "taken out again")
     msg = f"{', '.join(nodes)} is out again; who took it out stays who it was"
     call.record(Step.POOL, Outcome.OK, nodes, {"msg": msg, "outcome": "repaired"})
     _unlock_nodes(call, nodes)
     return {"changed": False, "outcome": "repaired", "msg": msg, "recorded": True}
 
 
-def _require_repaired(events: Sequence[Event], attempt: int, nodes: Sequence[str]) -> None:
+def _require_done(record: Record, step: Step, nodes: Sequence[str], what: str) -> None:
+    events, attempt = record.events_of(step), record.deployment.attempt
     done = {node for event in events if event.attempt == attempt and event.outcome.good for node in event.nodes}
     missing = [node for node in nodes if node not in done]
     if missing:
         raise Refused(
-            f"{', '.join(missing)} was not taken out again in this attempt",
+            f"{', '.join(missing)} was not {what} in this attempt",
             where=", ".join(missing),
             remedy="Run the playbook from its beginning, without --limit and --start-at-task",
         )
@@ -159,7 +161,9 @@ def _close(call: Call) -> dict[str, Any]:
     record.require_permit((), _LEASE, "closing")
     if is_repair(deployment):
         moved = [node for wave in record.plan["waves"] for node in wave["nodes"]]
-        _require_repaired(record.events_of(Step.REPAIR), deployment.attempt, moved)
+        _require_done(record, Step.REPAIR, moved, "taken out again")
+    elif is_thaw(deployment):
+        _require_done(record, Step.THAW, deployment.nodes, "thawed")
     elif deployment.kind is Kind.HAND:
         record.require_evidence(deployment.nodes, undo=False)
         require_online(call, record.plan["waves"][0], record.plan["nodes"])
@@ -184,6 +188,8 @@ def _closing(call: Call) -> str:
     deployment = call.ledger.deployment
     if is_repair(deployment):
         return f"{', '.join(deployment.nodes)} is out again; who took it out stays who it was"
+    if is_thaw(deployment):
+        return f"what dead deployments left frozen is thawed: {', '.join(deployment.nodes)}"
     if deployment.kind is Kind.HAND:
         return f"{', '.join(deployment.nodes)} is online again{_left_out(call)}"
     how = "rolled back to" if deployment.kind is Kind.ROLLBACK else "is at"

@@ -28,6 +28,7 @@ with pipeline():
     from ansible_collections.tidegate.delivery.plugins.plugin_utils.release_plan import plan_release
     from ansible_collections.tidegate.delivery.plugins.plugin_utils.repair_plan import plan_repair
     from ansible_collections.tidegate.delivery.plugins.plugin_utils.scene import Scene
+    from ansible_collections.tidegate.delivery.plugins.plugin_utils.thaw_plan import plan_thaw
 
 
 class ActionModule(DomainAction):
@@ -90,4 +91,5 @@ _INTENTS: dict[str, Callable[[Call], dict[str, Any]]] = {
     "join": plan_join,
     "adopt": plan_adopt,
     "repair": plan_repair,
+    "thaw": plan_thaw,
 }

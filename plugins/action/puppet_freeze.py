@@ -12,6 +12,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils import jobs
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
 from ansible_collections.tidegate.delivery.plugins.module_utils.jobs import Phase
 from ansible_collections.tidegate.delivery.plugins.module_utils.lock import this_user
+from ansible_collections.tidegate.delivery.plugins.module_utils.planned import require_planned_thaw
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_agent import look
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze import (
     Change,
@@ -56,6 +57,9 @@ class ActionModule(DomainAction):
         """A thaw leads to a safe point."""
         return AtStop.GIVE_UP if call.args["state"] == "frozen" else AtStop.FINISH
 
+    def require_planned(self, call: Call) -> None:
+        require_planned_thaw(call.ledger.plan, call.args["state"], call.covered)
+
     def parts(self, call: Call) -> list[Call] | None:
         if call.args["nodes"] is None:
             return None
@@ -90,8 +94,13 @@ def _frozen(call: Call) -> Change:
 
 def _thawed(call: Call) -> Change:
     if call.check:
-        return would_thaw(look(call.node(), confdir(call)))
-    return thaw(call.node(), confdir(call), settings_cache=settings_cache(call))
+        return would_thaw(look(call.node(), confdir(call)), call.deployment_id)
+    return thaw(call.node(), confdir(call), _whose(call), settings_cache=settings_cache(call))
+
+
+def _whose(call: Call) -> str:
+    """The deployment whose freeze ends: this one, or the dead one that the plan of a thaw names for the node."""
+    return str((call.ledger.plan.get("frozen") or {}).get(call.host, call.deployment_id))
 
 
 def _waited(call: Call, deadline_s: float) -> float:
@@ -113,8 +122,8 @@ def _result(call: Call, change: Change, waited: float) -> dict[str, Any]:
     told = "Puppet is enabled"
     if change.after:
         told = f"Puppet is disabled: {change.after}"
-        if not change.after.ours:
-            told += " (not ours: it stays)"
+        if call.args["state"] == "thawed":
+            told += " (not this deployment's: it stays)" if change.after.ours else " (not ours: it stays)"
     result: dict[str, Any] = {
         "changed": change.changed,
         "outcome": "frozen" if change.after else "thawed",

@@ -80,6 +80,18 @@ def repair(service: str, *nodes: str) -> str:
     return _spelled(("pools", service, "--repair", *words), "repair", told)
 
 
+def thaw(service: str, *nodes: str) -> str:
+    """End the freezes that dead deployments left, all or only on these nodes."""
+    words = [word for node in nodes for word in ("--node", node)]
+    told = {"service": service} | ({"nodes": ",".join(nodes)} if nodes else {})
+    return _spelled(("frozen", service, "--thaw", *words), "thaw", told)
+
+
+def frozen(service: str = "") -> str:
+    """Show where Puppet is disabled, and by whom."""
+    return _asking("frozen", service)
+
+
 def status(service: str = "") -> str:
     """Show where everything is."""
     return _asking("status", service)

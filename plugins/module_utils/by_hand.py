@@ -9,14 +9,21 @@ import json
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind
 
-# Intents of the plan: what somebody else took out becomes ours, and what is ours is taken out again.
+# Intents of the plan: what somebody else took out becomes ours, what is ours is taken out again, and the freezes that
+# dead deployments left end.
 ADOPT = "adopt"
 REPAIR = "repair"
+THAW = "thaw"
 
 
 def is_repair(move: Deployment) -> bool:
     """Whether it takes out again what others took: it owns no node, and leads nowhere."""
     return move.kind is Kind.HAND and _said(move, "intent") == REPAIR
+
+
+def is_thaw(move: Deployment) -> bool:
+    """Whether it ends freezes that dead deployments left: it moves no node."""
+    return move.kind is Kind.HAND and _said(move, "intent") == THAW
 
 
 def is_adoption(move: Deployment) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ansible_collections.tidegate.delivery.plugins.module_utils import advice
-from ansible_collections.tidegate.delivery.plugins.module_utils.by_hand import is_repair
+from ansible_collections.tidegate.delivery.plugins.module_utils.by_hand import is_repair, is_thaw
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind
 
@@ -26,10 +26,15 @@ class Cause:
     stopped: bool = False
 
 
-def why_held(events: Sequence[Event], attempt: int) -> Cause:
-    """The first step of this attempt that went wrong, with the messages of all nodes on which it did."""
+def why_held(events: Sequence[Event], attempt: int, *, thawing: bool = False) -> Cause:
+    """The first step of this attempt that went wrong, with the messages of all nodes on which it did.
+
+    A thaw that fails is no cause, it comes after one, unless `thawing` is all that was to be done.
+    """
     bad = [
-        event for event in events if event.attempt == attempt and event.outcome in _BAD and _step(event) != Step.THAW
+        event
+        for event in events
+        if event.attempt == attempt and event.outcome in _BAD and (thawing or _step(event) != Step.THAW)
     ]
     if not bad:
         return Cause("", "A task outside of Tidegate's own failed; its message is above.")
@@ -57,6 +62,8 @@ def next_commands(deployment: Deployment, nodes: Sequence[str], *, stopped: bool
     """What is where now and the commands that lead on."""
     if is_repair(deployment):
         return f"The repair is not finished. Run it again: {advice.repair(deployment.service)}"
+    if is_thaw(deployment):
+        return f"The thaw is not finished. Run it again: {advice.thaw(deployment.service, *deployment.nodes)}"
     if deployment.kind is Kind.HAND:
         return (
             f"The move of {', '.join(nodes)} is not finished; {advice.status(deployment.service)} shows its place. "

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.by_hand import REPAIR
+from ansible_collections.tidegate.delivery.plugins.module_utils.by_hand import REPAIR, THAW
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Refused
 
 _LIMITS = ("soft", "hard", "at_hard", "sticky")
@@ -45,6 +45,18 @@ def require_planned_repair(plan: Mapping[str, Any], state: str) -> None:
     """Refused when a repair is asked for that the plan is none of, or something else of a plan that is one."""
     if (state == "repaired") != (plan.get("intent") == REPAIR):
         raise _unlike(f"state is {state}, and the plan is for {plan.get('intent') or 'a deployment'}")
+
+
+def require_planned_thaw(plan: Mapping[str, Any], state: str, nodes: Sequence[str]) -> None:
+    """Refused when the plan is for thawing what dead deployments left, and something else is asked for."""
+    if plan.get("intent") != THAW:
+        return
+    if state != "thawed":
+        raise _unlike(f"state is {state}, and the plan is for {THAW}")
+    frozen = plan.get("frozen") or {}
+    unplanned = [node for node in nodes if node not in frozen]
+    if unplanned:
+        raise _unlike(f"{', '.join(unplanned)} is not to be thawed")
 
 
 def require_planned_pin(

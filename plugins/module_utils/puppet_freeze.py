@@ -78,10 +78,13 @@ def would_freeze(agent: Agent, reason: str, where: str) -> Change:
     return Change(before, before if before and before.deployment == wanted.deployment else wanted)
 
 
-def would_thaw(agent: Agent) -> Change:
-    """The change that a thaw would be: only a freeze of ours ends."""
+def would_thaw(agent: Agent, deployment: str) -> Change:
+    """The change that a thaw would be: only the freeze of that deployment ends.
+
+    Another deployment's may be of a service beside ours, which is draining there right now.
+    """
     before = freeze_of(agent)
-    return Change(before, None if before and before.ours else before)
+    return Change(before, None if before and before.deployment == deployment else before)
 
 
 def freeze(node: Node, confdir: str, reason: str, *, settings_cache: str = "") -> Change:
@@ -106,14 +109,14 @@ def freeze(node: Node, confdir: str, reason: str, *, settings_cache: str = "") -
     return change
 
 
-def thaw(node: Node, confdir: str, *, settings_cache: str = "") -> Change:
-    """Enable the agent if the freeze is ours, and read back; someone else's freeze stays."""
+def thaw(node: Node, confdir: str, deployment: str, *, settings_cache: str = "") -> Change:
+    """Enable the agent if the freeze is that deployment's, and read back; every other freeze stays."""
     agent = look(node, confdir, settings_cache=settings_cache)
-    change = would_thaw(agent)
+    change = would_thaw(agent, deployment)
     if change.changed:
         _puppet(node, agent, ["--enable"])
         now = freeze_of(look(node, confdir, settings_cache=settings_cache))
-        if now is not None and now.ours:
+        if now is not None and now.deployment == deployment:
             raise _not_so(node, agent, "thawed")
     return change
 

@@ -26,8 +26,10 @@ options:
         pool. From there V(join) or the next deployment brings it in.
       - V(repair) takes nodes out again that are out by our doing and that came back, or left only half. Who took them out stays who it was, nothing
         joins, and what is somebody else's is told and left alone.
+      - V(thaw) ends freezes of Puppet that deployments left which are over or held. Those of deployments that the ledger doesn't know end only
+        on nodes that O(nodes) names, and those of others and of open deployments never. Nothing moves.
     type: str
-    choices: [deploy, rollback, resume, leave, join, adopt, repair]
+    choices: [deploy, rollback, resume, leave, join, adopt, repair, thaw]
     default: deploy
   service:
     description: The service's name, which is its descriptor's file name in C(tidegate_services).
@@ -40,7 +42,7 @@ options:
     description: The node to move. Needed with O(intent=leave), O(intent=join) and O(intent=adopt).
     type: str
   nodes:
-    description: With O(intent=repair), the nodes to look at. All of the service when it is left out.
+    description: With O(intent=repair) and O(intent=thaw), the nodes to look at. All of the service when it is left out.
     type: list
     elements: str
     default: []
@@ -124,7 +126,7 @@ table:
     - "n1  online  1.0.0 -> 1.1.0  wave 1"
 plan:
   description:
-    - The plan as programs read it. Not returned by O(intent=leave) and O(intent=join); by O(intent=adopt) and O(intent=repair) with few of its keys.
+    - The plan as programs read it. Not returned by O(intent=leave) and O(intent=join); by O(intent=adopt), O(intent=repair) and O(intent=thaw) with few of its keys.
   type: dict
   returned: success
   contains:
@@ -182,7 +184,9 @@ plan:
       description: By node that stays as it is, why.
       type: dict
     left_alone:
-      description: With O(intent=repair), the drift that is somebody else's, or that no leave could end, as M(tidegate.delivery.service_info) tells it.
+      description:
+        - With O(intent=repair), the drift that is somebody else's, or that no leave could end, as M(tidegate.delivery.service_info) tells it.
+        - With O(intent=thaw), the freezes that stay, as M(tidegate.delivery.puppet_freeze_info) tells them.
       type: list
       elements: dict
     decisions_sha256:

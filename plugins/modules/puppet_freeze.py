@@ -12,7 +12,8 @@ version_added: 0.1.0
 description:
   - Disables the agent with a reason that names the deployment, reads back that the freeze is ours, and waits for a run in progress to end.
   - A freeze by someone else is respected. Freezing is refused then, and thawing leaves it as it is and says whose it is.
-  - A freeze that an earlier deployment left behind is taken over without a gap.
+  - A freeze that an earlier deployment left behind is taken over without a gap. Thawing ends this deployment's own freeze only; what dead
+    deployments left is ended by the playbook C(thaw.yml), whose plan names each of them.
 options:
   state:
     description: Whether the agent shall be disabled.
@@ -45,6 +46,7 @@ attributes:
 seealso:
   - module: tidegate.delivery.puppet_run
   - module: tidegate.delivery.puppet_pin
+  - module: tidegate.delivery.puppet_freeze_info
 author:
   - The Tidegate contributors (@tidegate)
 """

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils import advice
-from ansible_collections.tidegate.delivery.plugins.module_utils.by_hand import REPAIR
+from ansible_collections.tidegate.delivery.plugins.module_utils.by_hand import REPAIR, is_repair
 from ansible_collections.tidegate.delivery.plugins.module_utils.drift import Drift, drift_table, to_repair
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Outcome, Step
@@ -33,7 +33,7 @@ from ansible_collections.tidegate.delivery.plugins.plugin_utils.plan_facts impor
     step_facts,
     wave_facts,
 )
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.scene import Scene, open_repair
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.scene import Scene, open_by_hand
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.survey import pool_views, require_fit
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.watch import Answers
 
@@ -57,7 +57,7 @@ def plan_repair(call: Call) -> dict[str, Any]:
     wanted = tuple(call.args["nodes"])
     for node in wanted:
         scene.placement_of(node)
-    begun = open_repair(scene)
+    begun = open_by_hand(scene, is_repair)
     opening = Opening(Kind.HAND, "", resumes=begun.id if begun else "")
     id_ = scene.deployment_id(opening)
     if call.check:

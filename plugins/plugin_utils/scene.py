@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils import advice
-from ansible_collections.tidegate.delivery.plugins.module_utils.by_hand import is_repair
+from ansible_collections.tidegate.delivery.plugins.module_utils.by_hand import is_repair, is_thaw
 from ansible_collections.tidegate.delivery.plugins.module_utils.catalog import Catalog, find_service, load_catalog
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DomainError, Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
@@ -297,10 +297,14 @@ class Scene:
 def hand_deployment(scene: Scene, node: str) -> Deployment | None:
     """The open move by hand of a node, if there is one."""
     moves = scene.record.ledger.moves_by_hand(scene.service.name, scene.environment)
-    return next((each for each in moves if node in each.nodes and not is_repair(each)), None)
+    return next((each for each in moves if node in each.nodes and not _owns_none(each)), None)
 
 
-def open_repair(scene: Scene) -> Deployment | None:
-    """The repair that was begun and not brought to its end, if there is one."""
+def open_by_hand(scene: Scene, such: Callable[[Deployment], bool]) -> Deployment | None:
+    """What of that kind was begun by hand and not brought to its end, if there is one."""
     moves = scene.record.ledger.moves_by_hand(scene.service.name, scene.environment)
-    return next((each for each in moves if is_repair(each)), None)
+    return next((each for each in moves if such(each)), None)
+
+
+def _owns_none(move: Deployment) -> bool:
+    return is_repair(move) or is_thaw(move)

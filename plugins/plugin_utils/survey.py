@@ -107,11 +107,16 @@ def _look(call: Call, services: Sequence[Service], host: str) -> Look:
         if problem:
             problems[service.name] = problem
     try:
-        node, cache = call.nodes([host])[host], settings_cache(call, host)
-        freeze = freeze_of(look(node, confdir(call, host), settings_cache=cache, keep=False))
+        freeze = read_freeze(call, host)
     except DomainError as error:
         return Look(served, problems, unreachable=error.message)
     return Look(served, problems, freeze=freeze)
+
+
+def read_freeze(call: Call, host: str) -> Freeze | None:
+    """The freeze of a node's agent, if it has one."""
+    node, cache = call.nodes([host])[host], settings_cache(call, host)
+    return freeze_of(look(node, confdir(call, host), settings_cache=cache, keep=False))
 
 
 def read_served(call: Call, service: Service, host: str) -> tuple[Served, str]:

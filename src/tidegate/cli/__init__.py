@@ -17,6 +17,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.prctl import ado
 from tidegate.cli.asking import history, status, validate
 from tidegate.cli.completion import completion
 from tidegate.cli.deploying import deploy, plan, resume, rollback
+from tidegate.cli.frozen import frozen
 from tidegate.cli.options import JSON_OPTION
 from tidegate.cli.pools import pools
 from tidegate.cli.session import say_json
@@ -30,11 +31,11 @@ def tidegate() -> None:
 
     \b
     Exit codes: 0 done, 1 a fault of Tidegate, 2 bad usage or input, 3 failed and held,
-    4 refused (nothing was moved), 5 locked by another run, 6 drift was found (pools --check), 130 interrupted.
+    4 refused (nothing was moved), 5 locked by another run, 6 drift or a freeze was found (--check), 130 interrupted.
     """
 
 
-for _command in (plan, deploy, rollback, resume, status, pools, history, validate, completion):
+for _command in (plan, deploy, rollback, resume, status, pools, frozen, history, validate, completion):
     tidegate.add_command(_command)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -143,8 +144,11 @@ class Site:
 
     # Disturbing
 
+    def freeze(self, node: str, reason: str) -> None:
+        self._disabled(node).write_text(json.dumps({"disabled_message": reason}))
+
     def freeze_as_somebody_else(self, node: str) -> None:
-        self._disabled(node).write_text('{"disabled_message": "patching, ask Ann"}')
+        self.freeze(node, "patching, ask Ann")
 
     def set_server(self, load_balancer: str, server: str, state: str) -> None:
         """As a colleague on the load balancer would."""

@@ -46,7 +46,7 @@ def test_freeze_and_thaw_with_puppets_own_commands(agent: AgentHome) -> None:
     assert agent.reason == OURS
     puppet(agent, "--disable", "a second one")
     assert agent.reason == OURS, "Puppet keeps the first reason"
-    assert thaw(agent.node, agent.confdir).changed
+    assert thaw(agent.node, agent.confdir, "d1").changed
     assert agent.reason is None
 
 
@@ -54,7 +54,7 @@ def test_a_strangers_freeze_stands(agent: AgentHome) -> None:
     puppet(agent, "--disable", '{"by": "Ann"}')
     with pytest.raises(Refused, match=r'disabled by someone else: \{"by": "Ann"\}'):
         freeze(agent.node, agent.confdir, OURS)
-    assert not thaw(agent.node, agent.confdir).changed
+    assert not thaw(agent.node, agent.confdir, "d1").changed
     assert str(freeze_of(look(agent.node, agent.confdir))) == '{"by": "Ann"}'
     assert agent.run().outcome is PuppetOutcome.DISABLED
     assert not (agent.home / "jobs").exists()

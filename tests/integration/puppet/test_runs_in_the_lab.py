@@ -122,7 +122,7 @@ def deployed(lab: Layout, tmp_path: Path) -> Iterator[Deployed]:
     before = made.installed
     yield made
     clear_node_data(lab, NODE)
-    thaw(made.node, made.confdir)
+    thaw(made.node, made.confdir, "d1")
     made.unpin()
     if made.installed != before:
         assert run_agent(lab, NODE).exit_code in (0, 2)

@@ -38,6 +38,7 @@ class PuppetCall:
         self.locked_by_others = 0
         self.leases: list[float] = []
         self.lock_lost = False
+        self.plan: dict[str, Any] = {}
 
     @property
     def stopping(self) -> Stopping:
@@ -56,6 +57,7 @@ class PuppetCall:
         known = {each.id: each for each in self.deployments}
         return SimpleNamespace(
             environment="lab",
+            plan=self.plan,
             deployment=known.get("d1"),
             ledger=SimpleNamespace(deployment=known.get),
             locks=SimpleNamespace(acquire=self._acquire),

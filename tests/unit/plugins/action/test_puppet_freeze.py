@@ -81,6 +81,19 @@ def test_a_strangers_freeze_is_shown_and_stays(call: PuppetCall, puppet: PuppetD
     assert result["msg"] == "n1: Puppet is disabled: Ann swaps a disk (not ours: it stays)"
 
 
+def test_another_deployments_freeze_stays_unless_the_plan_of_a_thaw_names_it(
+    call: PuppetCall, puppet: PuppetDouble
+) -> None:
+    puppet.freeze("tidegate: deployment d0 (pricefeed), by bob")
+    call.args["state"] = "thawed"
+    result = act(ActionModule, call)
+    assert (result["changed"], result["outcome"]) == (False, "frozen")
+    assert result["msg"].endswith("(not this deployment's: it stays)")
+    call.plan = {"intent": "thaw", "frozen": {"n1": "d0"}}
+    assert act(ActionModule, call)["outcome"] == "thawed"
+    assert not puppet.lock.exists()
+
+
 def test_a_run_in_progress_is_waited_for_and_shown(call: PuppetCall, puppet: PuppetDouble) -> None:
     with puppet.run_in_progress(1) as process:
         result = act(ActionModule, call)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
 from ansible_collections.tidegate.delivery.plugins.module_utils.hold import next_commands, why_held
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind
@@ -33,6 +35,14 @@ def test_the_first_step_that_went_wrong_is_the_cause_on_all_its_nodes() -> None:
     cause = why_held(events, 2)
     assert cause.step == "nunit"
     assert cause.message == "n1: nunit failed: 2 of 9 tests failed nunit failed: n2: 1 of 9 tests failed"
+
+
+def test_a_thaw_that_fails_is_the_cause_when_it_is_all_that_was_to_be_done() -> None:
+    events = [event(Step.THAW, Outcome.UNREACHABLE, "n1", msg="no route")]
+    assert why_held(events, 1).step == ""
+    assert why_held(events, 1, thawing=True).message == "n1: thaw unreachable: no route"
+    left = replace(deployment(Kind.HAND), plan='{"intent": "thaw"}', nodes=("n1", "n2"))
+    assert "playbooks/thaw.yml -e service=s -e nodes=n1,n2" in next_commands(left, ["n1"])
 
 
 def test_a_failure_that_the_ledger_does_not_know_says_where_to_look() -> None:

@@ -10,6 +10,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.planned import (
     require_planned_move,
     require_planned_pin,
     require_planned_repair,
+    require_planned_thaw,
 )
 
 POOL = {"online": "s_online", "maintenance": "s_maintenance", "min_online": "60%", "nodes": ["n1", "n2"]}
@@ -104,3 +105,18 @@ def test_any_other_pin_is_refused(change: dict[str, Any], said: str) -> None:
 def test_a_repair_is_one_only_by_its_plan(intent: str, state: str, refused: bool) -> None:
     with pytest.raises(Refused) if refused else nullcontext():
         require_planned_repair({"intent": intent}, state)
+
+
+@pytest.mark.parametrize(
+    ("state", "nodes", "said"),
+    [
+        ("thawed", ["n1"], ""),
+        ("thawed", ["n1", "n2"], "n2 is not to be thawed"),
+        ("frozen", ["n1"], "state is frozen, and the plan is for thaw"),
+    ],
+)
+def test_a_thaw_thaws_what_is_planned(state: str, nodes: list[str], said: str) -> None:
+    plan = {"intent": "thaw", "frozen": {"n1": "d0"}}
+    with pytest.raises(Refused, match=said) if said else nullcontext():
+        require_planned_thaw(plan, state, nodes)
+    require_planned_thaw({"intent": "deploy"}, state, nodes)

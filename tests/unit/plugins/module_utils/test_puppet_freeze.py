@@ -49,13 +49,13 @@ def test_freeze_and_thaw(puppet: PuppetDouble) -> None:
     assert (change.before, change.after, change.changed) == (None, Freeze(OURS), True)
     assert json.loads(puppet.lock.read_text()) == {"disabled_message": OURS}
     assert puppet.calls("--disable") == [f"agent --disable {OURS} --confdir /etc/p"]
-    assert thaw(puppet.node, "/etc/p").after is None
+    assert thaw(puppet.node, "/etc/p", "d1").after is None
     assert not puppet.lock.exists()
     assert puppet.calls("--enable") == ["agent --enable --confdir /etc/p"]
 
 
 def test_both_are_idempotent(puppet: PuppetDouble) -> None:
-    assert not thaw(puppet.node, "").changed
+    assert not thaw(puppet.node, "", "d1").changed
     freeze(puppet.node, "", OURS)
     assert not freeze(puppet.node, "", OURS).changed
     assert len(puppet.calls("--disable")) == 1
@@ -67,7 +67,7 @@ def test_a_strangers_freeze_is_respected(puppet: PuppetDouble) -> None:
     with pytest.raises(Refused, match=r"disabled by someone else: disk swap, Ann \(n1\)") as error:
         freeze(puppet.node, "", OURS)
     assert "Ask them" in error.value.remedy
-    change = thaw(puppet.node, "")
+    change = thaw(puppet.node, "", "d1")
     assert (change.changed, str(change.after)) == (False, "disk swap, Ann")
     assert puppet.lock.exists()
     assert puppet.calls("agent --") == []
@@ -84,6 +84,14 @@ def test_a_freeze_left_by_an_earlier_deployment_is_taken_over_without_a_gap(pupp
     change = freeze(puppet.node, "", OURS)
     assert change.changed
     assert json.loads(puppet.lock.read_text()) == {"disabled_message": OURS}
+    assert puppet.calls("agent --") == []
+
+
+def test_another_deployments_freeze_is_not_thawed(puppet: PuppetDouble) -> None:
+    """On a node that two services share it may be draining right now."""
+    puppet.freeze(reason_text("d2", "pricefeed", "bob"))
+    change = thaw(puppet.node, "", "d1")
+    assert (change.changed, change.after and change.after.deployment) == (False, "d2")
     assert puppet.calls("agent --") == []
 
 

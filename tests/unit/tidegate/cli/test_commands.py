@@ -142,6 +142,13 @@ def test_progress_is_a_line_for_each_step_when_there_is_no_terminal(script: Scri
         (("history", "tradeapi"), "history", {"service": "tradeapi", "limit": 20}),
         (("history", "--deployment", "d1", "--limit", "3"), "history", {"deployment": "d1", "limit": 3}),
         (("validate",), "validate", {}),
+        (("frozen",), "frozen", {}),
+        (("frozen", "tradeapi", "--thaw", "-y"), "thaw", {"service": "tradeapi", "nodes": []}),
+        (
+            ("frozen", "tradeapi", "--thaw", "-y", "--node", "n3"),
+            "thaw",
+            {"service": "tradeapi", "nodes": ["n3"]},
+        ),
         (("resume", "tradeapi", "-y"), "resume", {"service": "tradeapi"}),
         (
             ("pools", "tradeapi", "--leave", "n3"),
@@ -305,6 +312,47 @@ def test_drift_has_an_exit_code_for_those_who_ask_for_it(
 )
 def test_options_of_pools_that_make_no_sense_run_nothing(script: Script, words: tuple[str, ...], told: str) -> None:
     result = script.call("pools", *words)
+    assert isinstance(result.exception, click.UsageError)
+    assert told in result.exception.message
+    assert script.ran == []
+
+
+LEFT = {"msg": "left frozen on 1 node: n1", "frozen": [{"node": "n1", "whose": "left", "why": ""}], "table": []}
+MUTE = {"msg": "", "frozen": [{"node": "n2", "whose": "silent", "why": "no route"}], "table": []}
+
+
+@pytest.mark.parametrize(
+    ("told", "words", "code"),
+    [
+        (LEFT, (), Exit.DONE),
+        (LEFT, ("--check",), Exit.DRIFT),
+        ({**LEFT, "msg": "", "frozen": []}, ("--check",), Exit.DONE),
+        (MUTE, (), Exit.DONE),
+        (MUTE, ("--check",), Exit.REFUSED),
+    ],
+)
+def test_what_is_left_frozen_has_an_exit_code_for_those_who_ask_for_it(
+    script: Script, told: dict[str, object], words: tuple[str, ...], code: Exit
+) -> None:
+    script.says = {"frozen": (0, [end("puppet_freeze_info", told)])}
+    result = script.call("frozen", "--json", *words)
+    document = json.loads(result.stdout)
+    assert (result.return_value, document["exit"], document["frozen"]) == (code, code, told["frozen"])
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--thaw",), "name the service: tidegate frozen SERVICE --thaw"),
+        (("tradeapi", "--thaw", "--check"), "give it alone"),
+        (("tradeapi", "--node", "n1"), "go with --thaw"),
+        (("tradeapi", "--thaw", "--node", ""), "the name is empty"),
+        (("tradeapi", "-y"), "go with --thaw"),
+        (("tradeapi", "--thaw"), "nobody can be asked here"),
+    ],
+)
+def test_options_of_frozen_that_make_no_sense_run_nothing(script: Script, words: tuple[str, ...], told: str) -> None:
+    result = script.call("frozen", *words)
     assert isinstance(result.exception, click.UsageError)
     assert told in result.exception.message
     assert script.ran == []

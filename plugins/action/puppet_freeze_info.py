@@ -1,0 +1,32 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action behind tidegate.delivery.puppet_freeze_info."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.left_frozen import frozen_table, left_count
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.needs import pipeline
+
+with pipeline():
+    from ansible_collections.tidegate.delivery.plugins.plugin_utils.freeze_look import find_frozen
+    from ansible_collections.tidegate.delivery.plugins.plugin_utils.watch import watch
+
+
+class ActionModule(DomainAction):
+    """Ask every node, tell whose each freeze is, change nothing."""
+
+    def act(self, call: Call) -> dict[str, Any]:
+        watched = watch(call, str(call.args.get("service") or ""))
+        found = find_frozen(call, watched.scenes.values())
+        problems = [f"{name}: {problem}" for name, problem in watched.problems.items()]
+        return {
+            "changed": False,
+            "msg": left_count(found),
+            "frozen": [each.values() for each in found],
+            "table": [*frozen_table(found), *problems],
+        }

@@ -1,0 +1,114 @@
+# Copyright: the Tidegate contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where Puppet is disabled and by whom: what a dead deployment left frozen, and what is not ours to thaw."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from ansible_collections.tidegate.delivery.plugins.module_utils import advice
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind, State
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze import Freeze
+from ansible_collections.tidegate.delivery.plugins.module_utils.values import counted
+
+
+class Whose(StrEnum):
+    """Who holds Puppet off on a node, or why nobody can tell."""
+
+    # A deployment that is over, or is held and should have ended its freeze: nobody will thaw it any more.
+    LEFT = "left"
+    # A deployment that is under way, or whose run was killed: it ends its freeze when it goes on.
+    OPEN = "open"
+    # A deployment of ours by the wording, but not of this ledger: another ledger's may still be under way.
+    UNKNOWN = "unknown"
+    FOREIGN = "foreign"
+    SILENT = "silent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frozen:
+    """A node on which Puppet is disabled, or that didn't say. `services` are those on it that were asked for."""
+
+    node: str
+    whose: Whose
+    services: tuple[str, ...]
+    reason: str = ""
+    deployment: str = ""
+    why: str = ""
+    next: str = ""
+
+    def values(self) -> dict[str, Any]:
+        """As plain values."""
+        return {
+            "node": self.node,
+            "whose": str(self.whose),
+            "services": list(self.services),
+            "reason": self.reason,
+            "deployment": self.deployment,
+            "why": self.why,
+            "next": self.next,
+        }
+
+
+def silent(node: str, services: Sequence[str], problem: str) -> Frozen:
+    """A node that didn't say whether it is frozen."""
+    return Frozen(node=node, whose=Whose.SILENT, services=tuple(services), why=problem)
+
+
+def judge_freeze(node: str, services: Sequence[str], freeze: Freeze, deployment: Deployment | None) -> Frozen:
+    """Whose freeze it is. `deployment` is what the ledger knows under the id that the reason names, if anything."""
+    service = services[0]
+    if not freeze.ours:
+        whose, way = Whose.FOREIGN, "ask whoever did it; it is theirs"
+        return Frozen(node=node, whose=whose, services=tuple(services), reason=str(freeze), why="not ours", next=way)
+    if deployment is None:
+        whose, why = Whose.UNKNOWN, "this ledger doesn't know that deployment: it may be another ledger's"
+        way = f"when it is over: {advice.thaw(service, node)}"
+    elif deployment.state is State.OPEN:
+        whose, why = Whose.OPEN, "that deployment is open: it ends its freeze when it goes on"
+        way = _way_on(deployment)
+    else:
+        whose, why = Whose.LEFT, f"that deployment is {deployment.state}"
+        way = advice.thaw(service)
+    return Frozen(
+        node=node,
+        whose=whose,
+        services=tuple(services),
+        reason=str(freeze),
+        deployment=freeze.deployment,
+        why=why,
+        next=way,
+    )
+
+
+def _way_on(deployment: Deployment) -> str:
+    if deployment.kind is Kind.HAND:
+        return advice.status(deployment.service)
+    return advice.resume(deployment.service)
+
+
+def to_thaw(found: Sequence[Frozen], named: Collection[str]) -> list[Frozen]:
+    """What a request thaws: what is left of known deployments, of unknown ones only on nodes that were `named`."""
+    asked = [each for each in found if not named or each.node in named]
+    return [each for each in asked if each.whose is Whose.LEFT or (each.whose is Whose.UNKNOWN and each.node in named)]
+
+
+def frozen_table(found: Sequence[Frozen]) -> list[str]:
+    """Three lines a node: who holds Puppet off, why it is so, what to run next."""
+    return [line for each in found for line in _told(each)] or ["Puppet is disabled nowhere"]
+
+
+def _told(each: Frozen) -> list[str]:
+    if each.whose is Whose.SILENT:
+        return [f"{each.node}: can't be asked: {each.why}"]
+    return [f"{each.node} ({', '.join(each.services)}): {each.reason}", f"  {each.why}", f"  next: {each.next}"]
+
+
+def left_count(found: Sequence[Frozen]) -> str:
+    """How much nobody will thaw by itself, in words; empty when there is nothing."""
+    nodes = sorted(each.node for each in found if each.whose in (Whose.LEFT, Whose.UNKNOWN))
+    return f"left frozen on {counted(len(nodes), 'node')}: {', '.join(nodes)}" if nodes else ""
