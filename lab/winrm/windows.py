@@ -15,13 +15,17 @@ from pathlib import Path
 from typing import NoReturn
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.windows_command_line import split
+from lab.layout import MARKER_VARIABLE, NET_VARIABLE, STATE_VARIABLE
 from lab.programs import HOST_PATH, program
 
 HOME = r"C:\Users\deploy"
 SYSTEM = r"C:\Windows\System32"
+PUPPET = r"C:\Program Files\Puppet Labs\Puppet\bin\puppet.bat"
 DRIVE_VARIABLE = "LAB_DRIVE"
 LINE_VARIABLE = "LAB_COMMAND_LINE"
 EXIT_CODE_VARIABLE = "LAB_EXIT_CODE"
+# What makes a program the lab's, so that `down` finds it.
+_LAB_VARIABLES = (MARKER_VARIABLE, NET_VARIABLE, STATE_VARIABLE)
 _EXTENSIONS = (".exe", ".bat", ".cmd")
 
 
@@ -78,13 +82,22 @@ def _children(folder: Path) -> list[Path]:
 
 
 def make_drive(root: Path) -> Drive:
-    """A drive with what every Windows has of the programs that Tidegate uses: cmd.exe and tar.exe (kept if there)."""
+    """A drive with what every Windows has of the programs that Tidegate uses."""
     drive = Drive(root)
     for folder in (SYSTEM, HOME, r"C:\Windows\Temp", r"C:\ProgramData"):
         drive.path(folder).mkdir(parents=True, exist_ok=True)
-    for module, name in (("lab.winrm.cmd", "cmd.exe"), ("lab.winrm.tar", "tar.exe")):
-        add_program(drive, rf"{SYSTEM}\{name}", f'exec {shlex.quote(sys.executable)} -P -m {module} "$@"')
+    for name in ("cmd", "tar", "tasklist"):
+        add_program(drive, rf"{SYSTEM}\{name}.exe", _own(f"lab.winrm.{name}"))
     return drive
+
+
+def install_puppet(drive: Drive, agent: str) -> None:
+    """Puppet's package: `agent`, a program of this machine, where it is on Windows."""
+    add_program(drive, PUPPET, _own("lab.winrm.puppet", agent))
+
+
+def _own(module: str, *words: str) -> str:
+    return f'exec {shlex.join([sys.executable, "-P", "-m", module, *words])} "$@"'
 
 
 def add_program(drive: Drive, path: str, script: str) -> Path:
@@ -99,7 +112,8 @@ def add_program(drive: Drive, path: str, script: str) -> Path:
 def environment(drive: Drive, variables: Mapping[str, str], line: str, exit_code: Path) -> dict[str, str]:
     """What a program of the node has in its environment: Windows' own variables, and the lab's."""
     windows = {"OS": "Windows_NT", "SystemRoot": r"C:\Windows", "ComSpec": rf"{SYSTEM}\cmd.exe", "USERPROFILE": HOME}
-    ours = {DRIVE_VARIABLE: str(drive.root), LINE_VARIABLE: line, EXIT_CODE_VARIABLE: str(exit_code)}
+    lab = {name: os.environ[name] for name in _LAB_VARIABLES if name in os.environ}
+    ours = {**lab, DRIVE_VARIABLE: str(drive.root), LINE_VARIABLE: line, EXIT_CODE_VARIABLE: str(exit_code)}
     return {**windows, **variables, **ours, "PATH": HOST_PATH, "LC_ALL": "C.UTF-8"}
 
 

@@ -8,9 +8,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ansible_collections.tidegate.delivery.plugins.module_utils import jobs
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
-from ansible_collections.tidegate.delivery.plugins.module_utils.jobs import Phase
 from ansible_collections.tidegate.delivery.plugins.module_utils.lock import this_user
 from ansible_collections.tidegate.delivery.plugins.module_utils.planned import require_planned_thaw
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_agent import look
@@ -23,6 +21,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze im
     would_freeze,
     would_thaw,
 )
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_run import live_runs
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
@@ -109,8 +108,7 @@ def _waited(call: Call, deadline_s: float) -> float:
 
     def own(pid: int) -> bool:
         # Its node has left already: no customer's request can be hurt by it.
-        runs = jobs.find(call.node(), jobs_folder(call), run_family(call))
-        return pid in [run.pid for run in runs.values() if run.phase is Phase.RUNNING]
+        return pid in live_runs(call.node(), jobs_folder(call), run_family(call))
 
     cache = settings_cache(call)
     return wait_for_run(

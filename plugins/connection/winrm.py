@@ -27,6 +27,7 @@ extends_documentation_fragment:
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 from xml.etree.ElementTree import ParseError
 
@@ -36,8 +37,13 @@ from ansible.plugins.connection.winrm import Connection as AnsiblesWinrm
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DeadlineExceeded, Unreachable
 from ansible_collections.tidegate.delivery.plugins.module_utils.node import Completed
+from ansible_collections.tidegate.delivery.plugins.module_utils.silence import Silence
 from ansible_collections.tidegate.delivery.plugins.module_utils.windows_command_line import CommandLine
-from ansible_collections.tidegate.delivery.plugins.module_utils.windows_node import OutputTooLarge, ShellLost
+from ansible_collections.tidegate.delivery.plugins.module_utils.windows_node import (
+    SHELL_IDLE_S,
+    OutputTooLarge,
+    ShellLost,
+)
 
 try:
     from requests.exceptions import RequestException
@@ -58,14 +64,11 @@ except ImportError:
 
     InvalidCredentialsError = WinRMOperationTimeoutError = WinRMTransportError = RequestException = WinRMError  # type: ignore[misc,assignment]
 
-# A shell ends as long after its last request, and all that runs in it: what a controller that died has left.
-# Windows takes no less than 60 s.
-IDLE_TIMEOUT_S = 120
 # One Receive waits as long, then asks again: far below the idle time-out and pywinrm's read time-out.
 _WAIT_S = 15
-# Base64 in one envelope of 150 KiB, which is what the oldest Windows takes.
 # Beyond the operation's own time-out, as pywinrm and Ansible have it.
 _NO_ANSWER_S = 10
+# Base64 in one envelope of 150 KiB, which is what the oldest Windows takes.
 _SEND_BYTES = 96 * 1024
 _UTF8_CODEPAGE = 65001
 # wsmerror.h: ERROR_WSMAN_UNEXPECTED_SELECTORS is what a shell that isn't there gets, and winerror.h of files.
@@ -77,7 +80,22 @@ _ABORTED = 995
 _NO_SUCH_PROGRAM = (2, 3)
 # What pywinrm raises when an answer is something else than it expects: it has no error of its own for that.
 _MALFORMED = (ParseError, StopIteration, AssertionError, ValueError, LookupError, AttributeError)
+# What a connection that drops, or doesn't come about, ends a request with: the shell on the node goes on.
+_DROPPED = (WinRMTransportError, RequestException)
+# Whatever may go wrong with a request.
+_TROUBLE = (WinRMError, WinRMOperationTimeoutError, *_DROPPED, *_MALFORMED)
 _READ_BACK = "Whether it ran is unknown: the next run reads the state back"
+
+
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    """Of one command: seconds and bytes."""
+
+    program: str
+    deadline: float
+    timeout: float
+    limit: int
+    patience: float
 
 
 class Connection(AnsiblesWinrm):  # type: ignore[misc]
@@ -91,16 +109,17 @@ class Connection(AnsiblesWinrm):  # type: ignore[misc]
         self._direct: Any = None
         self._shell_id: str | None = None
 
-    def start_directly(self, line: CommandLine, stdin: bytes | None, timeout: float, limit: int) -> Completed:
+    def start_directly(
+        self, line: CommandLine, stdin: bytes | None, timeout: float, limit: int, *, patience: float = 0
+    ) -> Completed:
         """A `WindowsExecute`: start an executable without cmd.exe, and wait until it ends."""
-        deadline = time.monotonic() + timeout
-        program = line.program.strip('"')
+        bounds = _Bounds(line.program.strip('"'), time.monotonic() + timeout, timeout, limit, patience)
         command = None
         try:
-            with self._told(program):
-                command = self._start(line, console=stdin is None)
+            with self._told(bounds.program):
+                command = self._started(line, stdin is None, bounds)
                 self._send(command, stdin)
-                return self._receive(command, program, deadline, timeout, limit)
+                return self._receive(command, bounds)
         except (Unreachable, DeadlineExceeded, BadInput) as error:
             self._end_all(error)
             raise
@@ -110,16 +129,37 @@ class Connection(AnsiblesWinrm):  # type: ignore[misc]
 
     def close(self) -> None:
         """Delete the shell, and with it whatever still runs in it; then Ansible's."""
-        with suppress(WinRMError, RequestException, *_MALFORMED):
+        with suppress(*_TROUBLE):
             self._delete_shell()
         super().close()
 
     def reset(self) -> None:
-        with suppress(WinRMError, RequestException, *_MALFORMED):
+        with suppress(*_TROUBLE):
             self._delete_shell()
         super().reset()
 
     # One command
+
+    def _started(self, line: CommandLine, console: bool, bounds: _Bounds) -> str:
+        """Start it; again, with patience, if the answer is lost: the shell in which it may have started is deleted."""
+        silence = Silence(bounds.patience)
+        while True:
+            try:
+                if silence.begun:
+                    self._end_shell()
+                return self._start(line, console=console)
+            except (*_DROPPED, Unreachable) as error:
+                silence.bear(error)
+
+    def _end_shell(self) -> None:
+        """Know that our shell is gone, and what ran in it. Raises what `close_shell` does otherwise."""
+        if self._shell_id is not None:
+            try:
+                self._direct.close_shell(self._shell_id, close_session=False)
+            except WSManFaultError as fault:
+                if fault.wsman_fault_code != _NO_SUCH_SHELL:
+                    raise
+            self._shell_id = None
 
     def _start(self, line: CommandLine, *, console: bool) -> str:
         try:
@@ -138,7 +178,7 @@ class Connection(AnsiblesWinrm):  # type: ignore[misc]
         if self._direct is None:
             self._direct = self._connected_protocol()
         if self._shell_id is None:
-            self._shell_id = self._direct.open_shell(codepage=_UTF8_CODEPAGE, idle_timeout=f"PT{IDLE_TIMEOUT_S}S")
+            self._shell_id = self._direct.open_shell(codepage=_UTF8_CODEPAGE, idle_timeout=f"PT{SHELL_IDLE_S}S")
         arguments = [line.arguments] if line.arguments else ()
         return str(
             self._direct.run_command(
@@ -178,25 +218,32 @@ class Connection(AnsiblesWinrm):  # type: ignore[misc]
                 last = at + _SEND_BYTES >= len(stdin)
                 self._direct.send_command_input(self._shell_id, command, chunk, end=last)
 
-    def _receive(self, command: str, program: str, deadline: float, timeout: float, limit: int) -> Completed:
+    def _receive(self, command: str, bounds: _Bounds) -> Completed:
         output: tuple[list[bytes], list[bytes]] = ([], [])
         size, done, code = 0, False, -1
+        silence = Silence(bounds.patience)
         while not done:
-            left = deadline - time.monotonic()
+            left = bounds.deadline - time.monotonic()
             if left <= 0:
+                silence.give_up()
                 raise DeadlineExceeded(
-                    f"{program} did not end within {timeout:.0f} s and was ended",
+                    f"{bounds.program} did not end within {bounds.timeout:.0f} s and was ended",
                     where=self._host_name,
                     remedy="Look at what holds it up on the node, or raise the time limit",
                 )
-            with self._waiting(left), suppress(WinRMOperationTimeoutError):
-                *said, code, done = self._direct.get_command_output_raw(self._shell_id, command)
-                for collected, part in zip(output, said, strict=True):
-                    collected.append(part)
-                    size += len(part)
-            if size > limit:
+            try:
+                with self._waiting(left), suppress(WinRMOperationTimeoutError):
+                    *said, code, done = self._direct.get_command_output_raw(self._shell_id, command)
+                    for collected, part in zip(output, said, strict=True):
+                        collected.append(part)
+                        size += len(part)
+            except _DROPPED as error:
+                silence.bear(error)
+                continue
+            silence.over()
+            if size > bounds.limit:
                 raise OutputTooLarge(
-                    f"{program} said more than {limit} bytes and was ended",
+                    f"{bounds.program} said more than {bounds.limit} bytes and was ended",
                     where=self._host_name,
                     remedy="Have it write to a file",
                 )
@@ -219,7 +266,7 @@ class Connection(AnsiblesWinrm):  # type: ignore[misc]
         if self._shell_id is not None:
             try:
                 self._direct.cleanup_command(self._shell_id, command)
-            except (WinRMError, RequestException, *_MALFORMED):
+            except _TROUBLE:
                 # The answer is there already; the next command gets a shell of its own.
                 self._shell_id = None
 
@@ -229,9 +276,9 @@ class Connection(AnsiblesWinrm):  # type: ignore[misc]
         """After a failure nothing must go on: the shell is deleted, and what it owns ends with it."""
         try:
             self._delete_shell()
-        except (WinRMError, RequestException, *_MALFORMED):
+        except _TROUBLE:
             self._shell_id = None
-            error.remedy += f". Its shell could not be deleted: what runs in it ends within {IDLE_TIMEOUT_S} s"
+            error.remedy += f". Its shell could not be deleted: what runs in it ends within {SHELL_IDLE_S} s"
 
     def _delete_shell(self) -> None:
         shell, self._shell_id = self._shell_id, None

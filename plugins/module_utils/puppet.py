@@ -28,7 +28,10 @@ _ALWAYS = (
 AGENT_ENV = {"LC_ALL": "C.UTF-8"}
 # A path that can't exist, below a file: a run with it passes a freeze, and can't create one.
 NO_LOCK_FILE = "/dev/null/tidegate.lock"
+NO_LOCK_FILE_ON_WINDOWS = r"C:\Windows\System32\cmd.exe\tidegate.lock"
 _LOCK_RETRY = 2
+# ntstatus.h: what Windows itself ends a process with, such as 0xC000013A for Ctrl-C.
+_NTSTATUS_ERROR = 0xC0000000
 
 
 class PuppetOutcome(StrEnum):
@@ -49,6 +52,7 @@ class PuppetOutcome(StrEnum):
     TERMINATED = "terminated"
     TIMED_OUT = "timed_out"
     LOST = "lost"
+    SHELL_LOST = "shell_lost"
     UNKNOWN = "unknown"
 
     @property
@@ -83,6 +87,7 @@ _SAID = {
     PuppetOutcome.TERMINATED: "The Puppet run was ended from outside before it was through",
     PuppetOutcome.TIMED_OUT: "The Puppet run passed its time limit and was ended",
     PuppetOutcome.LOST: "The Puppet run is gone and nobody wrote down how it ended",
+    PuppetOutcome.SHELL_LOST: "The WinRM shell that owned the Puppet run is gone, and the run with it",
     PuppetOutcome.UNKNOWN: "How the Puppet run ended can't be told",
 }
 _REMEDY = {
@@ -99,6 +104,7 @@ _REMEDY = {
     PuppetOutcome.TERMINATED: "Find out who ended it",
     PuppetOutcome.TIMED_OUT: "Look at what took so long, or raise the time limit",
     PuppetOutcome.LOST: "See whether the node was restarted",
+    PuppetOutcome.SHELL_LOST: "See whether the node or its WinRM service was restarted",
     PuppetOutcome.UNKNOWN: "Look at the run's output and Puppet's log on the node",
 }
 
@@ -108,7 +114,7 @@ class Run:
     """What is known of a run: the evidence that `judge` decides from.
 
     `rc`: exit code under --detailed-exitcodes, None when it was lost. `report`: the node's last report, whoever's
-    run wrote it.
+    run wrote it. `in_shell`: a shell of WinRM owned it, and ended it with itself.
     """
 
     job_id: str
@@ -117,6 +123,7 @@ class Run:
     environment: str = ""
     output: str = ""
     timed_out: bool = False
+    in_shell: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +142,12 @@ def agent_argv(
     environment: str = "",
     wait_for_lock: float = 0,
     pass_freeze: bool = False,
+    no_lock_file: str = NO_LOCK_FILE,
 ) -> list[str]:
     """A single run that can be found again by its job id. `wait_for_lock`: seconds for a run in progress to end.
 
-    `pass_freeze` runs although the agent is disabled: only for a freeze of our own. All options seen
-    accepted by puppet-agent 7.23; --waitforlock came with Puppet 7.
+    `pass_freeze` runs although the agent is disabled, with `no_lock_file`: only for a freeze of our own. All options
+    seen accepted by puppet-agent 7.23; --waitforlock came with Puppet 7.
     """
     argv = [program, "agent", *_ALWAYS, "--job-id", job_id, "--waitforcert", "0"]
     if wait_for_lock > 0:
@@ -148,7 +156,7 @@ def agent_argv(
         # Only then: where the server's classifier chooses environments, strict mode fails every run.
         argv += ["--environment", environment, "--strict_environment_mode"]
     if pass_freeze:
-        argv += [f"--agent_disabled_lockfile={NO_LOCK_FILE}"]
+        argv += [f"--agent_disabled_lockfile={no_lock_file}"]
     return argv + (["--confdir", confdir] if confdir else [])
 
 
@@ -199,7 +207,8 @@ def _without_catalog(run: Run) -> Verdict:
 def _by_output(run: Run) -> Verdict:
     """Without a report of its own the run was skipped, never got as far, or was killed."""
     if run.rc is None:
-        return Verdict(PuppetOutcome.LOST, "it wrote no report")
+        outcome = PuppetOutcome.SHELL_LOST if run.in_shell else PuppetOutcome.LOST
+        return Verdict(outcome, "it wrote no report")
     if disabled := _DISABLED.search(run.output):
         return Verdict(PuppetOutcome.DISABLED, f"reason: {disabled[1]}")
     if _IN_PROGRESS.search(run.output):
@@ -208,7 +217,9 @@ def _by_output(run: Run) -> Verdict:
         return Verdict(PuppetOutcome.CERTIFICATE_UNSIGNED)
     if _NO_ROUTE.search(run.output):
         return Verdict(PuppetOutcome.SERVER_UNREACHABLE, _first_error(run.output))
-    if run.rc >= 128:
+    if run.in_shell and run.rc >= _NTSTATUS_ERROR:
+        return Verdict(PuppetOutcome.TERMINATED, f"Windows ended it with 0x{run.rc:08X}, and it wrote no report")
+    if run.rc >= 128 and not run.in_shell:
         return Verdict(PuppetOutcome.TERMINATED, f"it was killed by signal {run.rc - 128} and wrote no report")
     return Verdict(PuppetOutcome.UNKNOWN, f"exit code {run.rc}, and no report with job id {run.job_id}")
 

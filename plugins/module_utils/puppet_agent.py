@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
-from ansible_collections.tidegate.delivery.plugins.module_utils.node import Completed, Node
+from ansible_collections.tidegate.delivery.plugins.module_utils.node import Node
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_agent_windows import ask
+from ansible_collections.tidegate.delivery.plugins.module_utils.windows_node import WindowsNode
 
 _ASKED = "agent_catalog_run_lockfile agent_disabled_lockfile config lastrunreport"
 _LOCK_LIMIT = 64 * 1024
@@ -63,11 +66,17 @@ class Agent:
 
 
 def look(node: Node, confdir: str = "", *, settings_cache: str = "", keep: bool = True) -> Agent:
-    """Ask the agent, in one remote call. `settings_cache`: a file on the node that keeps where its files are;
-    without `keep` it is read if it is there and never written.
+    """Ask the agent, in one remote call, or a few on Windows.
+
+    `settings_cache`: a file on the node that keeps where its files are; without `keep` it is read if it is there and
+    never written.
 
     Raises BadInput when Puppet is not installed there or its settings can't be read.
     """
+    if isinstance(node, WindowsNode):
+        told = ask(node, confdir, settings_cache, keep=keep)
+        lock = None if told.disabled_lock is None else told.disabled_lock.decode(errors="backslashreplace")
+        return _agent(confdir, told.settings, lock, told.running)
     done = node.sh(_LOOK, confdir, settings_cache, str(_LOCK_LIMIT), "keep" if keep else "", timeout=_ASK_TIMEOUT)
     if done.rc == _NO_PUPPET:
         raise BadInput(
@@ -77,20 +86,9 @@ def look(node: Node, confdir: str = "", *, settings_cache: str = "", keep: bool 
         )
     head, found, lock = done.text.partition("disabled =\n")
     values = dict(line.split(" = ", 1) for line in head.splitlines() if " = " in line)
-    return _agent(node, confdir, values, _reason(lock) if found else None, done)
-
-
-def _agent(node: Node, confdir: str, values: dict[str, str], disabled: str | None, done: Completed) -> Agent:
     try:
         running = values.get("running")
-        return Agent(
-            program=values["program"],
-            confdir=confdir,
-            disabled_lock=values["agent_disabled_lockfile"],
-            report=values["lastrunreport"],
-            disabled=disabled,
-            running=int(running) if running else None,
-        )
+        return _agent(confdir, values, lock if found else None, int(running) if running else None)
     except KeyError as missing:
         said = done.stderr.decode(errors="backslashreplace").strip()[-300:]
         raise BadInput(
@@ -98,6 +96,18 @@ def _agent(node: Node, confdir: str, values: dict[str, str], disabled: str | Non
             where=f"{node.name}: {confdir or 'default confdir'}",
             remedy="Run `puppet config print --section agent` there",
         ) from None
+
+
+def _agent(confdir: str, settings: Mapping[str, str], lock: str | None, running: int | None) -> Agent:
+    """Raises KeyError for a setting that is missing."""
+    return Agent(
+        program=settings["program"],
+        confdir=confdir,
+        disabled_lock=settings["agent_disabled_lockfile"],
+        report=settings["lastrunreport"],
+        disabled=None if lock is None else _reason(lock),
+        running=running,
+    )
 
 
 def _reason(lock: str) -> str:

@@ -17,6 +17,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_agent imp
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import NEVER, Stopping
 
 _OURS = re.compile(r"tidegate: deployment (\S+)")
+_ODD = re.compile(r"[^A-Za-z0-9_./\\:+@~=, -]")
 _COMMAND_TIMEOUT = 60
 _LOOK_AGAIN = 1.0
 _REASON_SHOWN = 300
@@ -57,8 +58,11 @@ class Change:
 
 
 def reason_text(deployment: str, service: str, user: str) -> str:
-    """The reason of a freeze of ours: for whoever finds the agent disabled."""
-    return f"tidegate: deployment {deployment} ({service}), by {user}"
+    """The reason of a freeze of ours: for whoever finds the agent disabled.
+
+    Of characters that a batch file on Windows takes (`through_cmd`).
+    """
+    return _ODD.sub("_", f"tidegate: deployment {deployment} of {service}, by {user}")
 
 
 def freeze_of(agent: Agent) -> Freeze | None:

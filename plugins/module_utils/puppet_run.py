@@ -1,13 +1,16 @@
 # Copyright: the Tidegate contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One Puppet run of a deployment on a node: started once, detached, found again, judged by its report."""
+"""One Puppet run of a deployment on a node: started once, detached, found again, judged by its report.
+
+On Windows it is not detached: see `puppet_run_attached`.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from ansible_collections.tidegate.delivery.plugins.module_utils import jobs
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import (
@@ -19,6 +22,8 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.jobs import JobS
 from ansible_collections.tidegate.delivery.plugins.module_utils.node import Node
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet import (
     AGENT_ENV,
+    NO_LOCK_FILE,
+    NO_LOCK_FILE_ON_WINDOWS,
     PuppetOutcome,
     Run,
     Verdict,
@@ -32,7 +37,9 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_report im
     Report,
     read_report,
 )
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_run_attached import run_attached
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import NEVER, Stopping
+from ansible_collections.tidegate.delivery.plugins.module_utils.windows_node import SHELL_IDLE_S, WindowsNode
 
 # How long a node may be out of reach while its run goes on there.
 PATIENCE = 60.0
@@ -41,6 +48,8 @@ _RETRY = 2.0
 _OVERDUE = 60.0
 # A process in the kernel (a dead disk or NFS server) outlives even KILL: so long after that we wait no more.
 _STUCK = 60.0
+# What an attempt that was killed left on Windows ends with its shell.
+_LEFT_RUN = SHELL_IDLE_S + 30.0
 _WHILE = "while Puppet ran; the run goes on there, and the next attempt adopts it"
 
 
@@ -99,16 +108,46 @@ def run(node: Node, request: Request, tell: Callable[[str], None], stopping: Sto
     A freeze of ours is passed, anyone else's is respected (outcome `disabled`). Raises Unreachable when the node
     can't be reached for a minute: the run goes on there and is adopted by the next call. Raises DeadlineExceeded
     when a run beyond its time can't be ended, Stopped when somebody asked to stop: then, too, the run goes on there.
+    Over WinRM a run ends with its shell, and the next call runs again.
     """
     agent = look(node, request.confdir, settings_cache=request.settings_cache)
+    if isinstance(node, WindowsNode):
+        return _run_attached(node, agent, request, tell, stopping)
     started = start_or_adopt(node, agent, request)
     if not started.id:
-        verdict = Verdict(PuppetOutcome.DISABLED, f"reason: {freeze_of(agent)}")
-        return Result(verdict=verdict, job_id=request.run_id, adopted=False, report_path=agent.report)
+        return _disabled(agent, request)
     if started.adopted:
         tell(f"the Puppet run {started.id} was started before: it is adopted")
     state = _await_end(node, request, started.id, tell, stopping)
     return _judged(node, agent, request, started, state)
+
+
+def _disabled(agent: Agent, request: Request) -> Result:
+    verdict = Verdict(PuppetOutcome.DISABLED, f"reason: {freeze_of(agent)}")
+    return Result(verdict=verdict, job_id=request.run_id, adopted=False, report_path=agent.report)
+
+
+def _run_attached(
+    node: WindowsNode, agent: Agent, request: Request, tell: Callable[[str], None], stopping: Stopping
+) -> Result:
+    """Run Puppet where nothing runs detached: the shell owns the run, and a run of another attempt is waited for."""
+    freeze = freeze_of(agent)
+    if freeze and not freeze.ours:
+        return _disabled(agent, request)
+    stopping.look("before Puppet ran")
+    request = replace(request, wait_for_lock=max(request.wait_for_lock, _LEFT_RUN))
+    argv = _argv(agent, request, NO_LOCK_FILE_ON_WINDOWS)
+    tell("Puppet runs, and WinRM tells of it when it has ended")
+    state = run_attached(node, argv, limit=request.limit, patience=PATIENCE)
+    return _judged(node, agent, request, Started(request.run_id, adopted=False), state, in_shell=True)
+
+
+def live_runs(node: Node, folder: str, family: str) -> list[int]:
+    """The pids of this deployment's runs that go on there and can be adopted: on Windows none."""
+    if isinstance(node, WindowsNode):
+        return []
+    found = jobs.find(node, folder, family).values()
+    return [state.pid for state in found if state.phase is Phase.RUNNING and state.pid is not None]
 
 
 def existing(node: Node, request: Request) -> str:
@@ -126,16 +165,21 @@ def start_or_adopt(node: Node, agent: Agent, request: Request) -> Started:
     freeze = freeze_of(agent)
     if freeze and not freeze.ours:
         return Started("", adopted=False)
-    argv = agent_argv(
+    argv = _argv(agent, request, NO_LOCK_FILE)
+    limits = Limits(request.limit, keep=agent.report)
+    return Started(request.run_id, adopted=not _start(node, request, argv, limits))
+
+
+def _argv(agent: Agent, request: Request, no_lock_file: str) -> list[str]:
+    return agent_argv(
         agent.program,
         request.run_id,
         confdir=request.confdir,
         environment=request.environment,
         wait_for_lock=request.wait_for_lock,
-        pass_freeze=freeze is not None,
+        pass_freeze=freeze_of(agent) is not None,
+        no_lock_file=no_lock_file,
     )
-    limits = Limits(request.limit, keep=agent.report)
-    return Started(request.run_id, adopted=not _start(node, request, argv, limits))
 
 
 def _start(node: Node, request: Request, argv: list[str], limits: Limits) -> bool:
@@ -198,8 +242,12 @@ def _bear(error: Unreachable, silent_s: float, stopping: Stopping) -> None:
     stopping.pause(_RETRY, _WHILE)
 
 
-def _judged(node: Node, agent: Agent, request: Request, started: Started, state: JobState) -> Result:
-    path, report, problem = _own_report(node, agent, request, started.id)
+def _judged(
+    node: Node, agent: Agent, request: Request, started: Started, state: JobState, *, in_shell: bool = False
+) -> Result:
+    # A node that has no jobs keeps no report of one.
+    kept = [] if in_shell else [f"{request.folder}/{started.id}/kept"]
+    path, report, problem = _own_report(node, [*kept, agent.report])
     verdict = judge(
         Run(
             job_id=started.id,
@@ -208,6 +256,7 @@ def _judged(node: Node, agent: Agent, request: Request, started: Started, state:
             environment=request.environment,
             output=state.output,
             timed_out=state.phase is Phase.TIMED_OUT,
+            in_shell=in_shell,
         )
     )
     if verdict.outcome is PuppetOutcome.UNKNOWN and problem:
@@ -223,11 +272,12 @@ def _judged(node: Node, agent: Agent, request: Request, started: Started, state:
     )
 
 
-def _own_report(node: Node, agent: Agent, request: Request, id: str) -> tuple[str, Report | None, str]:
-    """The report that was kept when the run ended, else the agent's last one; and why there is none."""
-    kept = f"{request.folder}/{id}/kept"
+def _own_report(node: Node, paths: Sequence[str]) -> tuple[str, Report | None, str]:
+    """The first of these reports that is there: what was kept when the run ended, then the agent's last one; and why
+    there is none."""
+    path = ""
     try:
-        for path in (kept, agent.report):
+        for path in paths:
             data = node.read(path, limit=REPORT_LIMIT)
             if data is not None:
                 return path, read_report(data), ""
@@ -235,4 +285,4 @@ def _own_report(node: Node, agent: Agent, request: Request, id: str) -> tuple[st
         raise
     except DomainError as error:
         return path, None, str(error)
-    return agent.report, None, f"there is no {agent.report}"
+    return path, None, f"there is no {path}"

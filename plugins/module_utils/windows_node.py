@@ -13,7 +13,7 @@ import io
 import re
 import secrets
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import NoReturn, Protocol
 
@@ -30,6 +30,9 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.windows_command_
 
 OUTPUT_LIMIT = 16 * 1024 * 1024
 FILE_TIMEOUT_S = 60.0
+# A shell ends as long after its last request, and all that runs in it: what a controller that died has left.
+# Windows takes no less than 60 s.
+SHELL_IDLE_S = 120
 _TAR = r"C:\Windows\System32\tar.exe"
 # Microsoft, "Naming Files, Paths, and Namespaces".
 _PATH = re.compile(r'([A-Za-z]:)((?:\\[^<>:"/\\|?*\x00-\x1f]+)+)')
@@ -55,9 +58,13 @@ class Started(Enum):
 class WindowsExecute(Protocol):
     """Carries one command line to a Windows node, to be started without cmd.exe, and its output back."""
 
-    def __call__(self, line: CommandLine, stdin: bytes | None, timeout: float, limit: int) -> Completed:
+    def __call__(
+        self, line: CommandLine, stdin: bytes | None, timeout: float, limit: int, *, patience: float = 0
+    ) -> Completed:
         """Run it; seconds and bytes of output are bounds.
 
+        With `patience` the command may run twice, and its output have a gap: for so many seconds in a row connections
+        may drop, or not come about.
         Raises DeadlineExceeded and BadInput (too much output, no such program) when it doesn't run any more, ShellLost
         when its shell is gone, and Unreachable when it can't be known.
         """
@@ -77,6 +84,14 @@ class WindowsNode:
         Standard input is sent before output is read: it is for programs that read all of it first.
         """
         return self._execute(self._line(argv), stdin, timeout, OUTPUT_LIMIT)
+
+    def run_lasting(self, argv: Sequence[str], *, timeout: float, patience: float) -> Completed:
+        """Run what takes long and may be run again, through connections that drop.
+
+        The node's shell goes on meanwhile, and the program in it. Output that was under way is lost. Raises Unreachable
+        only when the node can't be reached for `patience` seconds.
+        """
+        return self._execute(self._line(argv), None, timeout, OUTPUT_LIMIT, patience=patience)
 
     def sh(self, script: str, *args: str, stdin: bytes | None = None, timeout: float = 30) -> Completed:  # noqa: ARG002
         raise BadInput(
@@ -100,6 +115,31 @@ class WindowsNode:
         if len(data) > limit:
             self._too_large(path, limit)
         return data
+
+    def read_all(self, paths: Sequence[str], *, limit: int = READ_LIMIT) -> dict[str, bytes | None]:
+        """Several files, in one command a drive; None for absent ones. `limit`: bytes, of a drive's files."""
+        drives: dict[str, dict[str, str]] = {}
+        for path in paths:
+            drive, inside = self._split(path)
+            drives.setdefault(drive, {})[path] = inside
+        found: dict[str, bytes | None] = {}
+        for drive, places in drives.items():
+            found |= self._read_drive(drive, places, limit)
+        return found
+
+    def _read_drive(self, drive: str, places: Mapping[str, str], limit: int) -> dict[str, bytes | None]:
+        line = self._line([_TAR, "-cnf", "-", "-C", drive, *places.values()])
+        told = ", ".join(places)
+        try:
+            done = self._execute(line, None, FILE_TIMEOUT_S, limit + _AROUND_BYTES * len(places))
+        except OutputTooLarge:
+            self._too_large(told, limit)
+        found = files_in(done.stdout)
+        missing = len(set(places.values()) - set(found))
+        # Of a file that isn't there tar says so, goes on with the others, and ends with 1.
+        if missing > done.stderr.count(_ABSENT) or (done.rc != 0 and not missing):
+            self._failed(done, f"read {told}")
+        return {path: found.get(inside) for path, inside in places.items()}
 
     def write(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
         """As `Node.write`; permissions are those that the folder hands down, and `mode` means nothing."""
@@ -187,6 +227,16 @@ def file_in(archive: bytes) -> bytes | None:
             return content.read() if content else None
     except tarfile.TarError:
         return None
+
+
+def files_in(archive: bytes) -> dict[str, bytes]:
+    """The bytes of every file in an archive, by its name there."""
+    try:
+        with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as found:
+            files = {member.name: found.extractfile(member) for member in found if member.isfile()}
+            return {name: content.read() for name, content in files.items() if content}
+    except tarfile.TarError:
+        return {}
 
 
 def archive_of(name: str, data: bytes) -> bytes:

@@ -75,7 +75,7 @@ frozen_by:
   description: The reason in the agent's lock; empty when it is enabled.
   returned: on success
   type: str
-  sample: "tidegate: deployment tradeapi-20260131-142501-7f3a (tradeapi), by alice"
+  sample: "tidegate: deployment tradeapi-20260131-142501-7f3a of tradeapi, by alice"
 nodes:
   description: Each node's own result.
   returned: with O(nodes)

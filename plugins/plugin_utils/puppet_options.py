@@ -11,8 +11,10 @@ from typing import Any
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.jobs import job_id
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.connections import WINRM
 
 _STATE_DIR = "/var/lib/tidegate"
+_STATE_DIR_ON_WINDOWS = r"C:\ProgramData\Tidegate"
 
 
 def confdir(call: Call, host: str = "") -> str:
@@ -22,7 +24,14 @@ def confdir(call: Call, host: str = "") -> str:
 
 def state_dir(call: Call, host: str = "") -> str:
     """Where Tidegate keeps its own files on a host, the task's by default."""
-    return str(call.hostvar(host or call.host, "tidegate_state_dir", _STATE_DIR)).rstrip("/")
+    host = host or call.host
+    default = _STATE_DIR_ON_WINDOWS if on_windows(call, host) else _STATE_DIR
+    return str(call.hostvar(host, "tidegate_state_dir", default)).rstrip("/\\")
+
+
+def on_windows(call: Call, host: str) -> bool:
+    """Whether a host is reached over WinRM."""
+    return bool(call.hostvar(host, "ansible_connection", "") == WINRM)
 
 
 def jobs_folder(call: Call) -> str:
@@ -38,7 +47,8 @@ def run_family(call: Call) -> str:
 def settings_cache(call: Call, host: str = "") -> str:
     """Where the node keeps what its agent told about its files; nowhere in check mode, which writes nothing."""
     name = hashlib.sha256(confdir(call, host).encode()).hexdigest()[:12]
-    return "" if call.check else f"{state_dir(call, host)}/puppet-settings-{name}"
+    between = "\\" if on_windows(call, host or call.host) else "/"
+    return "" if call.check else f"{state_dir(call, host)}{between}puppet-settings-{name}"
 
 
 def service(call: Call) -> str:

@@ -34,6 +34,10 @@ class Relay:
             except OSError:
                 continue
 
+    def mend(self) -> None:
+        """Take connections again."""
+        self._refuse = False
+
     def close(self) -> None:
         self.cut(for_good=True)
         self._listening.close()

@@ -13,7 +13,7 @@ from lab.witness import wait_until
 from tests.unit.plugins.action.puppet_call import PuppetCall, act
 from tests.unit.plugins.module_utils.puppet_double import PuppetDouble
 
-OURS = f"tidegate: deployment d1 (tradeapi), by {this_user()}"
+OURS = f"tidegate: deployment d1 of tradeapi, by {this_user()}"
 
 
 @pytest.fixture

@@ -28,7 +28,8 @@ case "$*" in
     echo "lastrunreport = $home/report.yaml" ;;
   *--disable*)
     [ ! -e "$home/meanwhile" ] || cp "$home/meanwhile" "$home/disabled.lock"
-    [ -e "$home/disabled.lock" ] || printf '{"disabled_message":"%s"}' "$3" >"$home/disabled.lock" ;;
+    reason=$(printf %s "$3" | sed 's/\\/\\\\/g')
+    [ -e "$home/disabled.lock" ] || printf '{"disabled_message":"%s"}' "$reason" >"$home/disabled.lock" ;;
   *--enable*) rm -f "$home/disabled.lock" ;;
   *--onetime*)
     id=$(echo "$*" | sed 's/.*--job-id \([^ ]*\).*/\1/')

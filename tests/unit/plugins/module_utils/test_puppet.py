@@ -3,6 +3,7 @@ puppetserver 7.9.5; paths and addresses are replaced, repetitions of Facter's co
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,24 @@ def test_captured_runs(name: str, rc: int | None, environment: str, outcome: Pup
 def test_a_run_whose_exit_code_is_lost_is_judged_by_its_own_report(name: str) -> None:
     expected = {"changed": 2, "unchanged": 0, "failed_resource": 4, "terminated": 0, "cached_catalog": 0}[name]
     assert judge(captured(name, None)).outcome is judge(captured(name, expected)).outcome
+
+
+@pytest.mark.parametrize(
+    ("rc", "outcome", "detail"),
+    [
+        (None, PuppetOutcome.SHELL_LOST, "no report"),
+        (0xC000013A, PuppetOutcome.TERMINATED, "0xC000013A"),
+        (137, PuppetOutcome.UNKNOWN, "exit code 137"),
+    ],
+)
+def test_a_run_that_a_winrm_shell_owned_knows_no_signals(rc: int | None, outcome: PuppetOutcome, detail: str) -> None:
+    verdict = judge(replace(captured("killed", rc), in_shell=True))
+    assert verdict.outcome is outcome
+    assert detail in verdict.detail
+
+
+def test_a_run_whose_shell_was_lost_is_judged_by_its_report_if_it_got_that_far() -> None:
+    assert judge(replace(captured("changed", None), in_shell=True)).outcome is PuppetOutcome.CHANGED
 
 
 @pytest.mark.parametrize("rc", [0, 2])

@@ -41,7 +41,7 @@ def test_whose_a_freeze_is(reason: str, deployment: str) -> None:
 
 
 def test_a_reason_says_who_and_why() -> None:
-    assert OURS == "tidegate: deployment d1 (tradeapi), by ann"
+    assert OURS == "tidegate: deployment d1 of tradeapi, by ann"
 
 
 def test_freeze_and_thaw(puppet: PuppetDouble) -> None:

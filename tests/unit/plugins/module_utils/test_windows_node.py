@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import io
+import tarfile
 from dataclasses import dataclass, field
 
 import pytest
@@ -30,7 +32,9 @@ class Answers:
     answers: list[Completed | Exception]
     asked: list[str] = field(default_factory=list)
 
-    def __call__(self, line: CommandLine, stdin: bytes | None, timeout: float, limit: int) -> Completed:
+    def __call__(
+        self, line: CommandLine, stdin: bytes | None, timeout: float, limit: int, *, patience: float = 0
+    ) -> Completed:
         self.asked.append(str(line))
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
@@ -123,3 +127,33 @@ def test_a_path_that_move_can_not_be_told_is_refused_before_anything_is_sent() -
     with pytest.raises(BadInput, match="may take for more than a character"):
         WindowsNode("w1", answers).write(r"C:\R&D\a", b"x")
     assert answers.asked == []
+
+
+def archived(**files: bytes) -> bytes:
+    """What tar makes of several files."""
+    whole = io.BytesIO()
+    with tarfile.open(fileobj=whole, mode="w") as archive:
+        for name, data in files.items():
+            member = tarfile.TarInfo(f"./{name}")
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return whole.getvalue()
+
+
+def test_several_files_are_read_at_once_and_absent_ones_are_none() -> None:
+    answers = Answers([DIRECT, Completed(1, archived(b=b"1", c=b""), ABSENT.stderr)])
+    paths = [r"C:\a", r"C:\b", r"C:\c"]
+    assert WindowsNode("w1", answers).read_all(paths) == {r"C:\a": None, r"C:\b": b"1", r"C:\c": b""}
+    assert len(answers.asked) == 2
+
+
+def test_files_of_several_drives_are_read_in_one_command_each() -> None:
+    answers = Answers([DIRECT, Completed(0, archived(a=b"1"), b""), Completed(0, archived(a=b"2"), b"")])
+    assert WindowsNode("w1", answers).read_all([r"C:\a", r"D:\a"]) == {r"C:\a": b"1", r"D:\a": b"2"}
+
+
+@pytest.mark.parametrize("stderr", [DENIED.stderr, b"", ABSENT.stderr + DENIED.stderr])
+def test_a_file_that_can_not_be_read_is_not_taken_for_an_absent_one(stderr: bytes) -> None:
+    answers = Answers([DIRECT, Completed(1, archived(c=b""), stderr)])
+    with pytest.raises(BadInput, match="can't read"):
+        WindowsNode("w1", answers).read_all([r"C:\a", r"C:\b", r"C:\c"])
