@@ -6,7 +6,7 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -192,10 +192,16 @@ class Crossing:
         soft: float = 20.0,
         hard: float = 40.0,
         join: float = 20.0,
+        polled: Callable[[], None] = lambda: None,
     ) -> Move:
-        """Its limits are what a busy machine may need, unless others are given."""
+        """Its limits are what a busy machine may need, unless others are given. `polled`: called whenever it waits."""
         pool = Pool(f"{service}_online", f"{service}_maintenance", Share.parse(floor), tuple(nodes))
-        around = Surroundings(in_parallel, sleep=lambda seconds: time.sleep(seconds / _FASTER))
+
+        def sleep(seconds: float) -> None:
+            polled()
+            time.sleep(seconds / _FASTER)
+
+        around = Surroundings(in_parallel, sleep=sleep)
         return Move(self.admins(fate), [pool], Limits(soft=soft, hard=hard, cut=cut, join=join, silent=20.0), around)
 
     def send(self, host: str, commands: Sequence[str]) -> None:
@@ -240,6 +246,12 @@ class Crossing:
             for server in haproxy_socket.servers(balancer.home / "a.sock")
             if server.name in NODES
         }
+
+    def is_leaving(self, service: str, node: str) -> bool:
+        """Whether a load balancer keeps customers away from it, and none lets testers in yet."""
+        view = self.view()
+        kept_away = any(view[host, f"{service}_online", node].is_out for host in self.balancers)
+        return kept_away and all(view[host, f"{service}_maintenance", node].is_out for host in self.balancers)
 
     def reset(self) -> None:
         """All applications well, everyone online, nobody in a maintenance pool."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 from hypothesis import strategies as st
@@ -18,8 +17,8 @@ _JOIN_S, _ILL_JOIN_S = 20.0, 1.5
 _SOFT_S = 10.0
 # Longer than it takes to read back, shorter than HAProxy waits for a check.
 _SLOW_CHECK_S = 0.5
-# How long customers wait for their answer.
-_HELD_S = 0.25
+# So often a leave looks at customers who wait, before they get their answer.
+_POLLS = 3
 
 
 class Moves(Walker):
@@ -182,22 +181,22 @@ class Moves(Walker):
         wave, balancer = self.pick(service, first, 1, out=False), self.site.balancers[host]
         if not wave or not self.well(*wave) or not self.spared(service, wave, "1"):
             return
-        released = []
+        waited = 0
 
-        def release() -> None:
-            time.sleep(_HELD_S)
-            released.append(True)
-            self.site.release()
+        def answer_at_last() -> None:
+            nonlocal waited
+            waited += self.site.is_leaving(service, wave[0])
+            if waited == _POLLS:
+                self.site.release()
 
-        with self.site.customers(host, service, wave[0]) as customers, ThreadPoolExecutor(1) as pool:
+        with self.site.customers(host, service, wave[0]) as customers:
             if reloaded:
                 balancer.reload()
                 self.site.settle("the new worker knows who is UP")
-            releasing = pool.submit(self.until_drained(service, wave[0], release))
-            refusal = self.try_to(Intent.LEAVE, service, self.site.move(service, wave, "1"))
+            move = self.site.move(service, wave, "1", polled=answer_at_last)
+            refusal = self.try_to(Intent.LEAVE, service, move)
             assert refusal is None, refusal
-            assert released, f"{wave[0]} has left {service} and customers still wait for its answer"
-            releasing.result()
+            assert waited >= _POLLS, f"{wave[0]} has left {service} and customers still wait for its answer"
             assert {*customers.statuses()} == {200}
         balancer.await_old_workers()
         self.moved(service, wave, Intent.LEAVE)

@@ -186,7 +186,7 @@ class Walker(RuleBasedStateMachine):
 
         def wait() -> None:
             until(
-                lambda: any(self.site.view()[host, f"{service}_online", name].is_out for host in self.site.balancers),
+                lambda: self.site.is_leaving(service, name),
                 f"{name} is drained",
                 30,
                 0.01,
