@@ -135,12 +135,12 @@ def test_a_freeze_carries_its_owner_and_only_ours_ends(puppet: PuppetDouble, nod
     taken_over = freeze(node, "", reason_text("d2", "tradeapi", "bob"), settings_cache=CACHE)
     assert taken_over.after is not None
     assert taken_over.after.deployment == "d2"
-    assert thaw(node, "", settings_cache=CACHE).after is None
+    assert thaw(node, "", "d2", settings_cache=CACHE).after is None
     assert not puppet.lock.exists()
     puppet.freeze("patching (ask Ann & Bob)")
     with pytest.raises(Refused, match="disabled by someone else: patching"):
         freeze(node, "", OURS, settings_cache=CACHE)
-    assert not thaw(node, "", settings_cache=CACHE).changed
+    assert not thaw(node, "", "d2", settings_cache=CACHE).changed
     assert once(node).outcome is PuppetOutcome.DISABLED
     assert not puppet.calls("--onetime")
 
