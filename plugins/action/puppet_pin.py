@@ -11,7 +11,8 @@ from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from typing import Any
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DomainError, Locked
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DomainError, Locked, Refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.events import Step
 from ansible_collections.tidegate.delivery.plugins.module_utils.hiera import (
     Scalar,
     checked_values,
@@ -56,6 +57,8 @@ class ActionModule(DomainAction):
     def require_planned(self, call: Call) -> None:
         args = call.args
         require_planned_pin(call.ledger.plan, args["state"], args["servers"], args["nodes"] or [], args["values"])
+        if args["state"] == "absent":
+            _require_raised(call)
 
     def at_stop(self, call: Call) -> AtStop:
         """A wave's pin does not begin; settling, which takes seconds, leads to a safe point."""
@@ -70,6 +73,18 @@ class ActionModule(DomainAction):
             return _result(call, values, planned(servers, edits))
         with _common_lock(call) if call.args["state"] == "raised" else nullcontext():
             return _result(call, values, change(servers, folders, edits))
+
+
+def _require_raised(call: Call) -> None:
+    """A pin that goes before the common value is raised lets the next periodic run bring the old release back."""
+    record = call.ledger
+    events = record.events_of(Step.RAISE)
+    if not any(event.attempt == record.deployment.attempt and event.outcome.good for event in events):
+        raise Refused(
+            "the common value was not raised in this attempt: pins stay",
+            where=call.deployment_id,
+            remedy="Run the playbook from its beginning, without --tags and --start-at-task",
+        )
 
 
 def _in_a_wave(call: Call) -> bool:

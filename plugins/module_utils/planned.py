@@ -73,7 +73,23 @@ def require_planned_pin(
             raise _unlike(f"the plan has no pin to be {state} for {node}")
         _require_values(values, allowed)
     if state == "raised":
+        if puppet.get("common", "layer") != "layer":
+            raise _unlike("the common value is raised by the site's command, not in our layer")
         _require_values(values, puppet.get("pin") or {})
+
+
+def require_planned_raise(
+    plan: Mapping[str, Any], servers: Sequence[str], nodes: Sequence[str], values: Mapping[str, Any]
+) -> None:
+    """Refused unless the plan has just these values raised by the site's command, for all nodes whose pins go."""
+    puppet = plan.get("puppet") or {}
+    if puppet.get("common", "layer") != "command":
+        raise _unlike("the common value is raised in our layer, not by the site's command")
+    if sorted(servers) != sorted(puppet.get("servers") or []):
+        raise _unlike(f"servers is {', '.join(servers)}, planned are {', '.join(puppet.get('servers') or [])}")
+    if sorted(nodes) != sorted(puppet.get("unpin") or []):
+        raise _unlike(f"nodes is {', '.join(nodes)}, the pins of {', '.join(puppet.get('unpin') or [])} go")
+    _require_values(values, puppet.get("pin") or {})
 
 
 def _values_of(puppet: Mapping[str, Any], state: str, node: str, moving: set[str]) -> Mapping[str, Any] | None:

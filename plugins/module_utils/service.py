@@ -181,6 +181,9 @@ class Puppet(Part):
     digest_key: HieraKey | None = None
     servers: str = "puppetservers"
     timeout: Seconds = 900.0
+    # Who raises the common value: we in our own layer, or a command of the site's that opens a merge request.
+    common: Literal["layer", "command"] = "layer"
+    merge_within: Seconds = 0.0
 
 
 class Deploy(Part):

@@ -15,7 +15,8 @@ description:
   - Every file is written on every server or on none, in one rename, and read back. Other keys and people's comments stay.
   - A comment in the file says which deployment set which key. A value that a person or an unfinished deployment set
     is theirs. Setting another one is refused, and removing leaves it.
-  - The servers must read the layer fresh (C(environment_timeout = 0)) or have their cache flushed.
+  - A server that caches its environments (C(environment_timeout = unlimited)) reads these files again all the same when they change.
+  - With O(state=absent) pins go only when the common value was raised in the same attempt of the deployment.
 options:
   state:
     description:

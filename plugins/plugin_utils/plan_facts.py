@@ -108,6 +108,8 @@ def puppet_facts(
     return {
         "servers": list(hosts_of(puppet.servers, call.vars["groups"], f"{service.name}: deploy.puppet.servers")),
         "timeout": format_duration(puppet.timeout),
+        "common": puppet.common,
+        "merge_within": format_duration(puppet.merge_within),
         "pin": _pin(service, target.served),
         "keep": {name: _kept(call, service, name, known) for name in plan.of(Fate.SKIP)},
         "unpin": [node.name for node in plan.nodes if node.fate is not Fate.SKIP],

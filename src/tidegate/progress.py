@@ -33,6 +33,7 @@ _STEPS = {
     ("haproxy_pool", "repaired"): "repair",
     ("puppet_pin", "pinned"): "pin",
     ("puppet_pin", "raised"): "raise",
+    ("puppet_raise", ""): "raise",
     ("puppet_pin", "absent"): "settle",
     ("puppet_run", ""): "puppet",
     ("nunit", ""): "nunit",

@@ -14,6 +14,8 @@ from lab.layout import PROJECT
 PLAYBOOK = PROJECT / "playbooks" / "deploy.yml"
 OURS = "tidegate.delivery."
 _SECTIONS = ("pre_tasks", "roles", "tasks", "post_tasks", "handlers")
+# What no service of the lab does, by its condition: tests/integration/flow/test_raise_by_command.py runs it.
+_NOT_IN_THE_LAB = ('settle_plan.puppet.common == "command"',)
 _ROLES = ("import_role", "include_role")
 _FILES = ("import_tasks", "include_tasks", "import_playbook", "include")
 
@@ -57,7 +59,7 @@ def _of_tasks(file: Path, play: str, tasks: list[dict[str, Any]], *, rescue: boo
             if _short(key) in _ROLES:
                 main = PROJECT / "roles" / value["name"].removeprefix(OURS) / "tasks" / "main.yml"
                 yield from _of_tasks(main, play, _load(main), rescue=rescue)
-            if key.startswith(OURS):
+            if key.startswith(OURS) and task.get("when") not in _NOT_IN_THE_LAB:
                 yield FlowStep(_short_path(file), task["name"], key.removeprefix(OURS), play, rescue)
 
 

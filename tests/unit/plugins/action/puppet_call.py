@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Locked, Refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind, State
 from ansible_collections.tidegate.delivery.plugins.module_utils.node import LocalShell, PosixNode
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import NEVER, Stopping
@@ -39,6 +40,7 @@ class PuppetCall:
         self.leases: list[float] = []
         self.lock_lost = False
         self.plan: dict[str, Any] = {}
+        self.events: list[Event] = []
 
     @property
     def stopping(self) -> Stopping:
@@ -58,6 +60,7 @@ class PuppetCall:
         return SimpleNamespace(
             environment="lab",
             plan=self.plan,
+            events_of=lambda *steps: [event for event in self.events if event.step in steps],
             deployment=known.get("d1"),
             ledger=SimpleNamespace(deployment=known.get),
             locks=SimpleNamespace(acquire=self._acquire),

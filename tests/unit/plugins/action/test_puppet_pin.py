@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import yaml
 
 from ansible_collections.tidegate.delivery.plugins.action.puppet_pin import ActionModule
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DomainError, Locked, Refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import State
 from tests.unit.plugins.action.puppet_call import PuppetCall, act, deployment, folders, here
 
@@ -153,3 +155,20 @@ def test_the_step_in_the_ledger(call: PuppetCall, state: str, step: str) -> None
 
 def test_it_is_an_effect() -> None:
     assert ActionModule.EFFECT
+
+
+@pytest.mark.parametrize(
+    ("attempt", "outcome", "may_go"),
+    [(1, Outcome.CHANGED, True), (1, Outcome.UNCHANGED, True), (1, Outcome.FAILED, False), (2, Outcome.CHANGED, False)],
+)
+def test_pins_go_only_when_the_common_value_was_raised_in_this_attempt(
+    call: PuppetCall, attempt: int, outcome: Outcome, may_go: bool
+) -> None:
+    call.args |= {"state": "absent"}
+    call.plan = {"puppet": {"servers": ["ps1", "ps2"], "pin": VALUES, "unpin": ["n1", "n2"]}}
+    call.events = [
+        Event(service="tradeapi", environment="lab", deployment="d1", attempt=attempt, step=Step.RAISE, outcome=outcome)
+    ]
+    action = object.__new__(ActionModule)
+    with nullcontext() if may_go else pytest.raises(Refused, match="not raised in this attempt: pins stay"):
+        ActionModule.require_planned(action, call)  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Re
 from ansible_collections.tidegate.delivery.plugins.module_utils.planned import (
     require_planned_move,
     require_planned_pin,
+    require_planned_raise,
     require_planned_repair,
     require_planned_thaw,
 )
@@ -120,3 +121,23 @@ def test_a_thaw_thaws_what_is_planned(state: str, nodes: list[str], said: str) -
     with pytest.raises(Refused, match=said) if said else nullcontext():
         require_planned_thaw(plan, state, nodes)
     require_planned_thaw({"intent": "deploy"}, state, nodes)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, ""),
+        ({"nodes": ["n1"]}, "the pins of n1, n2 go"),
+        ({"servers": ["ps2"]}, "servers is ps2"),
+        ({"values": {"s::version": "9"}}, "values are"),
+    ],
+)
+def test_what_the_sites_command_is_asked_for_is_planned(change: dict[str, Any], said: str) -> None:
+    plan = {**PLAN, "puppet": {**PLAN["puppet"], "common": "command"}}
+    request = {"servers": ["ps1"], "nodes": ["n2", "n1"], "values": PIN, **change}
+    with pytest.raises(Refused, match=said) if said else nullcontext():
+        require_planned_raise(plan, **request)
+    with pytest.raises(Refused, match="raised in our layer"):
+        require_planned_raise(PLAN, **request)
+    with pytest.raises(Refused, match="by the site's command"):
+        require_planned_pin(plan, "raised", ["ps1"], [], PIN)
