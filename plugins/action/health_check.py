@@ -5,19 +5,11 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
-from urllib.parse import urljoin
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
 from ansible_collections.tidegate.delivery.plugins.module_utils.evidence import require_planned
-from ansible_collections.tidegate.delivery.plugins.module_utils.expectation import (
-    Expectation,
-    Expected,
-    Finding,
-    StartedAfter,
-    epoch,
-)
+from ansible_collections.tidegate.delivery.plugins.module_utils.expectation import Finding
 from ansible_collections.tidegate.delivery.plugins.module_utils.health import (
     HealthOutcome,
     HealthResult,
@@ -25,7 +17,6 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.health import (
     check,
     explain,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.http_answer import ask, target
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop
 from ansible_collections.tidegate.delivery.plugins.module_utils.warmup import (
     Round,
@@ -37,6 +28,14 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.warmup import (
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.arguments import defaults_of
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call, plain
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.health_options import (
+    asking,
+    needs_node,
+    pace_of,
+    probe_of,
+    read_ahead,
+    warmup_of,
+)
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.options import seconds
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.planned_check import (
     fill_in,
@@ -45,16 +44,22 @@ from ansible_collections.tidegate.delivery.plugins.plugin_utils.planned_check im
 )
 
 _REMEDIES = {
+    HealthOutcome.WRONG_NODE: (
+        "Look whether the node is up in the maintenance backend and not in the online one, then run the same again"
+    ),
     HealthOutcome.WRONG_RELEASE: (
         "Look at the Puppet run's report and for a process of the old release on the node, "
         "then run the same deployment again"
     ),
     HealthOutcome.NOT_STARTED_SINCE: "Look why the service was not restarted, restart it, then run the same again",
-    HealthOutcome.UNHEALTHY: "Look at the service's log on the node, then run the same again",
+    HealthOutcome.UNHEALTHY: "Look at the service's log and at what failed on the node, then run the same again",
     HealthOutcome.DEADLINE: "Look whether the service hangs, or raise the timeout, then run the same again",
     HealthOutcome.COLD: "Look at what keeps it slow, or raise the limit or the timeout, then run the same again",
 }
 _TOLD_EVERY = 10.0
+_LAST_ROUND_S = 60.0
+# What is expected of the answer of `url`.
+_OF_THE_ANSWER = ("version", "digest", "started", "expect", "components")
 # What a node is before its tests begin.
 _READY = ("release", "health")
 
@@ -72,7 +77,9 @@ class ActionModule(DomainAction):
 
     def deadline(self, call: Call) -> float:
         warmup = call.args.get("warmup")
-        return seconds(call.args, "timeout") + (seconds(call.args, "warmup.timeout") if warmup else 0.0)
+        # The last round may have begun right before the time was up.
+        last = _LAST_ROUND_S if call.args["checks"] else 0.0
+        return seconds(call.args, "timeout") + last + (seconds(call.args, "warmup.timeout") if warmup else 0.0)
 
     def parts(self, call: Call) -> list[Call] | None:
         return planned_parts(call, _READY if call.args["step"] == "ready" else [call.args["step"]])
@@ -80,31 +87,33 @@ class ActionModule(DomainAction):
     def complete(self, call: Call) -> None:
         if call.args["step"] == "ready":
             raise BadInput("step ready is for nodes", where="step", remedy="Name them in nodes, or give step release")
-        fill_in(call, "health_check", call.args["step"], given_to(call, plain(self._task.args)), ["url"])
+        fill_in(call, "health_check", call.args["step"], given_to(call, plain(self._task.args)), [])
+        _require_something(call)
+        if needs_node(call.args):
+            # Here, in the main thread: Ansible's loader is not made for others.
+            call.nodes(call.covered)
+        read_ahead(call)
 
     def act(self, call: Call) -> dict[str, Any]:
         _require_what_the_step_proves(call)
         _require_planned(call)
-        where = _target(call, call.args["url"])
-        expectation, pace, plan = _expectation(call.args), _pace(call.args), _warmup(call)
+        pace, plan, stopping = pace_of(call.args), warmup_of(call.args), call.stopping
         found = check(
-            where, expectation, pace, tell=_Teller(call, pace), **_giving_up(call, "while health was checked")
+            probe_of(call),
+            pace,
+            tell=_Teller(call, pace),
+            sleep=lambda seconds: stopping.pause(seconds, "while health was checked"),
         )
         result = _result(call, found, explain(found, pace))
         if found.outcome is HealthOutcome.HEALTHY and plan is not None:
-            given_up = _giving_up(call, "while it was warmed up")
-            warmed = warm_up(plan, tell=lambda a_round: _tell_round(call, a_round), **given_up)
+            warmed = warm_up(
+                plan,
+                ask=asking(stopping, "while it was warmed up"),
+                sleep=lambda seconds: stopping.pause(seconds, "while it was warmed up"),
+                tell=lambda a_round: _tell_round(call, a_round),
+            )
             result |= _warmth(warmed, plan)
         return _finished(call, result)
-
-
-def _giving_up(call: Call, where: str) -> dict[str, Any]:
-    """Asking and sleeping that end when somebody asks to stop."""
-    stopping = call.stopping
-    return {
-        "ask": partial(ask, look=lambda: stopping.look(where)),
-        "sleep": lambda seconds: stopping.pause(seconds, where),
-    }
 
 
 class _Teller:
@@ -127,11 +136,25 @@ def _tell_round(call: Call, a_round: Round) -> None:
         call.progress(f"not warm yet: {a_round.complaints[0]}")
 
 
+def _require_something(call: Call) -> None:
+    if not call.args.get("url") and not call.args["checks"]:
+        raise BadInput(
+            f"this {call.args['step']} check asks nothing: nothing asked is nothing proved",
+            where="url, checks",
+            remedy="Give url or checks, or name the open deployment whose plan has them",
+        )
+    if not call.args.get("url") and call.args.get("warmup"):
+        raise BadInput("url of this warmup check is not given", where="url", remedy="Give it")
+
+
 def _require_what_the_step_proves(call: Call) -> None:
     step = call.args["step"]
     needed = {"release": "version", "warmup": "warmup"}.get(step)
     if needed and not call.args.get(needed):
         raise BadInput(f"step {step} proves nothing without {needed}", where=call.host, remedy=f"Give {needed}")
+    read = [name for name in _OF_THE_ANSWER if call.args.get(name)]
+    if read and not call.args.get("url"):
+        raise BadInput(f"{', '.join(read)} without url", where="url", remedy="Give the url of which that is expected")
 
 
 def _require_planned(call: Call) -> None:
@@ -142,57 +165,6 @@ def _require_planned(call: Call) -> None:
     require_planned(call.ledger.plan, call.covered[0], service, step, args, defaults_of("health_check"))
 
 
-def _target(call: Call, url: str) -> Any:  # noqa: ANN401
-    args = call.args
-    headers = {str(name): str(value) for name, value in args["headers"].items()}
-    return target(url, headers, ca_file=args.get("ca_file"), validate_certs=args["validate_certs"])
-
-
-def _pace(args: dict[str, Any]) -> Pace:
-    if not 1 <= args["in_a_row"] <= 1000:
-        raise BadInput(f"in_a_row is {args['in_a_row']}", where="in_a_row", remedy="Give a number from 1 to 1000")
-    durations = {key: seconds(args, key) for key in ("interval", "timeout", "request_timeout")}
-    return Pace(in_a_row=args["in_a_row"], **durations)
-
-
-def _expectation(args: dict[str, Any]) -> Expectation:
-    return Expectation(
-        status=tuple(args["status"]),
-        version=_expected(args.get("version")),
-        digest=_expected(args.get("digest")),
-        started=_started(args.get("started")),
-        values=tuple(Expected(each["path"], each["value"]) for each in args["expect"]),
-        pid_path=args["pid"],
-    )
-
-
-def _expected(option: dict[str, Any] | None) -> Expected | None:
-    return Expected(option["path"], option["value"]) if option else None
-
-
-def _started(option: dict[str, Any] | None) -> StartedAfter | None:
-    if not option:
-        return None
-    try:
-        return StartedAfter(option["path"], epoch(option["after"]))
-    except ValueError as error:
-        raise BadInput(str(error), where="started.after", remedy="Give an ISO 8601 time or a Unix time") from None
-
-
-def _warmup(call: Call) -> WarmupPlan | None:
-    option = call.args.get("warmup")
-    if not option:
-        return None
-    return WarmupPlan(
-        targets=tuple(_target(call, urljoin(call.args["url"], url)) for url in option["urls"]),
-        until={measure: seconds(call.args, f"warmup.until.{measure}") for measure in option["until"]},
-        batch=option["batch"],
-        concurrency=option["concurrency"],
-        timeout=seconds(call.args, "warmup.timeout"),
-        request_timeout=max(10.0, seconds(call.args, "request_timeout")),
-    )
-
-
 def _result(call: Call, found: HealthResult, explained: str) -> dict[str, Any]:
     release = found.release
     told = {"version": release.version, "digest": release.digest, "started": release.started, "pid": release.pid}
@@ -201,7 +173,8 @@ def _result(call: Call, found: HealthResult, explained: str) -> dict[str, Any]:
         "step": call.args["step"],
         "outcome": found.outcome.value,
         "msg": explained,
-        "url": call.args["url"],
+        "url": call.args.get("url") or "",
+        "checks": [check["name"] for check in call.args["checks"]],
         "answers": len(found.findings),
         "seconds": round(found.seconds, 3),
         "own_s": round(found.seconds, 3),
@@ -225,6 +198,7 @@ def _finished(call: Call, result: dict[str, Any]) -> dict[str, Any]:
     if outcome is HealthOutcome.HEALTHY:
         return result
     name = call.covered[0]
-    where, remedy = f"{name}: {result['url']}", _REMEDIES[outcome]
-    told = f"{name}: {result['msg']} ({result['url']}). {remedy}"
+    asked, remedy = result["url"] or ", ".join(result["checks"]), _REMEDIES[outcome]
+    where = f"{name}: {asked}"
+    told = f"{name}: {result['msg']} ({asked}). {remedy}"
     return result | {"failed": True, "msg": told, "reason": outcome.value, "where": where, "remedy": remedy}

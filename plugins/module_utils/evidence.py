@@ -84,7 +84,16 @@ def _nothing(value: object) -> bool:
 
 def _same(given: object, wanted: object) -> bool:
     # As JSON, so that true is not 1.
-    return json.dumps(given, sort_keys=True, default=str) == json.dumps(wanted, sort_keys=True, default=str)
+    return json.dumps(_bare(given), sort_keys=True, default=str) == json.dumps(
+        _bare(wanted), sort_keys=True, default=str
+    )
+
+
+def _bare(value: object) -> object:
+    """Without suboptions that are not given: arguments have null in their place."""
+    if isinstance(value, Mapping):
+        return {key: _bare(each) for key, each in value.items() if each is not None}
+    return [_bare(each) for each in value] if isinstance(value, list) else value
 
 
 def _refused(message: str, node: str) -> Refused:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
+from ansible_collections.tidegate.delivery.plugins.module_utils.components import Components, component_problems
 from ansible_collections.tidegate.delivery.plugins.module_utils.excerpt import excerpt
 from ansible_collections.tidegate.delivery.plugins.module_utils.http_answer import Answer
 from ansible_collections.tidegate.delivery.plugins.module_utils.json_path import NotThere, look_up, parse_json_path
@@ -22,11 +24,13 @@ _MILLISECONDS_FROM = 1e11
 class Differs(StrEnum):
     """What about an answer is not as expected, the gravest first."""
 
+    NODE = "node"
     RELEASE = "release"
     STARTED = "started"
     STATUS = "status"
     BODY = "body"
     VALUE = "value"
+    CHECK = "check"
     NO_ANSWER = "no_answer"
     TOO_SLOW = "too_slow"
 
@@ -50,12 +54,23 @@ class Expected:
         parse_json_path(self.path)
 
 
+class Clock(StrEnum):
+    """Whose clock a time is by."""
+
+    NODE = "node"
+    CONTROLLER = "controller"
+
+
 @dataclass(frozen=True, slots=True)
 class StartedAfter:
-    """The process must have started later than `after`, a Unix time in seconds of the node's clock."""
+    """The process must have started later than `after`, a Unix time in seconds by that clock.
+
+    A time by the controller's is moved to the node's by the `Date` that the node's answer has (RFC 9110, 6.6.1).
+    """
 
     path: str
     after: float
+    clock: Clock = Clock.NODE
 
     def __post_init__(self) -> None:
         parse_json_path(self.path)
@@ -70,12 +85,15 @@ class Expectation:
     digest: Expected | None = None
     started: StartedAfter | None = None
     values: tuple[Expected, ...] = ()
+    components: Components | None = None
+    served_by: tuple[str, str] | None = None
+    """The header that says who answered, and who must have."""
     pid_path: str = "$.pid"
     started_path: str = "$.started"
 
     @property
     def reads_json(self) -> bool:
-        return bool(self.version or self.digest or self.started or self.values)
+        return bool(self.version or self.digest or self.started or self.values or self.components)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +120,24 @@ class Finding:
     shown: str
     release: Release
     differences: tuple[Difference, ...] = ()
+    told: str = ""
+    """What came instead of an HTTP answer, for people."""
 
     @property
     def good(self) -> bool:
         return not self.differences
 
     @property
+    def only_late(self) -> bool:
+        """Whether nothing differs but that it took too long."""
+        return bool(self.differences) and all(each.kind is Differs.TOO_SLOW for each in self.differences)
+
+    @property
     def sentence(self) -> str:
         what = "; ".join(difference.text for difference in self.differences) or "as expected"
         when = datetime.fromtimestamp(self.at, UTC).strftime("%H:%M:%SZ")
+        if self.told:
+            return f"{when} {self.told} after {format_duration(self.seconds)}: {what}"
         status = "no answer" if self.status is None else f"status {self.status}"
         body = f", body {self.shown}" if self.shown else ""
         return f"{when} {status} after {format_duration(self.seconds)}{body}: {what}"
@@ -145,6 +172,10 @@ def judge(answer: Answer, expectation: Expectation) -> Finding:
     if answer.problem:
         missing = (Difference(Differs.TOO_SLOW if answer.late else Differs.NO_ANSWER, answer.problem),)
         return Finding(answer.at, answer.seconds, answer.status, shown, Release(), missing)
+    elsewhere = _served_by(answer, expectation)
+    if elsewhere:
+        # What another node says is nothing about this one.
+        return Finding(answer.at, answer.seconds, answer.status, shown, Release(), elsewhere)
     document, unreadable = document_of(answer.body)
     differences = _status(answer, expectation)
     release = Release()
@@ -154,8 +185,20 @@ def judge(answer: Answer, expectation: Expectation) -> Finding:
             differences = [Difference(Differs.BODY, unreadable)]
     else:
         release = _release(document, expectation)
-        differences = [*_release_differences(document, expectation), *differences, *_values(document, expectation)]
+        told = _release_differences(document, answer, expectation)
+        differences = [*told, *differences, *_values(document, expectation)]
     return Finding(answer.at, answer.seconds, answer.status, shown, release, tuple(differences))
+
+
+def _served_by(answer: Answer, expectation: Expectation) -> tuple[Difference, ...]:
+    if expectation.served_by is None:
+        return ()
+    header, node = expectation.served_by
+    answered = answer.headers.get(header.lower(), "").strip()
+    if answered == node:
+        return ()
+    who = f"{excerpt(answered, 60)} answered" if answered else f"nobody says in {header} who answered"
+    return (Difference(Differs.NODE, f"{who}, aimed was at {node}"),)
 
 
 def _status(answer: Answer, expectation: Expectation) -> list[Difference]:
@@ -191,13 +234,13 @@ def _release(document: object, expectation: Expectation) -> Release:
     )
 
 
-def _release_differences(document: object, expectation: Expectation) -> list[Difference]:
+def _release_differences(document: object, answer: Answer, expectation: Expectation) -> list[Difference]:
     found: list[Difference] = []
     for what, expected in (("version", expectation.version), ("digest", expectation.digest)):
         if expected is not None:
             found += _release_difference(document, what, expected)
     if expectation.started is not None and not found:
-        found += _started_difference(document, expectation.started)
+        found += _started_difference(document, expectation.started, answer)
     return found
 
 
@@ -215,7 +258,7 @@ def bare_digest(text: str) -> str:
     return text.strip().lower().removeprefix("sha256:")
 
 
-def _started_difference(document: object, expected: StartedAfter) -> list[Difference]:
+def _started_difference(document: object, expected: StartedAfter, answer: Answer) -> list[Difference]:
     told = text_at(document, expected.path)
     if told is None:
         return [Difference(Differs.VALUE, f"it does not tell its start at {expected.path}")]
@@ -223,14 +266,29 @@ def _started_difference(document: object, expected: StartedAfter) -> list[Differ
         started = epoch(told)
     except ValueError as error:
         return [Difference(Differs.VALUE, f"its start at {expected.path}: {error}")]
-    if started > expected.after:
+    by_nodes_clock = expected.after + (_ahead(answer) if expected.clock is Clock.CONTROLLER else 0.0)
+    if started > by_nodes_clock:
         return []
-    after = datetime.fromtimestamp(expected.after, UTC).isoformat(timespec="milliseconds")
+    after = datetime.fromtimestamp(by_nodes_clock, UTC).isoformat(timespec="milliseconds")
     return [Difference(Differs.STARTED, f"the process started at {told}, not after {after}")]
 
 
+def _ahead(answer: Answer) -> float:
+    """How many seconds the node's clock is ahead of ours at most; 0 when the answer has no date.
+
+    At most, so that no old process passes for a new one. A date has whole seconds, and is made after we asked.
+    """
+    try:
+        date = parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return 0.0
+    return date + 1.0 - answer.at
+
+
 def _values(document: object, expectation: Expectation) -> list[Difference]:
-    return [difference for expected in expectation.values if (difference := _value(document, expected))]
+    found = [difference for expected in expectation.values if (difference := _value(document, expected))]
+    problems = component_problems(document, expectation.components) if expectation.components else []
+    return found + [Difference(Differs.VALUE, problem) for problem in problems]
 
 
 def _value(document: object, expected: Expected) -> Difference | None:

@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 from ansible_collections.tidegate.delivery.plugins.module_utils.catalog_placement import Home, Placed
 from ansible_collections.tidegate.delivery.plugins.module_utils.descriptor import Problem
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
-from ansible_collections.tidegate.delivery.plugins.module_utils.service import Aim, Pool, Service, Written
+from ansible_collections.tidegate.delivery.plugins.module_utils.service import Pool, Service, Written
+from ansible_collections.tidegate.delivery.plugins.module_utils.service_health import Aim
 
 # Beside the backends of the pools: where requests end that no service is meant by.
 NOWHERE = "tidegate_nowhere"

@@ -13,15 +13,14 @@ from enum import StrEnum
 from ansible_collections.tidegate.delivery.plugins.module_utils.excerpt import excerpt
 from ansible_collections.tidegate.delivery.plugins.module_utils.expectation import (
     Differs,
-    Expectation,
     Finding,
     Release,
     document_of,
-    judge,
     text_at,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.http_answer import Answer, Target, ask, target
+from ansible_collections.tidegate.delivery.plugins.module_utils.http_answer import Target, ask, target
 from ansible_collections.tidegate.delivery.plugins.module_utils.json_path import parse_json_path
+from ansible_collections.tidegate.delivery.plugins.module_utils.probes import Probe
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import format_duration
 
 
@@ -29,6 +28,8 @@ class HealthOutcome(StrEnum):
     """How a check ended."""
 
     HEALTHY = "healthy"
+    WRONG_NODE = "wrong_node"
+    """Another node answered than the one that was aimed at."""
     WRONG_RELEASE = "wrong_release"
     """It answers, but with another version or digest."""
     NOT_STARTED_SINCE = "not_started_since"
@@ -41,6 +42,7 @@ class HealthOutcome(StrEnum):
 
 
 _HEADLINES = {
+    HealthOutcome.WRONG_NODE: "another node answered",
     HealthOutcome.WRONG_RELEASE: "it serves another release",
     HealthOutcome.NOT_STARTED_SINCE: "the process was not restarted",
     HealthOutcome.UNHEALTHY: "it is not healthy",
@@ -101,6 +103,8 @@ def verdict(findings: Sequence[Finding], in_a_row: int, *, out_of_time: bool) ->
     if last_bad is None:
         return HealthOutcome.DEADLINE
     kinds = {difference.kind for difference in last_bad.differences}
+    if Differs.NODE in kinds:
+        return HealthOutcome.WRONG_NODE
     if Differs.RELEASE in kinds:
         return HealthOutcome.WRONG_RELEASE
     if Differs.STARTED in kinds:
@@ -125,24 +129,22 @@ def explain(result: HealthResult, pace: Pace) -> str:
 
 
 def check(
-    where: Target,
-    expectation: Expectation,
+    probe: Probe,
     pace: Pace,
     *,
-    ask: Callable[[Target, float], Answer] = ask,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
     tell: Callable[[Finding], None] = lambda _finding: None,
 ) -> HealthResult:
-    """Ask on fresh connections until `pace.in_a_row` answers in a row are good or the time is up."""
+    """Ask until `pace.in_a_row` answers in a row are good or the time is up."""
     began = clock()
     findings: list[Finding] = []
     while True:
         asked = clock()
         left = began + pace.timeout - asked
-        finding = judge(ask(where, max(0.001, min(pace.request_timeout, left))), expectation)
+        finding = probe(max(0.001, min(pace.request_timeout, left)))
         # An answer that only the end of the whole check cut short says nothing about the node.
-        if finding.good or not findings or left >= pace.request_timeout or finding.status is not None:
+        if finding.good or not findings or left >= pace.request_timeout or not finding.only_late:
             findings.append(finding)
             tell(finding)
         next_try = max(clock(), asked + pace.interval)

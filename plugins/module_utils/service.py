@@ -5,123 +5,34 @@
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Callable, Iterator
-from datetime import date, datetime
-from typing import Annotated, Any, Literal, TypeVar
+from collections.abc import Iterator
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from ansible_collections.tidegate.delivery.plugins.module_utils import haproxy_state, hiera
-from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
-from ansible_collections.tidegate.delivery.plugins.module_utils.json_path import parse_json_path
-from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share, format_duration, parse_duration
-
-_NAME = r"^[a-z][a-z0-9_-]{0,62}$"
-_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
-# As the test box takes them, so that a slip shows before a wave has left.
-_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
-_HEADER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,199}")
-# These become words of HAProxy's configuration: nothing that it could read as more than one.
-_HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
-_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
-_CHECK = re.compile(r"/[A-Za-z0-9._~/?=&-]*")
-_BIND = re.compile(r"[A-Za-z0-9.:*_\[\]-]*:[0-9]{1,5}( [A-Za-z0-9./,:_@-]+)*")
-Parsed = TypeVar("Parsed")
-
-
-def _scalar(parse: Callable[[Any], Parsed]) -> Callable[[Any], Parsed]:
-    """`parse`, but for lists and mappings: their text could be endless."""
-
-    def read(value: Any) -> Parsed:  # noqa: ANN401
-        if not isinstance(value, str | int | float):
-            raise ValueError("must be a single value, not a list or mapping")
-        return parse(value)
-
-    return read
-
-
-Seconds = Annotated[float, BeforeValidator(_scalar(parse_duration)), PlainSerializer(format_duration, return_type=str)]
-NodeShare = Annotated[
-    Share, BeforeValidator(_scalar(Share.parse)), PlainSerializer(lambda share: str(share), return_type=str)
-]
-Name = Annotated[str, Field(pattern=_NAME)]
-
-
-def _known_placeholders(*known: str) -> Callable[[str], str]:
-    def check(text: str) -> str:
-        unknown = sorted(set(_PLACEHOLDER.findall(text)) - set(known))
-        if unknown:
-            allowed = ", ".join(f"{{{name}}}" for name in known)
-            raise ValueError(f"unknown placeholder {{{unknown[0]}}}; allowed are {allowed}")
-        return text
-
-    return check
-
-
-def _url(text: str) -> str:
-    if not re.match(r"https?://[^\s/]+", text):
-        raise ValueError(f"{text!r} is not an http or https URL")
-    return text
-
-
-def _like(pattern: re.Pattern[str], what: str) -> AfterValidator:
-    def check(text: str) -> str:
-        if not pattern.fullmatch(text):
-            raise ValueError(f"{text[:120]!r} is not {what}")
-        return text
-
-    return AfterValidator(check)
-
-
-def _json_path(text: str) -> str:
-    try:
-        steps = parse_json_path(text)
-    except BadInput as error:
-        raise ValueError(error.message) from None
-    if not steps:
-        raise ValueError(f"{text!r} is the whole document; name one place in it, such as $.status")
-    return text
-
-
-def _finite(value: str | int | float | bool) -> str | int | float | bool:
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"{value!r} is no value that JSON has")
-    return value
-
-
-def _day(value: Any) -> date:  # noqa: ANN401
-    # YAML reads a bare 2026-12-31 as a date already; pydantic alone would take numbers, too.
-    if isinstance(value, date) and not isinstance(value, datetime):
-        return value
-    try:
-        return date.fromisoformat(value if isinstance(value, str) else "")
-    except ValueError:
-        raise ValueError(f"{str(value)[:60]!r} is not a day such as 2026-12-31") from None
-
-
-NodeUrl = Annotated[str, AfterValidator(_url), AfterValidator(_known_placeholders("node", "service", "environment"))]
-Path = Annotated[str, Field(pattern=r"^/\S*$")]
-JsonPath = Annotated[str, AfterValidator(_json_path)]
-Scalar = Annotated[str | int | float | bool, AfterValidator(_finite)]
-Backend = Annotated[str, _like(haproxy_state.NAME, "a backend's name: letters, digits and . _ : -, at most 100")]
-FileName = Annotated[str, _like(_FILE, "a plain file name: letters, digits and . _ -, without folders")]
-HeaderName = Annotated[str, _like(_HEADER, "a header's name: letters, digits, _ and -")]
-HieraKey = Annotated[str, _like(hiera.KEY, "a Hiera key such as tradeapi::version")]
-Text = Annotated[str, Field(min_length=1, max_length=2000)]
-HostName = Annotated[str, _like(_HOST_NAME, "a host name in small letters, without a port")]
-PathPrefix = Annotated[str, _like(_PREFIX, "a path such as /trade, without a slash at its end")]
-CheckPath = Annotated[str, _like(_CHECK, "a path such as /health: letters, digits and . _ ~ / ? = & -")]
-Bind = Annotated[str, _like(_BIND, "an ADDRESS:PORT with options, as HAProxy's `bind` takes them")]
-Day = Annotated[date, BeforeValidator(_day), PlainSerializer(str, return_type=str)]
-Port = Annotated[int, Field(ge=1, le=65535)]
-
-
-class Part(BaseModel):
-    """A part of a descriptor: unknown keys are errors, and nothing changes after reading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+from ansible_collections.tidegate.delivery.plugins.module_utils.descriptor_types import (
+    Backend,
+    Bind,
+    CheckPath,
+    Day,
+    FileName,
+    HieraKey,
+    HostName,
+    JsonPath,
+    Name,
+    NodeShare,
+    NodeUrl,
+    Part,
+    Path,
+    PathPrefix,
+    Port,
+    Seconds,
+    Text,
+    known_placeholders,
+    url_text,
+)
+from ansible_collections.tidegate.delivery.plugins.module_utils.service_health import Aim, Health
+from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
 
 
 class Site(Part):
@@ -169,7 +80,7 @@ class Artifact(Part):
     """Where a release's artifact is; its SHA-256 stands beside it under the same name plus `.sha256`."""
 
     url: Annotated[
-        str, AfterValidator(_known_placeholders("artifacts", "service", "version", "environment")), Field(min_length=8)
+        str, AfterValidator(known_placeholders("artifacts", "service", "version", "environment")), Field(min_length=8)
     ]
 
 
@@ -201,24 +112,6 @@ class Release(Part):
     timeout: Seconds = 60.0
 
 
-class Health(Part):
-    """When a node is healthy: N good answers in a row on fresh connections."""
-
-    url: NodeUrl
-    in_a_row: Annotated[int, Field(ge=1, le=1000)] = 3
-    interval: Seconds = 0.5
-    timeout: Seconds = 120.0
-    expect: dict[JsonPath, Scalar] = {}
-
-
-class Aim(Part):
-    """How a test reaches one node of the maintenance pool."""
-
-    by: Literal["header"] = "header"
-    header: HeaderName = "X-Tidegate-Node"
-    served_by: HeaderName = "X-Served-By"
-
-
 class Categories(Part):
     """Which cases count: those of one of `include`, if it names any, and of none of `exclude`."""
 
@@ -239,7 +132,7 @@ class NUnit(Part):
 
     box: str
     url: Annotated[
-        str, AfterValidator(_url), AfterValidator(_known_placeholders("load_balancer", "service", "environment"))
+        str, AfterValidator(url_text), AfterValidator(known_placeholders("load_balancer", "service", "environment"))
     ]
     assemblies: Annotated[list[FileName], Field(min_length=1)]
     min_tests: Annotated[int, Field(ge=1)] = 1
@@ -325,8 +218,3 @@ class Service(Part):
 
 def _distinct(names: list[str]) -> bool:
     return len(set(names)) == len(names)
-
-
-def fill(text: str, **values: str) -> str:
-    """`text` with its placeholders filled in; those that have no value here stay."""
-    return _PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), text)

@@ -15,12 +15,12 @@ description:
     followed; it is an answer with its own status.
   - The row begins anew with every answer that differs, and when RV(pid) or RV(started) change, since the process was restarted then.
   - An answer's body may have 1 MiB. What never answers, or answers byte by byte, is given up at O(request_timeout).
-  - No connection to the node by Ansible is needed.
+  - No connection to the node by Ansible is needed, unless O(checks) run something there. On Windows a program is run, a process' start is not read yet.
 options:
   url:
     description:
       - The URL to ask with GET. Credentials belong into O(headers).
-      - Needed, except with O(deployment). Without it, all options that are not given are taken from the check that the
+      - Needed, except with O(checks) or O(deployment). Without it, all options that are not given are taken from the check that the
         deployment's plan has of O(service) on this node for O(step).
     type: str
   status:
@@ -61,7 +61,9 @@ options:
         type: str
         default: $.started
       after:
-        description: An ISO 8601 time with a time zone, or a Unix time.
+        description:
+          - An ISO 8601 time with a time zone, or a Unix time.
+          - Or V(deployment), since Puppet first ran on the node for O(deployment). That time is moved to the node's clock by the C(Date) of its answer.
         type: str
         required: true
   pid:
@@ -82,8 +84,200 @@ options:
         description: The value expected there.
         type: raw
         required: true
+  components:
+    description: The states of the service's components, all of which must be good.
+    type: dict
+    suboptions:
+      path:
+        description:
+          - Where they are in the JSON answer, such as V($.entries) of ASP.NET Core's usual response writers or V($.components).
+          - There is an object of component to state, or to an object with V(status), or a list of objects with V(name) and V(status).
+        type: str
+        required: true
+      accept:
+        description: The good states; case makes no difference. Add V(Degraded) where a degraded component is good enough.
+        type: list
+        elements: str
+        default: [Healthy, UP, ok]
+      required:
+        description: Components that must be there.
+        type: list
+        elements: str
+        default: []
+  checks:
+    description:
+      - Further conditions. All of them, and what is expected of O(url), must hold in the same round; O(in_a_row) counts rounds.
+      - Each is of one kind. At most 20; what runs on the node travels there in one command, side by side.
+      - Each has O(request_timeout) for itself.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: What it is called in messages.
+        type: str
+        required: true
+      http:
+        description: One more answer to a GET. O(headers), O(ca_file) and O(validate_certs) hold for it, too.
+        type: dict
+        suboptions:
+          url:
+            description: What is asked. With O(checks[].http.aim) on the maintenance front end.
+            type: str
+            required: true
+          status:
+            description: The status codes that are good.
+            type: list
+            elements: int
+            default: [200]
+          expect:
+            description: Places in the JSON answer and what must stand there.
+            type: list
+            elements: dict
+            default: []
+            suboptions:
+              path:
+                description: The one place in the JSON document.
+                type: str
+                required: true
+              value:
+                description: The value expected there.
+                type: raw
+                required: true
+          components:
+            description: The states of the service's components, all of which must be good.
+            type: dict
+            suboptions:
+              path:
+                description:
+                  - Where they are in the JSON answer, such as V($.entries) of ASP.NET Core's usual response writers or V($.components).
+                  - There is an object of component to state, or to an object with V(status), or a list of objects with V(name) and V(status).
+                type: str
+                required: true
+              accept:
+                description: The good states; case makes no difference. Add V(Degraded) where a degraded component is good enough.
+                type: list
+                elements: str
+                default: [Healthy, UP, ok]
+              required:
+                description: Components that must be there.
+                type: list
+                elements: str
+                default: []
+          aim:
+            description: How one node is aimed at through the maintenance front end.
+            type: dict
+            suboptions:
+              header:
+                description: The request header that names the node.
+                type: str
+                default: X-Tidegate-Node
+              served_by:
+                description: The response header in which the front end says who answered. It must name the node.
+                type: str
+                default: X-Served-By
+      tcp:
+        description: A port that accepts connections, asked from the controller.
+        type: dict
+        suboptions:
+          address:
+            description: The node's address.
+            type: str
+            required: true
+          port:
+            description: The port.
+            type: int
+            required: true
+          send:
+            description: What is sent after connecting.
+            type: str
+          expect:
+            description: What must come then, within the first 64 KiB.
+            type: str
+      command:
+        description: A program on the node, started without a shell.
+        type: dict
+        suboptions:
+          argv:
+            description: The program and its arguments. They show in the node's process list, so secrets don't belong here.
+            type: list
+            elements: str
+            required: true
+          exit_codes:
+            description: The exit codes that are good.
+            type: list
+            elements: int
+            default: [0]
+          output:
+            description: A regular expression that must be found in its standard output, of which 64 KiB are read.
+            type: str
+      nagios:
+        description: Any Nagios plugin, judged by exit code and performance data.
+        type: dict
+        suboptions:
+          argv:
+            description: The plugin and its arguments. They show in the process list, so secrets don't belong here.
+            type: list
+            elements: str
+            required: true
+          run_on:
+            description: Where it runs. On the controller it gets an environment with V(PATH) and a locale alone.
+            type: str
+            choices: [node, controller]
+            default: node
+          accept:
+            description: The states that are good. An exit code that no plugin has is never good.
+            type: list
+            elements: str
+            choices: [ok, warning, critical, unknown]
+            default: [ok]
+          perfdata:
+            description:
+              - By label, the range in which a value of the performance data must be, as plugins take thresholds.
+              - V(10) is 0 to 10, V(10:) at least 10, V(~:10) at most 10, V(10:20) from 10 to 20, V(@10:20) anything else.
+              - A value that isn't told is not within a range.
+            type: dict
+            default: {}
+          url:
+            description:
+              - For a plugin that goes through the maintenance front end. It is asked before and after the plugin, aimed as
+                the plugin must aim itself, and both answers must come from the node; otherwise the plugin's answer counts for nothing.
+            type: str
+          aim:
+            description: How one node is aimed at through the maintenance front end.
+            type: dict
+            suboptions:
+              header:
+                description: The request header that names the node.
+                type: str
+                default: X-Tidegate-Node
+              served_by:
+                description: The response header in which the front end says who answered. It must name the node.
+                type: str
+                default: X-Served-By
+      process:
+        description: A process on the node that must have been started lately. Its age is measured by the node's own clock.
+        type: dict
+        suboptions:
+          unit:
+            description: The systemd unit of which it is the main process.
+            type: str
+          pid_file:
+            description: The file that has its process id.
+            type: path
+          port:
+            description: The TCP port at which it listens. Of several processes the oldest counts.
+            type: int
+          address:
+            description: With O(checks[].process.port), the IPv4 address at which it listens. By default any.
+            type: str
+          after:
+            description:
+              - V(deployment), since Puppet first ran on the node for O(deployment).
+              - Or a time by the controller's clock, as ISO 8601 with a time zone or as a Unix time. By default the process must just be there.
+            type: str
   in_a_row:
-    description: How many good answers in a row make the node healthy.
+    description: How many good answers, or rounds with O(checks), in a row make the node healthy.
     type: int
     default: 3
   interval:
@@ -169,7 +363,7 @@ attributes:
   platform:
     support: full
     platforms: any
-    details: Runs on the controller.
+    details: Runs on the controller; commands and plugins also on the node, where Linux or Windows may be.
 seealso:
   - module: tidegate.delivery.nunit
 author:
@@ -208,6 +402,29 @@ EXAMPLES = r"""
       - {path: $.status, value: ok}
       - {path: $.components.database, value: ok}
 
+- name: All of that holds at once, three times in a row
+  tidegate.delivery.health_check:
+    deployment: "{{ tidegate_deployment }}"
+    url: "http://{{ tidegate_address }}:8080/health"
+    components: {path: $.entries, accept: [Healthy, Degraded], required: [database]}
+    checks:
+      - name: feed
+        tcp: {address: "{{ tidegate_address }}", port: 8082}
+      - name: queue
+        command: {argv: [/opt/tradeapi/bin/queue, --empty], output: ^empty$}
+      - name: disk
+        nagios:
+          argv: [/usr/lib/nagios/plugins/check_disk, -w, 10%, -c, 5%, -p, /]
+          accept: [ok, warning]
+      - name: edge
+        nagios:
+          argv: [/usr/lib/nagios/plugins/check_http, -I, lb1, -p, "8090", -k, "X-Tidegate-Node: {{ inventory_hostname }}"]
+          run_on: controller
+          url: http://lb1:8090/health
+          aim: {}
+      - name: restarted
+        process: {port: 8080, after: deployment}
+
 - name: It is warm
   tidegate.delivery.health_check:
     deployment: "{{ tidegate_deployment }}"
@@ -223,6 +440,7 @@ RETURN = r"""
 outcome:
   description:
     - V(healthy), or why not.
+    - V(wrong_node), through the maintenance front end another node answered, or nobody says which.
     - V(wrong_release), it serves another version or digest.
     - V(not_started_since), the process is older than it may be.
     - V(unhealthy), the last answers differ in something else.
@@ -244,8 +462,14 @@ step:
   returned: always
   type: str
   sample: release
+checks:
+  description: The names of the further conditions.
+  returned: always
+  type: list
+  elements: str
+  sample: [feed, disk]
 url:
-  description: What was asked.
+  description: What was asked; empty with O(checks) alone.
   returned: always
   type: str
   sample: http://127.20.1.1:8080/health

@@ -11,16 +11,17 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.artifact import Artifact, checked_version, find_artifact
+from ansible_collections.tidegate.delivery.plugins.module_utils.descriptor_types import fill
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.placement import Placement, hosts_of
 from ansible_collections.tidegate.delivery.plugins.module_utils.plan import Fate, Plan, PlannedWave, Served
-from ansible_collections.tidegate.delivery.plugins.module_utils.service import NUnit, Service, fill
+from ansible_collections.tidegate.delivery.plugins.module_utils.service import NUnit, Service
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import format_duration
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.health_facts import health_facts
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.survey import (
     Look,
     address_of,
-    node_url,
     release_question,
 )
 
@@ -166,13 +167,11 @@ class Checks:
         verify = service.verify
         return {
             "release": self._release(service, host, expected),
-            "health": {
-                "url": node_url(self._call, service, verify.health.url, host),
-                "in_a_row": verify.health.in_a_row,
-                "interval": format_duration(verify.health.interval),
-                "timeout": format_duration(verify.health.timeout),
-                "expect": [{"path": path, "value": value} for path, value in verify.health.expect.items()],
-            },
+            "health": health_facts(
+                verify.health,
+                self._words(service, host, expected, placement),
+                deployed=service is self._service,
+            ),
             "nunit": self._nunit(service, verify.nunit, expected, placement) if verify.nunit else None,
             "warmup": {
                 "urls": list(verify.warmup.urls),
@@ -181,6 +180,18 @@ class Checks:
             }
             if verify.warmup
             else None,
+        }
+
+    def _words(self, service: Service, host: str, expected: Served, placement: Placement) -> dict[str, str]:
+        """What the placeholders of a service's health checks stand for on one node."""
+        first = next(name for name in placement.load_balancers if name not in self._without)
+        return {
+            "node": address_of(self._call, host),
+            "name": host,
+            "load_balancer": address_of(self._call, first),
+            "service": service.name,
+            "environment": str(self._call.hostvar(host, "tidegate_environment")),
+            "version": expected.version,
         }
 
     def _expected(self, service: Service, host: str) -> Served:

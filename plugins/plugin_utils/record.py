@@ -141,6 +141,12 @@ class Record:
         """Those of its events that are about these steps: an action must not read what all other nodes did."""
         return [entry.event for entry in self.ledger.entries_of(self.environment, self._id, steps)]
 
+    @cached_property
+    def puppet_began(self) -> dict[str, str]:
+        """When Puppet was first run on each node for the deployment, an ISO 8601 time by the ledger's clock."""
+        started = [event for event in self.events_of(Step.PUPPET) if event.outcome is Outcome.STARTED]
+        return {node: event.at for event in reversed(started) for node in event.nodes}
+
     def moves_of(self, services: Iterable[str], nodes: Iterable[str]) -> tuple[dict[str, Deployment], list[Event]]:
         """Deployments of these services, moves by hand included, and when each of these nodes was moved, oldest first.
 

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.capacity import served, usable
+from ansible_collections.tidegate.delivery.plugins.module_utils.descriptor_types import fill
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.expectation import bare_digest
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_saved import unsaved
@@ -26,7 +27,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells impor
 from ansible_collections.tidegate.delivery.plugins.module_utils.pool_checks import problems
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_agent import look
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze import Freeze, freeze_of
-from ansible_collections.tidegate.delivery.plugins.module_utils.service import Service, fill
+from ansible_collections.tidegate.delivery.plugins.module_utils.service import Service
 from ansible_collections.tidegate.delivery.plugins.module_utils.waves import PoolView
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.load_balancers import admin_of

@@ -20,6 +20,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.health import (
     read_release,
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.http_answer import target
+from ansible_collections.tidegate.delivery.plugins.module_utils.probes import http_probe
 from ansible_collections.tidegate.delivery.plugins.module_utils.warmup import WarmupPlan, warm_up
 from tests.integration.health.servers import always, in_turn, never, respond, serving
 
@@ -33,7 +34,7 @@ FAST = Pace(in_a_row=3, interval=0.02, timeout=1.0, request_timeout=0.5)
 
 def test_three_good_answers_need_three_connections() -> None:
     with serving(always(GOOD)) as node:
-        result = check(target(node.url), EXPECTATION, FAST)
+        result = check(http_probe(target(node.url), EXPECTATION), FAST)
     assert result.outcome is HealthOutcome.HEALTHY
     assert node.connections == 3
     assert result.release == Release("1.1.0", None, NEW["started"], "7")  # type: ignore[arg-type]
@@ -41,14 +42,14 @@ def test_three_good_answers_need_three_connections() -> None:
 
 def test_a_node_that_becomes_healthy_is_waited_for() -> None:
     with serving(in_turn(b"", WARMING, GOOD, WARMING, GOOD)) as node:
-        result = check(target(node.url), EXPECTATION, FAST)
+        result = check(http_probe(target(node.url), EXPECTATION), FAST)
     assert result.outcome is HealthOutcome.HEALTHY
     assert [finding.good for finding in result.findings] == [False, False, True, False, True, True, True]
 
 
 def test_the_old_release_behind_a_healthy_answer_is_caught() -> None:
     with serving(always(OLD)) as node:
-        result = check(target(node.url), EXPECTATION, FAST)
+        result = check(http_probe(target(node.url), EXPECTATION), FAST)
     assert result.outcome is HealthOutcome.WRONG_RELEASE
     assert "serves version 1.0.0, expected 1.1.0" in explain(result, FAST)
 
@@ -56,13 +57,13 @@ def test_the_old_release_behind_a_healthy_answer_is_caught() -> None:
 def test_a_process_from_before_is_caught() -> None:
     since = Expectation(started=StartedAfter("$.started", 1769860800.0))
     with serving(always(GOOD)) as node:
-        assert check(target(node.url), since, FAST).outcome is HealthOutcome.NOT_STARTED_SINCE
+        assert check(http_probe(target(node.url), since), FAST).outcome is HealthOutcome.NOT_STARTED_SINCE
 
 
 def test_a_hanging_server_ends_the_check_at_its_deadline() -> None:
     began = time.monotonic()
     with serving(never) as node:
-        result = check(target(node.url), EXPECTATION, FAST)
+        result = check(http_probe(target(node.url), EXPECTATION), FAST)
     assert result.outcome is HealthOutcome.DEADLINE
     assert 0.9 < time.monotonic() - began < 1.6
     assert "it never answered in time" in explain(result, FAST)

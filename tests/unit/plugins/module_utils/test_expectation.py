@@ -7,6 +7,7 @@ import pytest
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
 from ansible_collections.tidegate.delivery.plugins.module_utils.expectation import (
+    Clock,
     Differs,
     Expectation,
     Expected,
@@ -127,3 +128,42 @@ def test_what_is_no_time_is_refused(value: object) -> None:
 def test_a_malformed_path_is_refused_before_anything_is_asked() -> None:
     with pytest.raises(BadInput):
         Expected("version", "1.1.0")
+
+
+@pytest.mark.parametrize(
+    ("date", "started", "good"),
+    [
+        # Asked at 1000 s by our clock. The node's is 500 s ahead; what must be later began at 900 s by ours.
+        ("Thu, 01 Jan 1970 00:25:00 GMT", 1402, True),
+        ("Thu, 01 Jan 1970 00:25:00 GMT", 1399, False),
+        # A date has whole seconds: within them the doubt is the process'.
+        ("Thu, 01 Jan 1970 00:25:00 GMT", 1400.5, False),
+        # The node's clock is 500 s behind.
+        ("Thu, 01 Jan 1970 00:08:20 GMT", 402, True),
+        ("Thu, 01 Jan 1970 00:08:20 GMT", 399, False),
+        # Nothing is known about the node's clock.
+        ("", 901, True),
+        ("", 899, False),
+        ("soon", 899, False),
+    ],
+)
+def test_a_time_by_our_clock_is_moved_to_the_nodes(date: str, started: float, good: bool) -> None:
+    expected = Expectation(started=StartedAfter("$.started", 900.0, Clock.CONTROLLER))
+    body = json.dumps({"started": started}).encode()
+    finding = judge(Answer(1000.0, 0.01, 200, {"date": date} if date else {}, body), expected)
+    assert finding.good is good
+
+
+@pytest.mark.parametrize(
+    ("headers", "told"),
+    [
+        ({"x-served-by": "n1"}, ""),
+        ({"x-served-by": "n2"}, "n2 answered, aimed was at n1"),
+        ({}, "nobody says in X-Served-By who answered, aimed was at n1"),
+    ],
+)
+def test_what_another_node_says_is_not_even_read(headers: dict[str, str], told: str) -> None:
+    expected = Expectation(version=Expected("$.version", "9"), served_by=("X-Served-By", "n1"))
+    finding = judge(Answer(0.0, 0.01, 200, headers, b'{"version": "1"}'), expected)
+    [difference] = finding.differences
+    assert (difference.kind, difference.text if told else "") == (Differs.NODE if told else Differs.RELEASE, told)

@@ -16,6 +16,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.health import (
     verdict,
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.http_answer import Answer, Target
+from ansible_collections.tidegate.delivery.plugins.module_utils.probes import http_probe
 
 TARGET = Target("http://n1:8080/health")
 EXPECTATION = Expectation(version=Expected("$.version", "1.1.0"))
@@ -49,7 +50,7 @@ class World:
         return answer
 
     def check(self, pace: Pace) -> HealthResult:
-        return check(TARGET, EXPECTATION, pace, ask=self.ask, clock=lambda: self.now, sleep=self.sleep)
+        return check(http_probe(TARGET, EXPECTATION, self.ask), pace, clock=lambda: self.now, sleep=self.sleep)
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds

@@ -10,12 +10,12 @@ from pydantic import BaseModel
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.service import (
     Drain,
-    Health,
     NUnit,
     Puppet,
     Service,
     Warmup,
 )
+from ansible_collections.tidegate.delivery.plugins.module_utils.service_health import Command, Health, Http
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import parse_duration
 from ansible_collections.tidegate.delivery.plugins.modules import haproxy_pool, health_check, nunit, puppet_run
 
@@ -30,6 +30,10 @@ SAME = (
     (health_check, "in_a_row", Health, "in_a_row"),
     (health_check, "interval", Health, "interval"),
     (health_check, "timeout", Health, "timeout"),
+    (health_check, "request_timeout", Health, "request_timeout"),
+    (health_check, "status", Health, "status"),
+    (health_check, "checks.http.status", Http, "status"),
+    (health_check, "checks.command.exit_codes", Command, "exit_codes"),
     (health_check, "warmup.timeout", Warmup, "timeout"),
     (nunit, "timeout", NUnit, "timeout"),
 )
