@@ -159,6 +159,7 @@ def server_is_running(layout: Layout) -> bool:
 def _prepare_environment(layout: Layout) -> None:
     target = layout.puppet_code_dir / "environments" / "production"
     shutil.copytree(SOURCES / "production", target, dirs_exist_ok=True)
+    shutil.copytree(PROJECT / "puppet", target / "modules" / "tidegate", dirs_exist_ok=True)
     data = environment_data(layout)
     (data / "nodes").mkdir(parents=True, exist_ok=True)
     write_yaml(data / "common.yaml", _common_data(layout))

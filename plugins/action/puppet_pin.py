@@ -40,8 +40,9 @@ from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import LE
 # A raise takes seconds: so long it waits for another one's. Its lock outlasts the slowest one.
 _COMMON_WAIT = 60.0
 _COMMON_RETRY = 0.5
-_STEPS = {"pinned": "pin", "absent": "settle", "raised": "raise"}
-_SAID = {"pinned": "pinned", "absent": "no longer pinned", "raised": "the common value"}
+_STEPS = {"pinned": "pin", "absent": "settle", "sealed": "seal", "raised": "raise"}
+_SAID = {"pinned": "pinned", "absent": "no longer pinned", "sealed": "taken back", "raised": "the common value"}
+_REMOVING = ("absent", "sealed")
 
 
 class ActionModule(DomainAction):
@@ -152,7 +153,7 @@ def _is_open(call: Call, deployment: str) -> bool:
 def _result(call: Call, values: dict[str, Scalar], changes: list[FileChange]) -> dict[str, Any]:
     state = call.args["state"]
     written = [each for each in changes if each.changed]
-    told = ", ".join(f"{key}: {value}" if state != "absent" else key for key, value in values.items())
+    told = ", ".join(key if state in _REMOVING else f"{key}: {value}" for key, value in values.items())
     servers = ", ".join(call.args["servers"])
     result: dict[str, Any] = {
         "changed": bool(written),
@@ -160,7 +161,7 @@ def _result(call: Call, values: dict[str, Scalar], changes: list[FileChange]) ->
         "msg": f"{told} {_SAID[state]} on {servers} ({len(written)} of {len(changes)} files changed)",
         "values": {key: str(value) for key, value in values.items()},
         "files": [f"{each.server}: {each.path}" for each in written],
-        "kept": [] if state != "absent" else _kept(values, changes),
+        "kept": _kept(values, changes) if state in _REMOVING else [],
     }
     if call.diff:
         result["diff"] = [_diff(each) for each in written]

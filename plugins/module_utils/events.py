@@ -40,6 +40,7 @@ class Step(StrEnum):
     FREEZE = "freeze"
     PIN = "pin"
     PUPPET = "puppet"
+    SEAL = "seal"
     RELEASE = "release"
     HEALTH = "health"
     NUNIT = "nunit"

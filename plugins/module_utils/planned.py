@@ -94,10 +94,13 @@ def require_planned_raise(
 
 def _values_of(puppet: Mapping[str, Any], state: str, node: str, moving: set[str]) -> Mapping[str, Any] | None:
     pin: Mapping[str, Any] = puppet.get("pin") or {}
+    opening: Mapping[str, Any] = puppet.get("open") or {}
     if state == "absent":
-        return pin if node in (puppet.get("unpin") or []) else None
+        return {**pin, **opening} if node in (puppet.get("unpin") or []) else None
+    if state == "sealed":
+        return opening if opening and node in moving else None
     kept: Mapping[str, Mapping[str, Any]] = puppet.get("keep") or {}
-    return kept.get(node, pin if node in moving else None)
+    return kept.get(node, {**pin, **opening} if node in moving else None)
 
 
 def _require_values(values: Mapping[str, Any], allowed: Mapping[str, Any]) -> None:

@@ -90,6 +90,8 @@ class Puppet(Part):
     pin: Literal["hiera"] = "hiera"
     key: HieraKey
     digest_key: HieraKey | None = None
+    # Has the deployment's id while Puppet may change the service there, and is nowhere else: see puppet/README.md.
+    open_key: HieraKey | None = None
     servers: str = "puppetservers"
     timeout: Seconds = 900.0
     # Who raises the common value: we in our own layer, or a command of the site's that opens a merge request.
@@ -210,8 +212,9 @@ class Service(Part):
             yield "waves: a wave of 0 nodes would never end"
         if self.drain.soft > self.drain.hard:
             yield "drain: soft must not be later than hard"
-        if self.deploy.puppet.key == self.deploy.puppet.digest_key:
-            yield "deploy: version and digest need a Hiera key each"
+        puppet = self.deploy.puppet
+        if not _distinct([key for key in (puppet.key, puppet.digest_key, puppet.open_key) if key]):
+            yield "deploy: version, digest and open_key need a Hiera key each"
         if self.name in self.moves_with:
             yield "moves_with: names the service itself"
 

@@ -22,9 +22,11 @@ options:
     description:
       - V(pinned), O(values) hold for O(nodes).
       - V(absent), the keys of O(values) are no longer pinned for O(nodes). A file without a value left is removed.
+      - V(sealed), the keys of O(values) are no longer pinned for O(nodes), of a wave that goes on. For the key that lets Puppet change the service
+        (C(deploy.puppet.open_key)), before its nodes join.
       - V(raised), O(values) hold for all nodes without a pin.
     type: str
-    choices: [pinned, absent, raised]
+    choices: [pinned, absent, sealed, raised]
     default: pinned
   servers:
     description: The compile servers, by their inventory names. All of them serve the same nodes.

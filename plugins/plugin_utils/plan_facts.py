@@ -98,9 +98,11 @@ def for_wave(plan: Mapping[str, Any], number: int) -> dict[str, Any]:
 
 
 def puppet_facts(
-    call: Call, service: Service, target: Target, plan: Plan, known: Mapping[str, Served]
+    call: Call, service: Service, target: Target, plan: Plan, known: Mapping[str, Served], deployment: str
 ) -> dict[str, Any]:
     """Pins: what the wave's nodes get, what nodes that are left out keep, what goes at the end.
+
+    What is `open` lets Puppet change the service, and goes before a node joins.
 
     `known` is each node's release. Raises Refused for a node that is left out and whose release nobody knows: it
     would take the new one by itself.
@@ -112,6 +114,7 @@ def puppet_facts(
         "common": puppet.common,
         "merge_within": format_duration(puppet.merge_within),
         "pin": _pin(service, target.served),
+        "open": {puppet.open_key: deployment} if puppet.open_key else {},
         "keep": {name: _kept(call, service, name, known) for name in plan.of(Fate.SKIP)},
         "unpin": [node.name for node in plan.nodes if node.fate is not Fate.SKIP],
     }

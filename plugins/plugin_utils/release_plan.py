@@ -233,7 +233,7 @@ def _facts(planned: Planned) -> dict[str, Any]:
         "releases": _before(planned),
         "skipped": {node.name: node.why for node in plan.nodes if node.fate is Fate.SKIP},
         "excluded": list(planned.excluded),
-        "puppet": puppet_facts(scene.call, scene.service, target, plan, _releases(planned)),
+        "puppet": puppet_facts(scene.call, scene.service, target, plan, _releases(planned), planned.deployment.id),
         "nodes": {name: {"checks": checks.of(name, scene.placement_of(name))} for name in plan.of(Fate.MOVE)},
     }
 

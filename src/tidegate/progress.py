@@ -34,6 +34,7 @@ _STEPS = {
     ("puppet_pin", "pinned"): "pin",
     ("puppet_pin", "raised"): "raise",
     ("puppet_raise", ""): "raise",
+    ("puppet_pin", "sealed"): "seal",
     ("puppet_pin", "absent"): "settle",
     ("puppet_run", ""): "puppet",
     ("nunit", ""): "nunit",

@@ -172,3 +172,15 @@ def test_pins_go_only_when_the_common_value_was_raised_in_this_attempt(
     action = object.__new__(ActionModule)
     with nullcontext() if may_go else pytest.raises(Refused, match="not raised in this attempt: pins stay"):
         ActionModule.require_planned(action, call)  # type: ignore[arg-type]
+
+
+def test_what_opens_the_service_is_taken_back_and_the_pin_stays(call: PuppetCall, tmp_path: Path) -> None:
+    call.args |= {"values": {**VALUES, "tradeapi::deployment": "d1"}}
+    act(ActionModule, call)
+    call.args |= {"state": "sealed", "values": {"tradeapi::deployment": "d1"}}
+    result = act(ActionModule, call)
+    assert (result["changed"], result["outcome"]) == (True, "sealed")
+    assert result["msg"] == "tradeapi::deployment taken back on ps1, ps2 (4 of 4 files changed)"
+    assert content(tmp_path, "ps1/nodes/n1.lab.yaml") == VALUES
+    assert not act(ActionModule, call)["changed"]
+    assert ActionModule.step(object.__new__(ActionModule), call) == "seal"  # type: ignore[arg-type]

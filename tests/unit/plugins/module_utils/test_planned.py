@@ -141,3 +141,22 @@ def test_what_the_sites_command_is_asked_for_is_planned(change: dict[str, Any], 
         require_planned_raise(PLAN, **request)
     with pytest.raises(Refused, match="by the site's command"):
         require_planned_pin(plan, "raised", ["ps1"], [], PIN)
+
+
+def test_what_opens_a_service_is_pinned_with_it_and_taken_back_from_moving_nodes() -> None:
+    opening = {"s::deployment": "d1"}
+    plan = {**PLAN, "puppet": {**PLAN["puppet"], "open": opening}}
+    require_planned_pin(plan, **{**SET, "values": {**PIN, **opening}})
+    require_planned_pin(plan, **{**SET, "state": "absent", "values": {**PIN, **opening}})
+    require_planned_pin(plan, **{**SET, "state": "sealed", "values": opening})
+    require_planned_pin(plan, **{**SET, "nodes": ["n3"], "values": {"s::version": "1.0.0"}})
+    for refused in (
+        {"values": PIN},
+        {"state": "sealed", "values": PIN},
+        {"state": "sealed", "nodes": ["n3"], "values": opening},
+        {"state": "raised", "nodes": [], "values": {**PIN, **opening}},
+    ):
+        with pytest.raises(Refused):
+            require_planned_pin(plan, **{**SET, **refused})
+    with pytest.raises(Refused, match="no pin to be sealed"):
+        require_planned_pin(PLAN, **{**SET, "state": "sealed", "values": {}})

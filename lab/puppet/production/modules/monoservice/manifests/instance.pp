@@ -5,6 +5,7 @@
 # @param port     The port that the service listens on.
 # @param restart  Whether a new release restarts the service. With false Puppet installs it and reports success
 #                 while the old one goes on serving, as a forgotten `notify` would.
+# @param settings Variables of the service's environment.
 # @param break    Whether the run fails before the new release is in place.
 define monoservice::instance (
   Pattern[/\A[0-9A-Za-z][0-9A-Za-z.+-]*\z/] $version,
@@ -12,6 +13,7 @@ define monoservice::instance (
   Integer[1, 65535] $port,
   Boolean $restart = true,
   Boolean $break = false,
+  Hash[String[1], String] $settings = {},
 ) {
   include monoservice
 
@@ -57,10 +59,11 @@ define monoservice::instance (
     ensure  => file,
     mode    => '0755',
     content => epp('monoservice/run.epp', {
-        'service' => $service,
-        'listen'  => "${monoservice::address}:${port}",
-        'node'    => $monoservice::node,
-        'current' => "${home}/current",
+        'service'  => $service,
+        'listen'   => "${monoservice::address}:${port}",
+        'node'     => $monoservice::node,
+        'current'  => "${home}/current",
+        'settings' => $settings,
     }),
   }
 
