@@ -1,4 +1,4 @@
-"""Reading NUnit results beside others that do: `python -m benchmarks.nunit` writes build/bench/nunit.json."""
+"""Reading NUnit results, and the controller's part of health and Puppet: build/bench/nunit.json."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from statistics import median
 from typing import Any
 from xml.parsers import expat
 
-from benchmarks import results_files
+from benchmarks import controller_cpu, results_files
 from benchmarks.measured import LIMIT_S, Failed
 from benchmarks.simulated import PROJECT
+from lab.layout import TRADEAPI
 from lab.witness import write_json
 
 OUTPUT = PROJECT / "build" / "bench" / "nunit.json"
@@ -141,9 +142,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--megabytes", type=float, default=50.0, help="of each file (default %(default)g)")
     parser.add_argument("--rounds", type=int, default=5, help="for medians (default %(default)s)")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="default build/bench/nunit.json")
+    parser.add_argument("--nodes", nargs="+", default=list(TRADEAPI.nodes), help="of the lab (default all of tradeapi)")
+    parser.add_argument(
+        "--plays", type=int, default=3, help="rounds of health and Puppet; 0: no lab (default %(default)s)"
+    )
     given = parser.parse_args()
-    if given.megabytes <= 0 or given.rounds < 1:
-        parser.error("more than nothing")
+    if given.megabytes <= 0 or given.rounds < 1 or given.plays < 0 or not {*given.nodes} <= {*TRADEAPI.nodes}:
+        parser.error("more than nothing, and nodes of tradeapi")
     return given
 
 
@@ -155,6 +160,10 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="nunit-", dir=given.output.parent))
     try:
         measured = bench(given.megabytes, given.rounds, folder)
+        if given.plays:
+            with controller_cpu.lab_of_its_own(given.output.with_suffix(".lab.log")) as layout:
+                plays = controller_cpu.Plays(layout, tuple(given.nodes), folder)
+                measured |= controller_cpu.bench(plays, given.plays, _tell)
     except (Failed, subprocess.TimeoutExpired, ValueError) as error:
         _tell(str(error))
         return 1

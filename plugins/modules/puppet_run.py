@@ -28,7 +28,7 @@ options:
   interval:
     description: How often the wait says that it goes on. The run's end is noticed at once.
     type: str
-    default: 5s
+    default: 30s
   environment:
     description:
       - Run in this Puppet environment, and fail unless the run used it.

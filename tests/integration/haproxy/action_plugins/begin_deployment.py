@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import uuid
+from dataclasses import replace
 from typing import Any
 
 from ansible.plugins.action import ActionBase
@@ -14,10 +16,14 @@ from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import Re
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
-    """Arguments: ledger, deployment, nodes, pools, without (who is down); `intent` makes it a move by hand."""
+    """Arguments: ledger, deployment, nodes, pools, without (who is down); `intent` makes it a move by hand.
+
+    `checks` are those that the plan has of each node; `left`: the nodes are out already.
+    """
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         pools = json.loads(json.dumps(self._task.args["pools"]))
+        checks = json.loads(json.dumps(self._task.args.get("checks", {})))
         args = {key: str(value) for key, value in self._task.args.items()}
         name, nodes = args["deployment"], tuple(args["nodes"].split(","))
         record = Record(args["ledger"], "lab", name)
@@ -25,7 +31,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             wave = {"number": 1, "site": "main", "nodes": nodes, "load_balancers": ["lb1", "lb2"], "pools": pools}
             wave["without"] = [name for name in [args.get("without", "")] if name]
             intent = {"intent": args["intent"]} if "intent" in args else {}
-            plan = json.dumps({**intent, "nodes": {node: {"checks": {}} for node in nodes}, "waves": [wave]})
+            plan = json.dumps(
+                {**intent, "nodes": {node: {"checks": checks.get(node, {})} for node in nodes}, "waves": [wave]}
+            )
             event = Event(
                 service="shop",
                 environment="lab",
@@ -40,6 +48,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 id=name, kind=kind, service="shop", environment="lab", nodes=nodes, services=("shop",), plan=plan
             )
             record.ledger.open(opened, event)
+            if self._task.args.get("left"):
+                record.ledger.append(replace(event, step=Step.LEAVE, nodes=nodes, details={}, id=uuid.uuid4().hex))
         locks = sorted([service_lock("lab", "shop"), *(node_lock("lab", node) for node in nodes)])
         record.locks.acquire(locks, record.holder(name, "test"), 300)
         return {"changed": False}
