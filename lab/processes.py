@@ -65,12 +65,16 @@ def of_lab(layout: Layout) -> list[Process]:
     return [table[pid] for pid in sorted(found)]
 
 
-def _is_marked(pid: int, layout: Layout) -> bool:
+def environment(pid: int) -> list[bytes]:
+    """The variables that it was started with, as `NAME=value`; none if it is gone or somebody else's."""
     try:
-        environment = (_PROC / str(pid) / "environ").read_bytes()
+        return (_PROC / str(pid) / "environ").read_bytes().split(b"\0")
     except OSError:
-        return False
-    return f"{MARKER_VARIABLE}={layout.id}".encode() in environment.split(b"\0")
+        return []
+
+
+def _is_marked(pid: int, layout: Layout) -> bool:
+    return f"{MARKER_VARIABLE}={layout.id}".encode() in environment(pid)
 
 
 def _is_ssh_master(process: Process, layout: Layout) -> bool:

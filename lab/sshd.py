@@ -16,6 +16,7 @@ from lab.supervise import Unit
 
 _PRIVILEGE_SEPARATION = Path("/run/sshd")
 _PENALTIES_SINCE = (9, 8)
+NODE_ROOT = "TIDEGATE_NODE_ROOT"
 
 
 def unit_name(host: str) -> str:
@@ -70,10 +71,11 @@ def known_host(host: Host) -> str:
 def config(layout: Layout, host: Host, openssh: tuple[int, int]) -> str:
     """The host's sshd_config (sshd_config(5)) for that version of OpenSSH.
 
-    SetEnv marks whatever a session starts as part of the lab, gives an ordinary user the sbin folders, and keeps the
-    shell away from the user's own start-up files, which may print something or change the path.
+    SetEnv tells where the host's own boot is (lab/boot.py), marks whatever a session starts as part of the lab, gives
+    an ordinary user the sbin folders, and keeps the shell away from the user's own start-up files, which may print
+    something or change the path.
     """
-    session = {**layout.environment, "PATH": HOST_PATH, "HOME": str(host.root)}
+    session = {**layout.environment, "PATH": HOST_PATH, "HOME": str(host.root), NODE_ROOT: str(host.root)}
     exports = " ".join(f"{key}={value}" for key, value in session.items())
     # Probes that hang up early would earn our own address a penalty.
     penalties = "PerSourcePenalties no\n" if openssh >= _PENALTIES_SINCE else ""

@@ -6,7 +6,20 @@ import time
 from collections.abc import Sequence
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DeadlineExceeded
-from lab import artifacts, haproxy, haproxy_socket, lock, net, processes, programs, puppet, record, sshd, supervise
+from lab import (
+    artifacts,
+    boot,
+    haproxy,
+    haproxy_socket,
+    lock,
+    net,
+    processes,
+    programs,
+    puppet,
+    record,
+    sshd,
+    supervise,
+)
 from lab.down import end_everything
 from lab.layout import Host, Layout
 from lab.progress import Progress
@@ -22,7 +35,7 @@ def up(layout: Layout, say: Progress) -> None:
     with lock.held(layout, say):
         record.claim(layout)
         with say.during("building artifacts, writing configurations and keys"):
-            for component in (artifacts, sshd, puppet, haproxy):
+            for component in (artifacts, boot, sshd, puppet, haproxy):
                 component.prepare(layout)
         supervise_all(layout, all_units(layout), say)
         start(layout, first_units(layout), say)

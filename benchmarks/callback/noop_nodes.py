@@ -30,11 +30,12 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.nunit import NUn
 from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_box import BoxReport, Stage
 from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_gate import Counts, NUnitOutcome
 from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_gate import Verdict as NUnitVerdict
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet import PuppetOutcome, Verdict
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet import Verdict
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_agent import Agent
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze import Change, Freeze
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_outcome import PuppetOutcome
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_pins import FileChange
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_run import Request, Result
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_result import Request, Result
 from ansible_collections.tidegate.delivery.plugins.module_utils.results_raw import RawResults
 from ansible_collections.tidegate.delivery.plugins.module_utils.warmup import Round, WarmupPlan, WarmupResult
 

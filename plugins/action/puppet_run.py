@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+from ansible_collections.tidegate.delivery.plugins.module_utils.boot import OnPending
 from ansible_collections.tidegate.delivery.plugins.module_utils.jobs import job_id
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet import PuppetOutcome
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_agent import look
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_evidence import puppet_evidence
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze import freeze_of
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_run import Request, Result, run
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_outcome import PuppetOutcome
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_result import Request, Result
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_run import run
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
@@ -48,6 +51,8 @@ class ActionModule(DomainAction):
         "duration_s",
         "own_s",
         "noop_pending",
+        "reboot_pending",
+        "reconnected",
     )
 
     def deadline(self, call: Call) -> float:
@@ -82,6 +87,7 @@ def _request(call: Call) -> Request:
         confdir=confdir(call),
         environment=call.args.get("environment") or "",
         settings_cache=settings_cache(call),
+        reboot=OnPending(call.args["reboot"]),
     )
 
 
@@ -106,10 +112,14 @@ def _told(call: Call, result: Result) -> dict[str, Any]:
         "noop_pending": bool(report and report.noop_pending),
         "resources": dict(report.resources or {}) if report else {},
         "failed_resources": _failed_resources(result),
+        "waited": result.waited,
+        "reconnected": result.reconnected,
+        "reboot_pending": result.reboot_pending,
     }
     if result.outcome.ok:
-        return told | {"outcome": result.outcome.value, "msg": f"{call.host}: {result.outcome.said}"}
-    where = f"{call.host}: {result.report_path}"
+        said = "; ".join([result.outcome.said, *_besides(result)])
+        return told | {"outcome": result.outcome.value, "msg": f"{call.host}: {said}"}
+    where = f"{call.host}: {result.report_path}" if result.report_path else call.host
     return told | _failed(call, result.outcome, result.verdict.detail, where)
 
 
@@ -123,6 +133,18 @@ def _failed(call: Call, outcome: PuppetOutcome, detail: str, where: str) -> dict
         "where": where,
         "remedy": outcome.remedy,
     }
+
+
+def _besides(result: Result) -> Iterator[str]:
+    """What a good run's message also tells."""
+    if result.waited:
+        yield "another run had ended before it began"
+    if result.reconnected:
+        yield "the connection was lost meanwhile, and the run found again"
+    if result.rebooted:
+        yield "the node was rebooted since"
+    if result.reboot_pending:
+        yield f"a reboot is pending: {result.reboot_pending}"
 
 
 def _failed_resources(result: Result) -> list[dict[str, Any]]:

@@ -40,6 +40,7 @@ class Step(StrEnum):
     FREEZE = "freeze"
     PIN = "pin"
     PUPPET = "puppet"
+    REBOOT = "reboot"
     SEAL = "seal"
     RELEASE = "release"
     HEALTH = "health"

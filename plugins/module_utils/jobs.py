@@ -41,13 +41,15 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JobState:
-    """What a poll found: `rc` and `seconds` of an ended job, `pid` of a running one, the end of its output."""
+    """What a poll found: `rc` and `seconds` of an ended job, `pid` of a running one, the end of its output, and
+    whether the node was rebooted since the job began."""
 
     phase: Phase
     pid: int | None = None
     rc: int | None = None
     seconds: float | None = None
     output: str = ""
+    rebooted: bool = False
 
     @property
     def over(self) -> bool:
@@ -118,8 +120,9 @@ def stop(node: Node, folder: str, id: str, *, grace: float = KILL_AFTER) -> None
 
 def _state(node: Node, done: Completed, words: list[str], output: str) -> JobState:
     try:
-        phase, pid, rc, seconds = words
-        return JobState(Phase(phase), _number(pid), _number(rc), None if seconds == "-" else float(seconds), output)
+        phase, pid, rc, seconds, began = words
+        took = None if seconds == "-" else float(seconds)
+        return JobState(Phase(phase), _number(pid), _number(rc), took, output, rebooted=began == "rebooted")
     except ValueError:
         said = done.stderr.decode(errors="backslashreplace").strip()[-300:] or " ".join(words)[:300]
         raise Unreachable(

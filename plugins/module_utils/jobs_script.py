@@ -9,6 +9,8 @@ folder is running, ended or lost, and never "perhaps about to start".
 
 from __future__ import annotations
 
+from ansible_collections.tidegate.delivery.plugins.module_utils.boot import BOOT
+
 # Output kept in a job's folder: beyond this the older part goes.
 OUTPUT_LIMIT = 512 * 1024
 # Between TERM and KILL of a job that passed its time limit, in seconds.
@@ -17,8 +19,9 @@ KILL_AFTER = 10
 # In the environment of a detached job and of what it starts.
 DETACHED = "TIDEGATE_JOB"
 
-_PROCESSES = r"""
-read -r boot </proc/sys/kernel/random/boot_id
+_PROCESSES = (
+    BOOT
+    + r"""
 born() {  # start time of process $1 in $start; false when it is gone or a zombie
   read -r stat 2>/dev/null </proc/"$1"/stat || return 1
   set -- ${stat##*) }
@@ -53,20 +56,22 @@ end_tree() {  # TERM, $2 seconds of grace, KILL; also for what they started in b
 uptime() { read -r seconds _ </proc/uptime; echo "${seconds%.*}"; }
 hundredths() { read -r seconds _ </proc/uptime; echo "${seconds%.*}${seconds#*.}"; }
 """
+)
 
 _STATES = (
     _PROCESSES
     + r"""
-state() {  # one line on the job in folder $1: phase, pid, exit code, seconds
-  [ -d "$1" ] || { echo "absent - - -"; return; }
-  pid=-; rc=-; took=-
+state() {  # one line on the job in folder $1: phase, pid, exit code, seconds, rebooted since it began
+  [ -d "$1" ] || { echo "absent - - - -"; return; }
+  pid=-; rc=-; took=-; began=-
+  ! read -r p s b 2>/dev/null <"$1/supervisor" || [ "$b" = "$boot" ] || began=rebooted
   # Alive first, exit code second: who is gone by now has written it before.
   for who in command supervisor; do lives "$1/$who" && { pid=$p; break; }; done
   read -r rc took 2>/dev/null <"$1/rc" || { rc=-; took=-; }
-  if [ "$rc" = - ] && [ "$pid" != - ]; then echo "running $pid - -"
-  elif [ -f "$1/timed_out" ]; then echo "timed_out - $rc $took"
-  elif [ "$rc" != - ]; then echo "ended - $rc $took"
-  else echo "lost - - -"; fi
+  if [ "$rc" = - ] && [ "$pid" != - ]; then echo "running $pid - - $began"
+  elif [ -f "$1/timed_out" ]; then echo "timed_out - $rc $took $began"
+  elif [ "$rc" != - ]; then echo "ended - $rc $took $began"
+  else echo "lost - - - $began"; fi
 }
 """
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.tidegate.delivery.plugins.module_utils.boot import OnPending
 from ansible_collections.tidegate.delivery.plugins.module_utils.by_hand import REPAIR, THAW
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Refused
 
@@ -57,6 +58,12 @@ def require_planned_thaw(plan: Mapping[str, Any], state: str, nodes: Sequence[st
     unplanned = [node for node in nodes if node not in frozen]
     if unplanned:
         raise _unlike(f"{', '.join(unplanned)} is not to be thawed")
+
+
+def require_planned_reboot(plan: Mapping[str, Any]) -> None:
+    """Refused unless the plan says that nodes are rebooted."""
+    if plan.get("reboot") != OnPending.IF_PENDING:
+        raise _unlike(f"nodes are not to be rebooted: reboot is {plan.get('reboot') or 'not planned'}")
 
 
 def require_planned_pin(

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_outcome import PuppetOutcome
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_report import Report
 
 # --onetime would fall back to the cached catalog, answer a run that only compiled badly with 0, and splay.
@@ -19,6 +19,8 @@ _ALWAYS = (
     "--no-usecacheonfailure",
     "--no-use_cached_catalog",
     "--no-splay",
+    # puppet.conf may say that none are written.
+    "--report",
     "--color=false",
     "--verbose",
     "--logdest",
@@ -34,87 +36,14 @@ _LOCK_RETRY = 2
 _NTSTATUS_ERROR = 0xC0000000
 
 
-class PuppetOutcome(StrEnum):
-    """How a run of the agent ended."""
-
-    CHANGED = "changed"
-    UNCHANGED = "unchanged"
-    FAILED_RESOURCES = "failed_resources"
-    FAILED_RESTART = "failed_restart"
-    CATALOG_FAILURE = "catalog_failure"
-    CACHED_CATALOG = "cached_catalog"
-    WRONG_ENVIRONMENT = "wrong_environment"
-    SERVER_UNREACHABLE = "server_unreachable"
-    CERTIFICATE_UNSIGNED = "certificate_unsigned"
-    DISABLED = "disabled"
-    ALREADY_RUNNING = "already_running"
-    NOOP_PENDING = "noop_pending"
-    TERMINATED = "terminated"
-    TIMED_OUT = "timed_out"
-    LOST = "lost"
-    SHELL_LOST = "shell_lost"
-    UNKNOWN = "unknown"
-
-    @property
-    def ok(self) -> bool:
-        """Whether the node is now as its catalog says."""
-        return self in (PuppetOutcome.CHANGED, PuppetOutcome.UNCHANGED)
-
-    @property
-    def said(self) -> str:
-        """What happened, in words."""
-        return _SAID[self]
-
-    @property
-    def remedy(self) -> str:
-        """What to do next; empty when nothing is to be done."""
-        return "" if self.ok else f"{_REMEDY[self]}, then run the same deployment again"
-
-
-_SAID = {
-    PuppetOutcome.CHANGED: "Puppet changed the node",
-    PuppetOutcome.UNCHANGED: "Puppet had nothing to change",
-    PuppetOutcome.FAILED_RESOURCES: "Puppet could not bring about all that the catalog says",
-    PuppetOutcome.FAILED_RESTART: "Puppet changed the node, but what it then restarted failed",
-    PuppetOutcome.CATALOG_FAILURE: "Puppet got no catalog for the node",
-    PuppetOutcome.CACHED_CATALOG: "Puppet applied an old catalog from its cache",
-    PuppetOutcome.WRONG_ENVIRONMENT: "Puppet's environment is not the one that was asked for",
-    PuppetOutcome.SERVER_UNREACHABLE: "The Puppet server could not be reached from the node",
-    PuppetOutcome.CERTIFICATE_UNSIGNED: "The node's Puppet certificate is not signed",
-    PuppetOutcome.DISABLED: "Puppet is disabled on the node",
-    PuppetOutcome.ALREADY_RUNNING: "Another Puppet run kept the node's run lock",
-    PuppetOutcome.NOOP_PENDING: "Puppet runs in noop mode on the node: it only said what it would change",
-    PuppetOutcome.TERMINATED: "The Puppet run was ended from outside before it was through",
-    PuppetOutcome.TIMED_OUT: "The Puppet run passed its time limit and was ended",
-    PuppetOutcome.LOST: "The Puppet run is gone and nobody wrote down how it ended",
-    PuppetOutcome.SHELL_LOST: "The WinRM shell that owned the Puppet run is gone, and the run with it",
-    PuppetOutcome.UNKNOWN: "How the Puppet run ended can't be told",
-}
-_REMEDY = {
-    PuppetOutcome.FAILED_RESOURCES: "Correct what the failed resources name",
-    PuppetOutcome.FAILED_RESTART: "Look at the service's own log",
-    PuppetOutcome.CATALOG_FAILURE: "Correct the code or data that the message names",
-    PuppetOutcome.CACHED_CATALOG: "Find out why the server gave no fresh catalog",
-    PuppetOutcome.WRONG_ENVIRONMENT: "Deploy that environment to the Puppet server, or correct the name",
-    PuppetOutcome.SERVER_UNREACHABLE: "Check the Puppet server and the node's way to it",
-    PuppetOutcome.CERTIFICATE_UNSIGNED: "Sign it on the CA (puppetserver ca sign --certname NAME)",
-    PuppetOutcome.DISABLED: "Ask who disabled it; puppet agent --enable ends it",
-    PuppetOutcome.ALREADY_RUNNING: "Wait for that run to end, or find out why it hangs",
-    PuppetOutcome.NOOP_PENDING: "Take noop out of the node's puppet.conf",
-    PuppetOutcome.TERMINATED: "Find out who ended it",
-    PuppetOutcome.TIMED_OUT: "Look at what took so long, or raise the time limit",
-    PuppetOutcome.LOST: "See whether the node was restarted",
-    PuppetOutcome.SHELL_LOST: "See whether the node or its WinRM service was restarted",
-    PuppetOutcome.UNKNOWN: "Look at the run's output and Puppet's log on the node",
-}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """What is known of a run: the evidence that `judge` decides from.
 
     `rc`: exit code under --detailed-exitcodes, None when it was lost. `report`: the node's last report, whoever's
-    run wrote it. `in_shell`: a shell of WinRM owned it, and ended it with itself.
+    run wrote it; `problem`: why there is none. `in_shell`: a shell of WinRM owned it, and ended it with itself.
+    `rebooted`: the node's boot is not the one in which the run began. `pending`: why the node is to be rebooted, if
+    that is to count.
     """
 
     job_id: str
@@ -124,6 +53,9 @@ class Run:
     output: str = ""
     timed_out: bool = False
     in_shell: bool = False
+    problem: str = ""
+    rebooted: bool = False
+    pending: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +98,15 @@ def judge(run: Run) -> Verdict:
         return Verdict(PuppetOutcome.TIMED_OUT)
     fresh = run.report is not None and run.report.job_id == run.job_id
     verdict = _by_report(run, run.report) if fresh and run.report else _by_output(run)
+    if run.rebooted and verdict.outcome in _CUT_SHORT:
+        return Verdict(PuppetOutcome.REBOOTED)
+    if run.pending and verdict.outcome.ok:
+        return Verdict(PuppetOutcome.REBOOT_PENDING, run.pending)
     return replace(verdict, detail=verdict.detail or _last_error(run.output)) if not verdict.outcome.ok else verdict
+
+
+# What a reboot makes of a run that is under way.
+_CUT_SHORT = (PuppetOutcome.TERMINATED, PuppetOutcome.LOST, PuppetOutcome.NO_REPORT)
 
 
 def _by_report(run: Run, report: Report) -> Verdict:
@@ -174,6 +114,11 @@ def _by_report(run: Run, report: Report) -> Verdict:
         return Verdict(PuppetOutcome.WRONG_ENVIRONMENT, f"the run used environment {report.environment!r}")
     if report.cached_catalog_status not in ("not_used", ""):
         return Verdict(PuppetOutcome.CACHED_CATALOG, f"cached_catalog_status is {report.cached_catalog_status}")
+    if hook := _HOOK.search(run.output):
+        return Verdict(PuppetOutcome.HOOK_FAILED, hook[0].rstrip(": "))
+    unusable = _UNUSABLE.search(run.output)
+    if unusable and not (_NO_ROUTE.search(unusable[1]) or _INVALID.search(unusable[1])):
+        return Verdict(PuppetOutcome.CATALOG_UNUSABLE, _unusable(run.output, unusable[1]))
     if not report.configuration_version:
         return _without_catalog(run)
     if not report.transaction_completed:
@@ -196,12 +141,27 @@ def _by_status(run: Run, report: Report) -> Verdict:
 
 
 def _without_catalog(run: Run) -> Verdict:
-    compiled = _COMPILE.search(run.output)
-    if compiled:
-        return Verdict(PuppetOutcome.CATALOG_FAILURE, compiled[0].strip()[:1000])
+    if answered := _answered(run.output):
+        return answered
+    if invalid := _INVALID.search(run.output):
+        return Verdict(PuppetOutcome.CERTIFICATE_INVALID, invalid[0])
     if _NO_ROUTE.search(run.output):
         return Verdict(PuppetOutcome.SERVER_UNREACHABLE, _first_error(run.output))
     return Verdict(PuppetOutcome.CATALOG_FAILURE)
+
+
+def _answered(output: str) -> Verdict | None:
+    """What an error that the server answered with means; the one about the catalog before all others."""
+    answered = _CATALOG_ANSWERED.search(output) or _ANSWERED.search(output)
+    if not answered:
+        return None
+    return Verdict(_BY_CODE.get(answered[1], PuppetOutcome.CATALOG_FAILURE), answered[0].strip()[:1000])
+
+
+def _unusable(output: str, said: str) -> str:
+    """What Puppet says when it gives the catalog up, or of a cycle what it said before that."""
+    cycle = _CYCLE.search(output)
+    return " ".join((cycle[1] if cycle else said).split())[:1000]
 
 
 def _by_output(run: Run) -> Verdict:
@@ -209,30 +169,76 @@ def _by_output(run: Run) -> Verdict:
     if run.rc is None:
         outcome = PuppetOutcome.SHELL_LOST if run.in_shell else PuppetOutcome.LOST
         return Verdict(outcome, "it wrote no report")
+    if _APPLIED.search(run.output):
+        return _unreported(run)
     if disabled := _DISABLED.search(run.output):
         return Verdict(PuppetOutcome.DISABLED, f"reason: {disabled[1]}")
     if _IN_PROGRESS.search(run.output):
         return Verdict(PuppetOutcome.ALREADY_RUNNING)
     if _UNSIGNED.search(run.output):
         return Verdict(PuppetOutcome.CERTIFICATE_UNSIGNED)
+    if invalid := _INVALID.search(run.output):
+        return Verdict(PuppetOutcome.CERTIFICATE_INVALID, invalid[0])
     if _NO_ROUTE.search(run.output):
         return Verdict(PuppetOutcome.SERVER_UNREACHABLE, _first_error(run.output))
     if run.in_shell and run.rc >= _NTSTATUS_ERROR:
         return Verdict(PuppetOutcome.TERMINATED, f"Windows ended it with 0x{run.rc:08X}, and it wrote no report")
     if run.rc >= 128 and not run.in_shell:
         return Verdict(PuppetOutcome.TERMINATED, f"it was killed by signal {run.rc - 128} and wrote no report")
-    return Verdict(PuppetOutcome.UNKNOWN, f"exit code {run.rc}, and no report with job id {run.job_id}")
+    if run.rc in (126, 127):
+        return Verdict(PuppetOutcome.NO_AGENT, " ".join(run.output.split())[-300:])
+    if answered := _answered(run.output):
+        return answered
+    if run.rc == 1 and _last_error(run.output) and not _FULL.search(run.output):
+        return Verdict(PuppetOutcome.AGENT_FAILED, _last_error(run.output))
+    return _unreported(run)
+
+
+def _unreported(run: Run) -> Verdict:
+    if full := _FULL.search(run.output):
+        return Verdict(PuppetOutcome.DISK_FULL, full[0].strip()[:500])
+    other = f"the last report is of {run.report.job_id!r}" if run.report else "there is none at all"
+    why = run.problem or other
+    return Verdict(PuppetOutcome.NO_REPORT, f"exit code {run.rc}, and no report with job id {run.job_id}: {why}")
 
 
 # Puppet's own words, 7.23; the report does not tell these cases apart.
 _NO_ENVIRONMENT = re.compile(r"Environment '[^']*' not found on server, aborting run")
-_COMPILE = re.compile(r"Could not retrieve catalog from remote server: Error \d+ on SERVER: .*")
-_NO_ROUTE = re.compile(r"No more routes to |Connection refused|Failed to open TCP connection")
+_ANSWERED = re.compile(r"Error (\d+) on SERVER: .*")
+_CATALOG_ANSWERED = re.compile(rf"Could not retrieve catalog from remote server: {_ANSWERED.pattern}")
+# 500 is a catalog that doesn't compile; 404 and 400 are about what was asked for.
+_BY_CODE = {
+    "401": PuppetOutcome.SERVER_REFUSED,
+    "403": PuppetOutcome.SERVER_REFUSED,
+    "429": PuppetOutcome.SERVER_UNAVAILABLE,
+    "502": PuppetOutcome.SERVER_UNAVAILABLE,
+    "503": PuppetOutcome.SERVER_UNAVAILABLE,
+    "504": PuppetOutcome.SERVER_UNAVAILABLE,
+}
+_UNUSABLE = re.compile(r"^Error: Failed to apply catalog: (.*)", re.MULTILINE)
+_CYCLE = re.compile(r"^Error: (Found \d+ dependency cycles?:\s*.*)", re.MULTILINE)
+_HOOK = re.compile(r"Could not run command from (?:pre|post)run_command: .*")
+_APPLIED = re.compile(r"^Notice: Applied catalog in ", re.MULTILINE)
+_FULL = re.compile(r".*No space left on device.*")
+_NO_ROUTE = re.compile(
+    r"No more routes to |Connection refused|Failed to open TCP connection|timed out (?:connect|read|write) operation"
+)
 _DISABLED = re.compile(r"administratively disabled \(Reason: '(.*?)'\)", re.DOTALL)
 _IN_PROGRESS = re.compile(r"already in progress; skipping|maxwaitforlock timeout has been exceeded")
+_WAITED = re.compile(r"Another puppet instance is already running")
 _UNSIGNED = re.compile(r"Couldn't fetch certificate from CA server|Certificate for \S+ has not been signed")
+# lib/puppet/ssl: verifier.rb, ssl_provider.rb and error.rb.
+_INVALID = re.compile(
+    r"certificate verify failed.*|The (?:certificate|CRL)[^\n]*(?:has expired|not yet valid)[^\n]*"
+    r"|The certificate for .* does not match its private key|Server hostname .* did not match server certificate.*"
+)
 # Facter's complaints are in good runs too.
 _ERROR = re.compile(r"^Error: (?!Facter)(.*)$", re.MULTILINE)
+
+
+def waited(output: str) -> bool:
+    """Whether the run stood back until another one had ended."""
+    return bool(_WAITED.search(output))
 
 
 def _first_error(output: str) -> str:

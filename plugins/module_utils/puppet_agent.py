@@ -10,13 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
+from ansible_collections.tidegate.delivery.plugins.module_utils.no_agent import NoAgent
 from ansible_collections.tidegate.delivery.plugins.module_utils.node import Node
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_agent_windows import ask
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_outcome import PuppetOutcome
 from ansible_collections.tidegate.delivery.plugins.module_utils.windows_node import WindowsNode
 
 _ASKED = "agent_catalog_run_lockfile agent_disabled_lockfile config lastrunreport"
 _LOCK_LIMIT = 64 * 1024
 _NO_PUPPET = 41
+_NOT_ROOT = 42
 _ASK_TIMEOUT = 60
 
 # $1 confdir or "", $2 the cache of the answer or "", $3 the most bytes of a lock file, $4 "" writes no cache.
@@ -24,6 +27,8 @@ _ASK_TIMEOUT = 60
 _LOOK = rf"""
 PATH=$PATH:/opt/puppetlabs/bin
 program=$(command -v puppet) || exit {_NO_PUPPET}
+# An ordinary user's puppet has settings, a certificate and a run lock of its own, unless it is told where they are.
+[ -n "$1" ] || [ "$(id -u)" = 0 ] || {{ id -un; exit {_NOT_ROOT}; }}
 kept() {{ sed -n "s/^$1 = //p" "$settings"; }}
 fresh() {{
   [ -n "$settings" ] && [ -n "$(find "$settings" -mmin -1440 2>/dev/null)" ] &&
@@ -71,7 +76,8 @@ def look(node: Node, confdir: str = "", *, settings_cache: str = "", keep: bool 
     `settings_cache`: a file on the node that keeps where its files are; without `keep` it is read if it is there and
     never written.
 
-    Raises BadInput when Puppet is not installed there or its settings can't be read.
+    Raises NoAgent when Puppet is not installed there or would run as an ordinary user, BadInput when its settings
+    can't be read.
     """
     if isinstance(node, WindowsNode):
         told = ask(node, confdir, settings_cache, keep=keep)
@@ -79,11 +85,9 @@ def look(node: Node, confdir: str = "", *, settings_cache: str = "", keep: bool 
         return _agent(confdir, told.settings, lock, told.running)
     done = node.sh(_LOOK, confdir, settings_cache, str(_LOCK_LIMIT), "keep" if keep else "", timeout=_ASK_TIMEOUT)
     if done.rc == _NO_PUPPET:
-        raise BadInput(
-            "there is no puppet on the PATH or in /opt/puppetlabs/bin",
-            where=node.name,
-            remedy="Install the Puppet agent, or deploy the service without Puppet",
-        )
+        raise NoAgent(PuppetOutcome.NO_AGENT, "no puppet is on the PATH or in /opt/puppetlabs/bin", node.name)
+    if done.rc == _NOT_ROOT:
+        raise NoAgent(PuppetOutcome.NOT_ROOT, f"commands run as {done.text.strip()}", node.name)
     head, found, lock = done.text.partition("disabled =\n")
     values = dict(line.split(" = ", 1) for line in head.splitlines() if " = " in line)
     try:

@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
+from ansible_collections.tidegate.delivery.plugins.module_utils.no_agent import NoAgent
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_outcome import PuppetOutcome
 from ansible_collections.tidegate.delivery.plugins.module_utils.windows_node import WindowsNode
 
 PROGRAM = r"C:\Program Files\Puppet Labs\Puppet\bin\puppet.bat"
@@ -69,11 +71,7 @@ def _asked(node: WindowsNode, confdir: str) -> dict[str, str]:
     told = {name: value.replace("/", "\\") for name, value in values(done.text).items()}
     if missing := [name for name in _PATHS if name not in told]:
         if done.rc != 0 and not node.exists(PROGRAM):
-            raise BadInput(
-                f"there is no {PROGRAM}",
-                where=node.name,
-                remedy="Install the Puppet agent, or deploy the service without Puppet",
-            )
+            raise NoAgent(PuppetOutcome.NO_AGENT, f"there is no {PROGRAM}", node.name)
         said = (done.stderr or done.stdout).decode(errors="backslashreplace").strip()[-300:]
         raise BadInput(
             f"puppet config print did not tell {missing[0]}{': ' + said if said else ''}",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_report import Report
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_run import Result
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_result import Result
 
 
 def puppet_evidence(node: str, result: Result, msg: str) -> dict[str, Any]:
@@ -19,6 +19,10 @@ def puppet_evidence(node: str, result: Result, msg: str) -> dict[str, Any]:
         "msg": msg,
         "job_id": result.job_id,
         "adopted": result.adopted,
+        "waited": result.waited,
+        "reconnected": result.reconnected,
+        "rebooted": result.rebooted,
+        "reboot_pending": result.reboot_pending,
         "exit_code": result.exit_code,
         "duration_s": result.seconds,
         "report_on_node": result.report_path,

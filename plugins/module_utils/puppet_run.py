@@ -9,33 +9,33 @@ On Windows it is not detached: see `puppet_run_attached`.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 
 from ansible_collections.tidegate.delivery.plugins.module_utils import jobs
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import (
     DeadlineExceeded,
-    DomainError,
     Unreachable,
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.jobs import JobState, Limits, Phase
+from ansible_collections.tidegate.delivery.plugins.module_utils.no_agent import NoAgent
 from ansible_collections.tidegate.delivery.plugins.module_utils.node import Node
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet import (
     AGENT_ENV,
     NO_LOCK_FILE,
     NO_LOCK_FILE_ON_WINDOWS,
-    PuppetOutcome,
-    Run,
     Verdict,
     agent_argv,
-    judge,
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_agent import Agent, look
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze import freeze_of
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_report import (
-    REPORT_LIMIT,
-    Report,
-    read_report,
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_outcome import PuppetOutcome
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_result import (
+    Ended,
+    Request,
+    Result,
+    Started,
+    judged,
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_run_attached import run_attached
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import NEVER, Stopping
@@ -53,55 +53,6 @@ _LEFT_RUN = SHELL_IDLE_S + 30.0
 _WHILE = "while Puppet ran; the run goes on there, and the next attempt adopts it"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What to run. `folder`: where job folders are on the node. `run_id`: the id of this very run; `family`: the
-    beginning of the ids of all runs of this deployment on this node, of which a live one is adopted.
-    `timeout`, `wait_for_lock`, `interval`: seconds for the run, for another run to end before it, and between two
-    lines of `tell`."""
-
-    folder: str
-    run_id: str
-    family: str
-    timeout: float
-    wait_for_lock: float
-    interval: float
-    confdir: str = ""
-    environment: str = ""
-    settings_cache: str = ""
-
-    @property
-    def limit(self) -> float:
-        """The most seconds that the job may take on the node."""
-        return self.timeout + self.wait_for_lock
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """How it ended, and the evidence. `adopted`: it had been started before us."""
-
-    verdict: Verdict
-    job_id: str
-    adopted: bool
-    report_path: str
-    report: Report | None = None
-    exit_code: int | None = None
-    seconds: float | None = None
-
-    @property
-    def outcome(self) -> PuppetOutcome:
-        """How the run ended."""
-        return self.verdict.outcome
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """The job that is ours to wait for; empty id when a stranger's freeze forbids to start one."""
-
-    id: str
-    adopted: bool
-
-
 def run(node: Node, request: Request, tell: Callable[[str], None], stopping: Stopping = NEVER) -> Result:
     """Run Puppet on the node, or adopt the run of this deployment that is there, and judge it.
 
@@ -110,7 +61,11 @@ def run(node: Node, request: Request, tell: Callable[[str], None], stopping: Sto
     when a run beyond its time can't be ended, Stopped when somebody asked to stop: then, too, the run goes on there.
     Over WinRM a run ends with its shell, and the next call runs again.
     """
-    agent = look(node, request.confdir, settings_cache=request.settings_cache)
+    try:
+        agent = look(node, request.confdir, settings_cache=request.settings_cache)
+    except NoAgent as none:
+        verdict = Verdict(none.outcome, none.detail)
+        return Result(verdict=verdict, job_id=request.run_id, adopted=False, report_path="")
     if isinstance(node, WindowsNode):
         return _run_attached(node, agent, request, tell, stopping)
     started = start_or_adopt(node, agent, request)
@@ -118,8 +73,8 @@ def run(node: Node, request: Request, tell: Callable[[str], None], stopping: Sto
         return _disabled(agent, request)
     if started.adopted:
         tell(f"the Puppet run {started.id} was started before: it is adopted")
-    state = _await_end(node, request, started.id, tell, stopping)
-    return _judged(node, agent, request, started, state)
+    ended = _await_end(node, request, started.id, tell, stopping)
+    return judged(node, agent, request, started, ended)
 
 
 def _disabled(agent: Agent, request: Request) -> Result:
@@ -139,7 +94,7 @@ def _run_attached(
     argv = _argv(agent, request, NO_LOCK_FILE_ON_WINDOWS)
     tell("Puppet runs, and WinRM tells of it when it has ended")
     state = run_attached(node, argv, limit=request.limit, patience=PATIENCE)
-    return _judged(node, agent, request, Started(request.run_id, adopted=False), state, in_shell=True)
+    return judged(node, agent, request, Started(request.run_id, adopted=False), Ended(state), in_shell=True)
 
 
 def live_runs(node: Node, folder: str, family: str) -> list[int]:
@@ -191,9 +146,10 @@ def _start(node: Node, request: Request, argv: list[str], limits: Limits) -> boo
         return jobs.start(node, request.folder, request.run_id, argv, limits, AGENT_ENV) or True
 
 
-def _await_end(node: Node, request: Request, id: str, tell: Callable[[str], None], stopping: Stopping) -> JobState:
+def _await_end(node: Node, request: Request, id: str, tell: Callable[[str], None], stopping: Stopping) -> Ended:
     began = reached = time.monotonic()
     stopped = 0.0
+    reconnected, cut_off = 0, False
     while True:
         try:
             stopping.look(_WHILE)
@@ -201,10 +157,12 @@ def _await_end(node: Node, request: Request, id: str, tell: Callable[[str], None
                 state = jobs.poll(node, request.folder, id, wait=request.interval)
             reached = time.monotonic()
         except Unreachable as error:
+            cut_off = True
             _bear(error, time.monotonic() - reached, stopping)
             continue
+        reconnected, cut_off = reconnected + cut_off, False
         if state.phase is not Phase.RUNNING:
-            return state
+            return Ended(state, reconnected)
         elapsed = time.monotonic() - began
         tell(f"Puppet runs (process {state.pid}, {elapsed:.0f} s)")
         if elapsed <= request.limit + _OVERDUE:
@@ -237,52 +195,7 @@ def _bear(error: Unreachable, silent_s: float, stopping: Stopping) -> None:
         raise Unreachable(
             f"the node can't be reached since {silent_s:.0f} s ({error.message})",
             where=error.where,
-            remedy="Its Puppet run goes on there. Run the same deployment again: it adopts the run",
+            remedy="Its Puppet run goes on there, unless the node went down. Run the same deployment again: it adopts "
+            "the run, or begins another",
         ) from error
     stopping.pause(_RETRY, _WHILE)
-
-
-def _judged(
-    node: Node, agent: Agent, request: Request, started: Started, state: JobState, *, in_shell: bool = False
-) -> Result:
-    # A node that has no jobs keeps no report of one.
-    kept = [] if in_shell else [f"{request.folder}/{started.id}/kept"]
-    path, report, problem = _own_report(node, [*kept, agent.report])
-    verdict = judge(
-        Run(
-            job_id=started.id,
-            rc=state.rc,
-            report=report,
-            environment=request.environment,
-            output=state.output,
-            timed_out=state.phase is Phase.TIMED_OUT,
-            in_shell=in_shell,
-        )
-    )
-    if verdict.outcome is PuppetOutcome.UNKNOWN and problem:
-        verdict = Verdict(verdict.outcome, problem)
-    return Result(
-        verdict=verdict,
-        job_id=started.id,
-        adopted=started.adopted,
-        report_path=path,
-        report=report if report and report.job_id == started.id else None,
-        exit_code=state.rc,
-        seconds=state.seconds,
-    )
-
-
-def _own_report(node: Node, paths: Sequence[str]) -> tuple[str, Report | None, str]:
-    """The first of these reports that is there: what was kept when the run ended, then the agent's last one; and why
-    there is none."""
-    path = ""
-    try:
-        for path in paths:
-            data = node.read(path, limit=REPORT_LIMIT)
-            if data is not None:
-                return path, read_report(data), ""
-    except Unreachable:
-        raise
-    except DomainError as error:
-        return path, None, str(error)
-    return path, None, f"there is no {path}"

@@ -100,9 +100,11 @@ class Puppet(Part):
 
 
 class Deploy(Part):
-    """What brings the release to a node."""
+    """What brings the release to a node, and what a reboot means that is pending after it."""
 
     puppet: Puppet
+    reboot: Literal["ignore", "hold", "if_pending"] = "ignore"
+    reboot_timeout: Seconds = 600.0
 
 
 class Release(Part):

@@ -61,6 +61,7 @@ _BEFORE: Mapping[str, str] = {
     Step.LEAVE: "before the wave left the online pool",
     Step.PIN: "before the release was pinned",
     Step.PUPPET: "before Puppet ran",
+    Step.REBOOT: "before the node was rebooted",
     Step.RELEASE: "before the served release was read back",
     Step.HEALTH: "before health was checked",
     Step.NUNIT: "before the tests ran",

@@ -13,7 +13,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.hold import why_
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind, State
 from ansible_collections.tidegate.delivery.plugins.module_utils.timings import timings
 
-_OF_THE_WAVE = ("drain", "puppet", "tests", "warmup", "observation")
+_OF_THE_WAVE = ("drain", "puppet", "reboot", "tests", "warmup", "observation")
 _WAITED = {
     "freeze": "Puppet's agent off and on again",
     "health": "until healthy",

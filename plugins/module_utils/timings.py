@@ -22,6 +22,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.hold import why_
 OWN = {
     Step.LEAVE: "drain",
     Step.PUPPET: "puppet",
+    Step.REBOOT: "reboot",
     Step.NUNIT: "tests",
     Step.WARMUP: "warmup",
     Step.OBSERVE: "observation",

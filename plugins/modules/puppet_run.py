@@ -34,6 +34,14 @@ options:
       - Run in this Puppet environment, and fail unless the run used it.
       - It is no pin, since the next periodic run does not know it.
     type: str
+  reboot:
+    description:
+      - What a reboot means that is pending after a good run (see M(tidegate.delivery.reboot)).
+      - V(ignore) only tells it. V(hold) fails with outcome V(reboot_pending). V(if_pending) leaves it to the task after.
+      - A reboot that systemd has scheduled already fails with V(ignore) too, since the node goes down by itself.
+    type: str
+    choices: [ignore, hold, if_pending]
+    default: ignore
   job:
     description: A suffix of the job id, for a second run in the same attempt.
     type: str
@@ -68,21 +76,27 @@ EXAMPLES = r"""
   tidegate.delivery.puppet_run:
     deployment: "{{ tidegate_deployment }}"
     job: after-reboot
+    reboot: hold
     timeout: 30m
 """
 
 RETURN = r"""
 outcome:
   description:
-    - V(changed) or V(unchanged), the node is as its catalog says.
+    - V(changed) or V(unchanged), the node is as its catalog says. All others are failures.
     - V(failed_resources) or V(failed_restart), see RV(failed_resources).
-    - V(catalog_failure), the server gave no catalog. V(cached_catalog), an old one was applied.
+    - V(catalog_failure), the server gave no catalog. V(catalog_unusable), the node can't apply it. V(cached_catalog), an old one was applied.
     - V(wrong_environment), the run did not use O(environment).
-    - V(server_unreachable), V(certificate_unsigned), V(disabled), V(already_running), nothing was run.
+    - V(server_unreachable), V(server_unavailable), V(server_refused), V(certificate_unsigned), V(certificate_invalid), the server gave nothing.
+    - V(disabled), V(already_running), V(no_agent), V(not_root), V(agent_failed), nothing was run.
+    - V(hook_failed), puppet.conf's own command before or after the run failed.
     - V(noop_pending), the node runs Puppet in noop mode and something would have changed.
-    - V(terminated), someone ended the run. V(timed_out), it passed O(timeout). V(lost), it is gone without a trace.
+    - V(reboot_pending), see O(reboot). V(rebooted), the node was rebooted while Puppet ran.
+    - V(terminated), someone ended the run. V(timed_out), it passed O(timeout). V(lost), it is gone without a trace. V(shell_lost), so is its WinRM shell.
+    - V(disk_full), V(no_report), how it ended could not be written down or read.
     - V(unknown), the evidence does not fit together.
     - V(would_run), in check mode.
+    - The page docs/puppet.md has the evidence of each and what to do.
   returned: always
   type: str
   sample: changed
@@ -135,6 +149,21 @@ configuration_version:
   sample: "1769869501"
 noop_pending:
   description: Whether a resource that is noop by itself would have changed. That is no failure.
+  returned: unless in check mode
+  type: bool
+  sample: false
+reboot_pending:
+  description: Why the node is to be rebooted; empty when it is not, or the run was not good.
+  returned: unless in check mode
+  type: str
+  sample: /run/reboot-required is there, because of linux-image-6.1.0-28-amd64
+reconnected:
+  description: How often the way to the node broke while Puppet ran, and the run was found again.
+  returned: unless in check mode
+  type: int
+  sample: 0
+waited:
+  description: Whether the run stood back until another one had ended.
   returned: unless in check mode
   type: bool
   sample: false

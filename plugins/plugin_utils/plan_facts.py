@@ -261,7 +261,7 @@ def first_error(answers: Mapping[str, Any], names: Sequence[str]) -> DomainError
 
 
 def step_facts(service: Service) -> dict[str, Any]:
-    """How nodes of the service leave and join."""
+    """How nodes of the service leave, are rebooted and join."""
     drain = service.drain
     return {
         "drain": {
@@ -271,4 +271,6 @@ def step_facts(service: Service) -> dict[str, Any]:
             "sticky": drain.sticky,
         },
         "join_timeout": format_duration(service.join_timeout),
+        "reboot": service.deploy.reboot,
+        "reboot_timeout": format_duration(service.deploy.reboot_timeout),
     }

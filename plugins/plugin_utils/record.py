@@ -188,7 +188,7 @@ class Record:
             )
         if doing in _AFTER_ALL_WAVES:
             self.require_joined(self.wave_numbers())
-        if doing == Step.PUPPET:
+        if doing in (Step.PUPPET, Step.REBOOT):
             self._require_left(nodes)
         lease = self._held(self._kept(deadline_s, doing))
         if in_wave:

@@ -37,6 +37,7 @@ _STEPS = {
     ("puppet_pin", "sealed"): "seal",
     ("puppet_pin", "absent"): "settle",
     ("puppet_run", ""): "puppet",
+    ("reboot", ""): "reboot",
     ("nunit", ""): "nunit",
     ("deployment", "wave"): "wave",
     ("deployment", "joined"): "confirm",

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
-from lab import agents, control, processes
+from lab import agents, boot, control, processes
 from lab.layout import TRADEAPI
 from tests.integration.flow.lab_site import NODES, Site, finished, kill
 
@@ -192,6 +192,35 @@ def test_a_dropped_controller_does_not_end_the_nodes_puppet_run(site: Site) -> N
     assert again.rc == 0, again.output
     runs = [event for event in site.events(site.deployment().id) if event.step is Step.PUPPET and event.outcome.good]
     assert len(runs) == 1
+
+
+def test_a_node_that_is_rebooted_while_puppet_runs_and_one_that_asks_for_it(site: Site, tmp_path: Path) -> None:
+    new, host = site.other_version("n1"), site.layout.host("n1")
+    with site.with_services(tmp_path, lambda described: described["deploy"].update(reboot="if_pending")):
+        process = site.start_deploy(new, nodes=["n1"])
+        site.await_event(has(Step.PUPPET, Outcome.STARTED, "n1"), process)
+        jobs = host.tidegate_state / "jobs"
+        _await(lambda: any((folder / "command").exists() for folder in jobs.glob(f"{site.deployment().id}.*")), 60)
+        boot.reboot(site.layout, "n1")
+        played = finished(process)
+        assert played.rc != 0
+        assert "The node was rebooted while Puppet ran" in played.output
+        assert_held(site, "puppet", "n1")
+
+        boot.reboot_required(host).write_text("")
+        before = boot.boot_id(host).read_text()
+        again = site.deploy(new, nodes=["n1"])
+    assert again.rc == 0, again.output
+    assert boot.boot_id(host).read_text() != before
+    done = [event for event in site.events(site.deployment().id) if event.attempt == 2 and event.outcome.good]
+    assert [event.step for event in done if event.step in (Step.PUPPET, Step.REBOOT)] == [
+        Step.PUPPET,
+        Step.REBOOT,
+        Step.PUPPET,
+    ]
+    facts = site.facts()
+    assert facts.serving["n1"] == new
+    assert all(set(online) == set(NODES) for online in facts.online.values())
 
 
 def _family(playbook: subprocess.Popen[str]) -> list[processes.Process]:

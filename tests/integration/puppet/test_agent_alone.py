@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Refused
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet import PuppetOutcome
+from ansible_collections.tidegate.delivery.plugins.module_utils.node import LocalShell, PosixNode
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_agent import look
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze import (
     freeze,
@@ -16,6 +19,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze im
     reason_text,
     thaw,
 )
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_outcome import PuppetOutcome
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_run import run, start_or_adopt
 from tests.integration.puppet.agent_home import AgentHome
 
@@ -80,3 +84,37 @@ def test_our_own_freeze_is_passed_by_our_run_alone(agent: AgentHome) -> None:
         text=True,
     )
     assert f"administratively disabled (Reason: '{OURS}')" in periodic.stdout
+
+
+def test_an_agent_that_can_not_begin(agent: AgentHome) -> None:
+    with agent.settings("ssldir = /dev/null/ssl"):
+        result = agent.run()
+    assert (result.outcome, result.exit_code) == (PuppetOutcome.AGENT_FAILED, 1)
+    assert "/dev/null" in result.verdict.detail
+
+
+def test_a_server_that_takes_connections_and_never_answers(agent: AgentHome) -> None:
+    hanging = agent.settings("server = 127.35.0.98", "http_connect_timeout = 1", "http_read_timeout = 1")
+    with socket.create_server(("127.35.0.98", 8140)), hanging:
+        result = agent.run()
+    assert result.outcome is PuppetOutcome.SERVER_UNREACHABLE
+    assert "timed out" in result.verdict.detail
+
+
+def test_a_node_without_puppet(agent: AgentHome, tmp_path: Path) -> None:
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "timeout").symlink_to("/usr/bin/timeout")
+    agent.node = PosixNode("here", LocalShell({"PATH": str(tools)}))
+    assert agent.run().outcome is PuppetOutcome.NO_AGENT
+
+
+def test_an_ordinary_user_is_not_taken_for_the_nodes_agent(agent: AgentHome) -> None:
+    shell = LocalShell()
+    become = "setpriv --reuid 65534 --regid 65534 --clear-groups" if os.getuid() == 0 else "env"
+    agent.node = PosixNode("here", lambda command, stdin, timeout: shell(f"{become} {command}", stdin, timeout))
+    request = replace(agent.request(), confdir="", settings_cache="")
+    result = run(agent.node, request, lambda _line: None)
+    assert result.outcome is PuppetOutcome.NOT_ROOT
+    assert result.verdict.detail.startswith("commands run as ")
+    assert not Path(request.folder).exists()

@@ -8,8 +8,10 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -17,8 +19,8 @@ from ansible_collections.tidegate.delivery.plugins.module_utils import jobs
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DeadlineExceeded, Unreachable
 from ansible_collections.tidegate.delivery.plugins.module_utils.hiera import node_file, with_pins, without_pins
 from ansible_collections.tidegate.delivery.plugins.module_utils.jobs import Phase
+from ansible_collections.tidegate.delivery.plugins.module_utils.jobs_script import POLL
 from ansible_collections.tidegate.delivery.plugins.module_utils.node import Completed, LocalShell, PosixNode
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet import PuppetOutcome
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_agent import look
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze import (
     freeze,
@@ -26,13 +28,10 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze im
     thaw,
     wait_for_run,
 )
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_outcome import PuppetOutcome
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_pins import Edit, change
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_run import (
-    Request,
-    Result,
-    run,
-    start_or_adopt,
-)
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_result import Request, Result
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_run import run, start_or_adopt
 from lab import build
 from lab.agents import clear_node_data, run_agent, set_node_data
 from lab.layout import SSH_PORT, Host, Layout
@@ -53,12 +52,13 @@ class Ssh:
         self._argv = ["ssh", "-F", "none", "-T", "-p", str(SSH_PORT), "-i", str(layout.ssh_key), "-o", known]
         self._argv += ["-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", f"root@{host.address}"]
         self.client: subprocess.Popen[bytes] | None = None
+        self.command = ""
 
     def __call__(self, command: str, stdin: bytes | None, timeout: float) -> Completed:
         with subprocess.Popen(
             [*self._argv, command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         ) as client:
-            self.client = client
+            self.client, self.command = client, command
             stdout, stderr = client.communicate(stdin, timeout=timeout)
         if client.returncode < 0:
             raise Unreachable("the ssh client was killed", where=NODE)
@@ -192,6 +192,25 @@ def test_a_killed_controller_and_connection_do_not_end_the_run(deployed: Deploye
     result = deployed.run()
     assert (result.outcome, result.adopted, result.job_id) == (PuppetOutcome.CHANGED, True, request.run_id)
     assert deployed.installed == NEW
+
+
+def test_a_connection_that_is_lost_meanwhile(deployed: Deployed) -> None:
+    """The very client that waits is killed: the run goes on, is found again and judged by its report."""
+    deployed.pin(NEW)
+    request = deployed.start()
+    waiting = Thread(target=_kill_the_poll, args=(deployed.ssh,))
+    waiting.start()
+    result = run(deployed.node, replace(request, interval=60.0), lambda _line: None)
+    waiting.join()
+    assert (result.outcome, result.job_id, result.reconnected) == (PuppetOutcome.CHANGED, request.run_id, 1)
+    assert deployed.installed == NEW
+
+
+def _kill_the_poll(ssh: Ssh) -> None:
+    """The client of the command that returns at the run's end."""
+    until(lambda: ssh.client is not None and POLL.splitlines()[-2] in ssh.command, "the run is polled")
+    assert ssh.client is not None
+    ssh.client.kill()
 
 
 @contextmanager

@@ -18,7 +18,7 @@ import pytest
 
 from ansible_collections.tidegate.delivery.plugins.module_utils import puppet_run
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused, Unreachable
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet import NO_LOCK_FILE_ON_WINDOWS, PuppetOutcome
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet import NO_LOCK_FILE_ON_WINDOWS
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_agent import look
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze import (
     freeze,
@@ -26,7 +26,9 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze im
     thaw,
     wait_for_run,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_run import Request, Result, live_runs, run
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_outcome import PuppetOutcome
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_result import Request, Result
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_run import live_runs, run
 from ansible_collections.tidegate.delivery.plugins.module_utils.windows_node import WindowsNode
 from lab.winrm.windows import PUPPET, install_puppet
 from tests.integration.windows.endpoint import Endpoint, running

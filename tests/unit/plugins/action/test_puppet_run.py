@@ -6,6 +6,7 @@ import pytest
 
 from ansible_collections.tidegate.delivery.plugins.action.puppet_run import ActionModule
 from tests.unit.plugins.action.puppet_call import PuppetCall, act, deployment
+from tests.unit.plugins.module_utils.edge import Edge
 from tests.unit.plugins.module_utils.puppet_double import PuppetDouble
 
 
@@ -65,6 +66,28 @@ def test_every_attempt_and_suffix_is_a_run_of_its_own(call: PuppetCall, puppet: 
     call.args["job"], call.deployments = None, [deployment("d1", attempt=2)]
     assert act(ActionModule, call)["job_id"] == "d1.n1.2"
     assert len(puppet.calls("--onetime")) == 3
+
+
+def test_a_pending_reboot_is_told_or_counts(call: PuppetCall, puppet: PuppetDouble, tmp_path: Path) -> None:
+    edge = Edge(tmp_path / "edge")
+    edge.write("run/reboot-required", "")
+    puppet.has_edge(edge.root)
+    result = act(ActionModule, call)
+    assert result["msg"] == "n1: Puppet had nothing to change; a reboot is pending: /run/reboot-required is there"
+    call.args |= {"job": "held", "reboot": "hold"}
+    result = act(ActionModule, call)
+    assert (result["failed"], result["outcome"]) == (True, "reboot_pending")
+    assert "/run/reboot-required is there" in result["msg"]
+    call.args |= {"job": "later", "reboot": "if_pending"}
+    assert act(ActionModule, call)["reboot_pending"] == "/run/reboot-required is there"
+
+
+def test_a_node_without_puppet_is_an_outcome(call: PuppetCall, puppet: PuppetDouble) -> None:
+    (puppet.home / "bin" / "id").write_text('#!/bin/sh\n[ -n "$1" ] && [ "$1" = -un ] && echo ann || echo 1000\n')
+    call._hostvars["n1"].pop("tidegate_puppet_confdir")
+    result = act(ActionModule, call)
+    assert (result["failed"], result["reason"], result["where"]) == (True, "not_root", "n1")
+    assert "commands run as ann (n1). Connect as root or with become" in result["msg"]
 
 
 def test_check_mode_runs_nothing(call: PuppetCall, puppet: PuppetDouble, tmp_path: Path) -> None:

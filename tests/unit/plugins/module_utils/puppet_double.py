@@ -51,10 +51,18 @@ class PuppetDouble:
         program = home / "bin" / "puppet"
         program.write_text(_SCRIPT)
         program.chmod(0o755)
+        # Tests may run as an ordinary user.
+        (home / "bin" / "id").write_text("#!/bin/sh\necho 0\n")
+        (home / "bin" / "id").chmod(0o755)
         (home / "puppet.conf").touch()
         os.utime(home / "puppet.conf", (1, 1))
-        self.node = PosixNode("n1", LocalShell({**os.environ, "PATH": f"{home}/bin:{os.environ['PATH']}"}))
+        self._env = {**os.environ, "PATH": f"{home}/bin:{os.environ['PATH']}"}
+        self.node = PosixNode("n1", LocalShell(self._env))
         self.will("unchanged", 0)
+
+    def has_edge(self, root: Path) -> None:
+        """Its boot is told below this folder from now on (see edge.py)."""
+        self._env["TIDEGATE_NODE_ROOT"] = str(root)
 
     def will(self, capture: str, rc: int, before: str = ":") -> None:
         """The next runs do `before` (shell), then end as that capture did."""

@@ -59,31 +59,32 @@ def test_other_ids_are_refused_before_anything_is_sent(id: str) -> None:
 @pytest.mark.parametrize(
     ("answer", "state"),
     [
-        (b"absent - - -\n", JobState(Phase.ABSENT)),
-        (b"running 42 - -\nso far", JobState(Phase.RUNNING, pid=42, output="so far")),
-        (b"ended - 3 17.04\nbye\n", JobState(Phase.ENDED, rc=3, seconds=17.04, output="bye\n")),
-        (b"timed_out - 143 9\n", JobState(Phase.TIMED_OUT, rc=143, seconds=9)),
-        (b"lost - - -\n\xff", JobState(Phase.LOST, output="\\xff")),
+        (b"absent - - - -\n", JobState(Phase.ABSENT)),
+        (b"running 42 - - -\nso far", JobState(Phase.RUNNING, pid=42, output="so far")),
+        (b"ended - 3 17.04 -\nbye\n", JobState(Phase.ENDED, rc=3, seconds=17.04, output="bye\n")),
+        (b"timed_out - 143 9 -\n", JobState(Phase.TIMED_OUT, rc=143, seconds=9)),
+        (b"lost - - - -\n\xff", JobState(Phase.LOST, output="\\xff")),
+        (b"ended - 0 4 rebooted\n", JobState(Phase.ENDED, rc=0, seconds=4, rebooted=True)),
     ],
 )
 def test_what_a_poll_answers(answer: bytes, state: JobState) -> None:
     assert poll(Answering(answer), "/j", "a") == state
 
 
-@pytest.mark.parametrize("answer", [b"", b"running\n", b"ended - x y\n", b"odd - - -\n"])
+@pytest.mark.parametrize("answer", [b"", b"running\n", b"ended - x y\n", b"odd - - - -\n", b"ended - 0 1\n"])
 def test_an_answer_that_makes_no_sense_is_not_guessed(answer: bytes) -> None:
     with pytest.raises(Unreachable, match=r"state of a job could not be read.*\(n1\)"):
         poll(Answering(answer, b"sh: /proc: not found"), "/j", "a")
 
 
 def test_a_long_poll_gets_more_time() -> None:
-    node = Answering(b"absent - - -\n")
+    node = Answering(b"absent - - - -\n")
     poll(node, "/j", "a", wait=20)
     assert (node.args[2], node.timeout) == ("20", 50)
 
 
 def test_found_jobs_by_id() -> None:
-    found = find(Answering(b"ended - 0 1 d.n1.1\nrunning 7 - - d.n1.2\n"), "/j", "d.n1.")
+    found = find(Answering(b"ended - 0 1 - d.n1.1\nrunning 7 - - - d.n1.2\n"), "/j", "d.n1.")
     assert found == {"d.n1.1": JobState(Phase.ENDED, rc=0, seconds=1), "d.n1.2": JobState(Phase.RUNNING, pid=7)}
 
 

@@ -88,7 +88,7 @@ def test_any_other_run_lock_is_stale(puppet: PuppetDouble, content: str) -> None
 
 def test_no_puppet_is_told(tmp_path: Path) -> None:
     (tmp_path / "timeout").symlink_to("/usr/bin/timeout")
-    with pytest.raises(BadInput, match=r"no puppet on the PATH.*\(n1\)"):
+    with pytest.raises(BadInput, match=r"no puppet is on the PATH.*\(n1\)"):
         look(PosixNode("n1", LocalShell({"PATH": str(tmp_path)})))
 
 

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet import PuppetOutcome, Verdict
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet import Verdict
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_evidence import puppet_evidence
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_outcome import PuppetOutcome
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_report import read_report
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_run import Result
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_result import Result
 
 RUNS = Path(__file__).parent / "puppet_runs"
 

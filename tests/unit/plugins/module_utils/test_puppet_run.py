@@ -12,16 +12,12 @@ from ansible_collections.tidegate.delivery.plugins.module_utils import jobs
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DeadlineExceeded, Stopped, Unreachable
 from ansible_collections.tidegate.delivery.plugins.module_utils.jobs import Phase
 from ansible_collections.tidegate.delivery.plugins.module_utils.node import Completed, PosixNode
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet import NO_LOCK_FILE, PuppetOutcome
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet import NO_LOCK_FILE
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_agent import look
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze import reason_text
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_run import (
-    Request,
-    Result,
-    existing,
-    run,
-    start_or_adopt,
-)
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_outcome import PuppetOutcome
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_result import Request, Result
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_run import existing, run, start_or_adopt
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import Stopping
 from tests.unit.plugins.module_utils.puppet_double import PuppetDouble
 
@@ -126,7 +122,7 @@ def test_a_stale_report_is_no_success(puppet: PuppetDouble, request_: Request) -
 def test_an_unreadable_report_is_named(puppet: PuppetDouble, request_: Request) -> None:
     puppet.will("changed", 2, before='rm "$home/captured.yaml"; echo "{" >"$home/report.yaml"')
     result = once(puppet, request_)
-    assert result.outcome is PuppetOutcome.UNKNOWN
+    assert result.outcome is PuppetOutcome.NO_REPORT
     assert "Puppet's report can't be read" in result.verdict.detail
 
 

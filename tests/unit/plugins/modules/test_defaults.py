@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.service import (
+    Deploy,
     Drain,
     NUnit,
     Puppet,
@@ -17,7 +18,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.service import (
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.service_health import Command, Health, Http
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import parse_duration
-from ansible_collections.tidegate.delivery.plugins.modules import haproxy_pool, health_check, nunit, puppet_run
+from ansible_collections.tidegate.delivery.plugins.modules import haproxy_pool, health_check, nunit, puppet_run, reboot
 
 # module, option, the descriptor's part and its field
 SAME = (
@@ -27,6 +28,8 @@ SAME = (
     (haproxy_pool, "drain.sticky", Drain, "sticky"),
     (haproxy_pool, "join_timeout", Service, "join_timeout"),
     (puppet_run, "timeout", Puppet, "timeout"),
+    (puppet_run, "reboot", Deploy, "reboot"),
+    (reboot, "timeout", Deploy, "reboot_timeout"),
     (health_check, "in_a_row", Health, "in_a_row"),
     (health_check, "interval", Health, "interval"),
     (health_check, "timeout", Health, "timeout"),
