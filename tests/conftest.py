@@ -18,7 +18,7 @@ DEPLOYING = ("flow", "command", "molecule", "chaos")
 # Folders whose tests on the lab are in the second share, and whose tests without one are in the first: so all three
 # take about as long.
 SECOND = ("chaos", "command", "molecule")
-FIRST = ("checks", "nunit", "windows")
+FIRST = ("checks", "nagios", "nunit", "windows")
 SHARES = (1, 2, 3)
 NOT_RUN = ("skipped", "xfailed", "xpassed")
 SESSION_LAB = pytest.StashKey[SessionLab]()

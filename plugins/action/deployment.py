@@ -12,7 +12,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils import advice
 from ansible_collections.tidegate.delivery.plugins.module_utils.by_hand import is_repair, is_thaw
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Outcome, Step
-from ansible_collections.tidegate.delivery.plugins.module_utils.hold import next_commands, why_held
+from ansible_collections.tidegate.delivery.plugins.module_utils.hold import downtime_note, next_commands, why_held
 from ansible_collections.tidegate.delivery.plugins.module_utils.leaving_out import unconfirmed, unconfirmed_note
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Kind, State
 from ansible_collections.tidegate.delivery.plugins.module_utils.lock import node_lock
@@ -111,9 +111,11 @@ def _hold(call: Call) -> dict[str, Any]:
     record = call.ledger
     deployment, nodes = record.deployment, list(call.args["nodes"])
     record.require_not_taken_over()
-    why = why_held(record.events, deployment.attempt, thawing=is_thaw(deployment))
+    events = record.events
+    why = why_held(events, deployment.attempt, thawing=is_thaw(deployment))
     ways_on = next_commands(deployment, nodes, stopped=why.stopped)
-    msg = f"{why.message.rstrip('.')}. {ways_on}"
+    note = "" if why.step == Step.DOWNTIME else downtime_note(events, deployment.attempt)
+    msg = f"{why.message.rstrip('.')}. {note}{ways_on}"
     if not deployment.state.final:
         event = record.event(Step.HOLD, Outcome.HELD, nodes, {"msg": msg, "step": why.step, "cause": why.message})
         deployment = record.ledger.update_state(deployment.id, State.HELD, event)

@@ -97,6 +97,8 @@ def _unknown_groups(placed: Placed) -> Iterator[Problem]:
             yield _no_group(placed, service, "deploy.puppet.servers", service.deploy.puppet.servers)
         if service.verify.nunit and not placed.hosts(service.verify.nunit.box):
             yield _no_group(placed, service, "verify.nunit.box", service.verify.nunit.box)
+        if service.nagios and not placed.hosts(service.nagios.server):
+            yield _no_group(placed, service, "nagios.server", service.nagios.server)
 
 
 def _no_group(placed: Placed, service: Service, key: str, group: str) -> Problem:

@@ -15,6 +15,8 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import De
 
 _BAD = (Outcome.FAILED, Outcome.REFUSED, Outcome.UNREACHABLE, Outcome.STOPPED)
 _MOST_TOLD = 5
+# What is done after the wave's own steps, and can't be why it is held.
+_AFTERWARDS = (Step.THAW, Step.DOWNTIME_END)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +31,13 @@ class Cause:
 def why_held(events: Sequence[Event], attempt: int, *, thawing: bool = False) -> Cause:
     """The first step of this attempt that went wrong, with the messages of all nodes on which it did.
 
-    A thaw that fails is no cause, it comes after one, unless `thawing` is all that was to be done.
+    A thaw, or the end of a downtime, that fails is no cause, it comes after one, unless `thawing` is all that was to be
+    done.
     """
     bad = [
         event
         for event in events
-        if event.attempt == attempt and event.outcome in _BAD and (thawing or _step(event) != Step.THAW)
+        if event.attempt == attempt and event.outcome in _BAD and (thawing or _step(event) not in _AFTERWARDS)
     ]
     if not bad:
         return Cause("", "A task outside of Tidegate's own failed; its message is above.")
@@ -56,6 +59,18 @@ def _sentence(event: Event) -> str:
 def _step(event: Event) -> str:
     """The step that went wrong; one that was refused before it began is recorded as a refusal of it."""
     return str(event.details.get("of") or event.step)
+
+
+def downtime_note(events: Sequence[Event], attempt: int) -> str:
+    """Until when Nagios is silent about the wave, or why that isn't known; empty when nobody asked for a downtime."""
+    asked = [event for event in events if event.attempt == attempt and _step(event) == Step.DOWNTIME]
+    ended = [event for event in asked if event.outcome is not Outcome.STARTED]
+    if not ended:
+        return ""
+    last = ended[-1]
+    if last.outcome.good and last.details.get("until"):
+        return f"Nagios is silent about it until {last.details['until']}; whoever goes on before prolongs that.\n"
+    return "" if last.outcome.good else f"In Nagios, {last.details.get('msg') or last.outcome}\n"
 
 
 def next_commands(deployment: Deployment, nodes: Sequence[str], *, stopped: bool = False) -> str:

@@ -19,6 +19,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.descriptor_types
     HieraKey,
     HostName,
     JsonPath,
+    NagiosService,
     Name,
     NodeShare,
     NodeUrl,
@@ -181,6 +182,19 @@ class Verify(Part):
     warmup: Warmup | None = None
 
 
+class Nagios(Part):
+    """The monitoring in which a node is in downtime while it is out.
+
+    `services`: all that Nagios has of a node's host, when none are named. `at_failure`: whether a node may leave when
+    no downtime could be opened. What comes back is never kept from it.
+    """
+
+    server: str
+    services: list[NagiosService] | None = None
+    length: Annotated[Seconds, Field(ge=60)] = 7200.0
+    at_failure: Literal["refuse", "tell"] = "refuse"
+
+
 class Service(Part):
     """One service: what it is made of, how it moves and what proves it."""
 
@@ -194,6 +208,7 @@ class Service(Part):
     artifact: Artifact
     deploy: Deploy
     verify: Verify
+    nagios: Nagios | None = None
     on_failure: Literal["hold"] = "hold"
     moves_with: list[Name] = []
 

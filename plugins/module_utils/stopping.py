@@ -57,6 +57,7 @@ WHILE_PLANNING = "while planning; nothing was opened. Run the same command again
 _BEFORE: Mapping[str, str] = {
     Step.PLAN: "before anything was planned",
     Step.WAVE: "before the wave began",
+    Step.DOWNTIME: "before a downtime was opened",
     Step.FREEZE: "before Puppet's periodic run was held off",
     Step.LEAVE: "before the wave left the online pool",
     Step.PIN: "before the release was pinned",

@@ -32,6 +32,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.plan_answer impo
 from ansible_collections.tidegate.delivery.plugins.module_utils.waves import blocking, no_room
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.drift_look import drift_now
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.nagios_facts import nagios_facts
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.plan_facts import (
     Checks,
     Target,
@@ -218,6 +219,7 @@ def _open(scene: Scene, name: str, seen: Seen, opening: Opening, deployment: Dep
         "folder": scene.folder(deployment.id),
         "version": deployment.version,
         "digest": deployment.digest,
+        "nagios": nagios_facts(scene.call, scene.service, {name: scene.placement_of(name).services[name]}),
         "nodes": {name: {"checks": _checks(scene, name, seen, deployment)}} if intent == "join" else {},
     }
     opened = scene.open(opening, deployment, facts, [msg, *left_out_lines(seen.left_out)])

@@ -88,7 +88,8 @@ def for_plays(facts: Mapping[str, Any]) -> dict[str, Any]:
     Ansible goes through all facts whenever a template reads one, for every task. The actions read what is asked of a
     node, and what must be answered, from the recorded plan.
     """
-    return {key: value for key, value in facts.items() if key not in ("nodes", "releases")}
+    told = {key: value for key, value in facts.items() if key not in ("nodes", "releases", "nagios")}
+    return told | {"downtime": bool(facts.get("nagios"))}
 
 
 def for_wave(plan: Mapping[str, Any], number: int) -> dict[str, Any]:

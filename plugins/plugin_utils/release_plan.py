@@ -27,6 +27,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.plan_answer impo
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.plan_table import plan_table, summary
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.nagios_facts import nagios_facts
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.plan_facts import (
     Checks,
     Target,
@@ -234,6 +235,9 @@ def _facts(planned: Planned) -> dict[str, Any]:
         "skipped": {node.name: node.why for node in plan.nodes if node.fate is Fate.SKIP},
         "excluded": list(planned.excluded),
         "puppet": puppet_facts(scene.call, scene.service, target, plan, _releases(planned), planned.deployment.id),
+        "nagios": nagios_facts(
+            scene.call, scene.service, {name: scene.placement_of(name).services[name] for name in plan.of(Fate.MOVE)}
+        ),
         "nodes": {name: {"checks": checks.of(name, scene.placement_of(name))} for name in plan.of(Fate.MOVE)},
     }
 

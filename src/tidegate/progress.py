@@ -28,6 +28,8 @@ _STEPS = {
     ("plan", ""): "plan",
     ("puppet_freeze", "frozen"): "freeze",
     ("puppet_freeze", "thawed"): "thaw",
+    ("nagios_downtime", "open"): "downtime",
+    ("nagios_downtime", "closed"): "downtime end",
     ("haproxy_pool", "maintenance"): "leave",
     ("haproxy_pool", "online"): "join",
     ("haproxy_pool", "repaired"): "repair",

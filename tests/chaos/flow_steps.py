@@ -14,12 +14,13 @@ from lab.layout import PROJECT
 PLAYBOOK = PROJECT / "playbooks" / "deploy.yml"
 OURS = "tidegate.delivery."
 _SECTIONS = ("pre_tasks", "roles", "tasks", "post_tasks", "handlers")
-# What no service of the lab does, by its condition: test_raise_by_command.py and test_quiet_day.py (integration/flow)
-# run it.
+# What no service of the lab does, by its condition: test_raise_by_command.py, test_quiet_day.py and test_downtime.py
+# (integration/flow) run it.
 _NOT_IN_THE_LAB = (
     'settle_plan.puppet.common == "command"',
     "deploy_plan.puppet.open | length > 0",
     "hold_plan.puppet.open | default({}) | length > 0",
+    *(f"{role}_plan.downtime | default(false)" for role in ("leave", "join", "hold")),
 )
 _ROLES = ("import_role", "include_role")
 _FILES = ("import_tasks", "include_tasks", "import_playbook", "include")

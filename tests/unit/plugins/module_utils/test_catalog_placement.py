@@ -11,7 +11,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.catalog_placemen
     place_catalog,
     placement_problems,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.service import Service
+from ansible_collections.tidegate.delivery.plugins.module_utils.service import Nagios, Service
 
 LAB = Path(__file__).resolve().parents[4] / "services"
 CATALOG = load_catalog(str(LAB), "lab")
@@ -67,6 +67,12 @@ def test_the_labs_catalog_fits_its_inventory() -> None:
                 (name, "deploy.puppet.servers", "inventory group 'puppetservers' is unknown or empty")
                 for name in ("tradeapi", "pricefeed")
             ],
+        ),
+        (
+            {"nagios": Nagios(server="monitoring")},
+            {},
+            {},
+            [("tradeapi", "nagios.server", "inventory group 'monitoring' is unknown or empty")],
         ),
         (
             {},

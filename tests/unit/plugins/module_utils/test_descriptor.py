@@ -88,6 +88,13 @@ EXCUSED = {"test": "S.A", "until": date(2026, 12, 31), "reason": "TRADE-117"}
             ),
             [],
         ),
+        (lambda d: d.update(nagios={"server": "mon", "services": ["a b/c"], "length": "1h"}), []),
+        (lambda d: d.update(nagios={"server": "mon", "services": "some"}), ["nagios.services"]),
+        (lambda d: d.update(nagios={"server": "mon", "services": ["a;b"]}), ["nagios.services.0"]),
+        (
+            lambda d: d.update(nagios={"length": "30s", "at_failure": "ask"}),
+            ["nagios.server", "nagios.length", "nagios.at_failure"],
+        ),
         # What is wrong without the overrides too is told once.
         (lambda d: d.update(min_online="x", environments={"dev": {}, "prod": {}}), ["min_online"]),
         # A part that every environment brings need not be in the base.

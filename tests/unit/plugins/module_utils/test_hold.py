@@ -3,11 +3,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
-from ansible_collections.tidegate.delivery.plugins.module_utils.hold import next_commands, why_held
+from ansible_collections.tidegate.delivery.plugins.module_utils.hold import downtime_note, next_commands, why_held
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind
 
 
-def event(step: Step, outcome: Outcome, *nodes: str, attempt: int = 1, msg: str = "it broke") -> Event:
+def event(step: Step, outcome: Outcome, *nodes: str, attempt: int = 1, msg: str = "it broke", until: str = "") -> Event:
     return Event(
         service="s",
         environment="lab",
@@ -16,7 +16,7 @@ def event(step: Step, outcome: Outcome, *nodes: str, attempt: int = 1, msg: str 
         step=step,
         outcome=outcome,
         nodes=nodes,
-        details={"msg": msg},
+        details={"msg": msg, "until": until},
     )
 
 
@@ -43,6 +43,21 @@ def test_a_thaw_that_fails_is_the_cause_when_it_is_all_that_was_to_be_done() -> 
     assert why_held(events, 1, thawing=True).message == "n1: thaw unreachable: no route"
     left = replace(deployment(Kind.HAND), plan='{"intent": "thaw"}', nodes=("n1", "n2"))
     assert "playbooks/thaw.yml -e service=s -e nodes=n1,n2" in next_commands(left, ["n1"])
+
+
+def test_a_downtime_that_could_not_be_ended_is_no_cause() -> None:
+    assert why_held([event(Step.DOWNTIME_END, Outcome.FAILED, "n1")], 1).step == ""
+
+
+def test_until_when_nagios_is_silent() -> None:
+    before = event(Step.DOWNTIME, Outcome.CHANGED, "n1", until="yesterday")
+    now = event(Step.DOWNTIME, Outcome.UNCHANGED, "n1", attempt=2, until="2026-01-31 16:25 UTC")
+    assert downtime_note([before], 2) == ""
+    assert downtime_note([before, now], 2).startswith("Nagios is silent about it until 2026-01-31 16:25 UTC; ")
+    unknown = event(Step.DOWNTIME, Outcome.INCONCLUSIVE, "n1", attempt=2, msg="nobody knows")
+    assert downtime_note([now, unknown], 2) == "In Nagios, nobody knows\n"
+    never_left = event(Step.DOWNTIME, Outcome.CHANGED, "n1", attempt=2)
+    assert downtime_note([now, never_left], 2) == ""
 
 
 def test_a_failure_that_the_ledger_does_not_know_says_where_to_look() -> None:

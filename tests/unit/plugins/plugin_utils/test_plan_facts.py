@@ -33,6 +33,7 @@ PLAN: dict[str, Any] = {
 def test_plays_get_nothing_about_single_nodes() -> None:
     assert for_plays(PLAN) == {
         "deployment": "d1",
+        "downtime": False,
         "order": ["n1"],
         "sizes": [1, 1],
         "puppet": {"pin": {"s::version": "1.1.0"}},
@@ -43,9 +44,16 @@ def test_plays_get_nothing_about_single_nodes() -> None:
 def test_a_waves_plays_get_their_wave_alone() -> None:
     assert for_wave(PLAN, 2) == {
         "deployment": "d1",
+        "downtime": False,
         "puppet": {"pin": {"s::version": "1.1.0"}},
         "waves": [{"number": 2, "nodes": ["n2"]}],
     }
+
+
+def test_plays_are_told_whether_there_are_downtimes_but_not_which() -> None:
+    told = for_wave(PLAN | {"nagios": {"server": "mon", "nodes": {"n1": {}}}}, 1)
+    assert told["downtime"] is True
+    assert "nagios" not in told
 
 
 def test_the_plan_that_is_recorded_stays_whole() -> None:
