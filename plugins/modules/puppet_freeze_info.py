@@ -52,7 +52,7 @@ table:
   type: list
   elements: str
   sample:
-    - "n3 (tradeapi): tidegate: deployment tradeapi-20260131-142501-7f3a (tradeapi), by alice"
+    - "n3 (tradeapi): tidegate: deployment tradeapi-20260131-142501-7f3a of tradeapi, by alice"
     - "  that deployment is superseded"
     - "  next: tidegate frozen tradeapi --thaw"
 frozen:
