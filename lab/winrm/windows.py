@@ -24,8 +24,10 @@ PUPPET = r"C:\Program Files\Puppet Labs\Puppet\bin\puppet.bat"
 DRIVE_VARIABLE = "LAB_DRIVE"
 LINE_VARIABLE = "LAB_COMMAND_LINE"
 EXIT_CODE_VARIABLE = "LAB_EXIT_CODE"
+# Where the node's runit has its services, for sc.exe.
+SERVICES_VARIABLE = "LAB_SERVICES"
 # What makes a program the lab's, so that `down` finds it.
-_LAB_VARIABLES = (MARKER_VARIABLE, NET_VARIABLE, STATE_VARIABLE)
+_LAB_VARIABLES = (MARKER_VARIABLE, NET_VARIABLE, STATE_VARIABLE, SERVICES_VARIABLE)
 _EXTENSIONS = (".exe", ".bat", ".cmd")
 
 
@@ -86,7 +88,7 @@ def make_drive(root: Path) -> Drive:
     drive = Drive(root)
     for folder in (SYSTEM, HOME, r"C:\Windows\Temp", r"C:\ProgramData"):
         drive.path(folder).mkdir(parents=True, exist_ok=True)
-    for name in ("cmd", "tar", "tasklist"):
+    for name in ("cmd", "sc", "tar", "tasklist"):
         add_program(drive, rf"{SYSTEM}\{name}.exe", _own(f"lab.winrm.{name}"))
     return drive
 
