@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DeadlineExceeded, DomainError
-from lab import haproxy, haproxy_socket, processes, sshd, supervise
+from lab import haproxy, haproxy_socket, processes, sshd, supervise, windows_like
 from lab.files import write_file
 from lab.layout import Host, Layout
 from lab.processes import Process
@@ -42,6 +42,18 @@ def _end_sshd(layout: Layout, host: str, number: signal.Signals) -> None:
 def start_sshd(layout: Layout, host: str) -> None:
     """Back again; does nothing if it runs."""
     _start(layout, sshd.unit_name(host))
+
+
+def start_access(layout: Layout, host: str) -> None:
+    """The host's sshd, or its WinRM, is back again; does nothing if it runs."""
+    _start(layout, windows_like.unit_name(host) if layout.host(host).windows_like else sshd.unit_name(host))
+
+
+def stop_winrm(layout: Layout, host: str) -> None:
+    """The service of a Windows-like node ends, and with it every shell and what runs in it."""
+    name = windows_like.unit_name(host)
+    supervise.stop(layout, [name])
+    _await(lambda: _is(layout, name, Run.DOWN), f"{name} is down")
 
 
 def freeze_sshd(layout: Layout, host: str) -> None:
@@ -178,7 +190,7 @@ def _kill_family(layout: Layout, name: str) -> None:
 
 
 def _start(layout: Layout, name: str) -> None:
-    units = {unit.name: unit for unit in (*sshd.units(layout), *haproxy.units(layout))}
+    units = {unit.name: unit for unit in (*sshd.units(layout), *windows_like.units(layout), *haproxy.units(layout))}
     supervise.start(layout, [name])
     _await(lambda: _is(layout, name, Run.RUNNING) and units[name].ready(), f"{name} is ready")
 

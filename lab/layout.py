@@ -24,6 +24,8 @@ STATE_VARIABLE = "TIDEGATE_LAB_STATE"
 MARKER_VARIABLE = "TIDEGATE_LAB_ID"
 
 SSH_PORT = 2222
+# WinRM over TLS, as on Windows.
+WINRM_PORT = 5986
 ARTIFACT_PORT = 8081
 PUPPET_PORT = 8140
 SHARED_PORT = 8000
@@ -97,6 +99,10 @@ _HOSTS = {
 }
 
 
+# Nodes that are reached as Windows is, over WinRM; the services on them are the same.
+_WINDOWS_LIKE = frozenset({"n4"})
+
+
 @dataclass(frozen=True, slots=True)
 class Host:
     """One host of the lab: an address of its own and, since all share a file system, a root folder of its own."""
@@ -106,6 +112,7 @@ class Host:
     address: str
     root: Path
     run: Path
+    windows_like: bool = False
 
     @property
     def etc(self) -> Path:
@@ -143,19 +150,34 @@ class Host:
     @property
     def tidegate_state(self) -> Path:
         """Tidegate's own files on that host (job folders)."""
-        return self.lib / "tidegate"
+        return self.program_data / "Tidegate" if self.windows_like else self.lib / "tidegate"
 
     @property
     def puppet_confdir(self) -> Path:
-        return self.etc / "puppet"
+        return self.program_data / "PuppetLabs" / "puppet" / "etc" if self.windows_like else self.etc / "puppet"
 
     @property
     def puppet_vardir(self) -> Path:
-        return self.lib / "puppet"
+        return self.program_data / "PuppetLabs" / "puppet" / "cache" if self.windows_like else self.lib / "puppet"
 
     @property
     def puppet_ssldir(self) -> Path:
         return self.puppet_vardir / "ssl"
+
+    # -- Windows-like nodes ------------------------------------------------------------------------------------------
+    @property
+    def winrm(self) -> Path:
+        """The endpoint's own files: configuration, certificate, password."""
+        return self.root / "winrm"
+
+    @property
+    def drive(self) -> Path:
+        """What the node has as drive C:."""
+        return self.winrm / "C"
+
+    @property
+    def program_data(self) -> Path:
+        return self.drive / "ProgramData"
 
     # -- test box ----------------------------------------------------------------------------------------------------
     @property
@@ -236,7 +258,7 @@ class Layout:
         kind, suffix = _HOSTS[name]
         root = self.state / "hosts" / name
         run = self.runtime / name if self.runtime_is_elsewhere else root / "run"
-        return Host(name=name, kind=kind, address=f"{self.net}.{suffix}", root=root, run=run)
+        return Host(name, kind, f"{self.net}.{suffix}", root, run, windows_like=name in _WINDOWS_LIKE)
 
     @property
     def hosts(self) -> tuple[Host, ...]:
@@ -255,8 +277,13 @@ class Layout:
 
     @property
     def ssh_hosts(self) -> tuple[Host, ...]:
-        """The hosts that Ansible reaches; the artifact repository is only asked over HTTP."""
-        return tuple(host for host in self.hosts if host.kind is not Kind.ARTIFACTS)
+        """The hosts that Ansible reaches by ssh; the artifact repository is only asked over HTTP."""
+        return tuple(host for host in self.hosts if host.kind is not Kind.ARTIFACTS and not host.windows_like)
+
+    @property
+    def windows_like(self) -> tuple[Host, ...]:
+        """The nodes that Ansible reaches by WinRM."""
+        return tuple(host for host in self.hosts if host.windows_like)
 
     @property
     def puppet(self) -> Host:

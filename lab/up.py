@@ -19,6 +19,7 @@ from lab import (
     record,
     sshd,
     supervise,
+    windows_like,
 )
 from lab.down import end_everything
 from lab.layout import Host, Layout
@@ -35,7 +36,7 @@ def up(layout: Layout, say: Progress) -> None:
     with lock.held(layout, say):
         record.claim(layout)
         with say.during("building artifacts, writing configurations and keys"):
-            for component in (artifacts, boot, sshd, puppet, haproxy):
+            for component in (artifacts, boot, sshd, windows_like, puppet, haproxy):
                 component.prepare(layout)
         supervise_all(layout, all_units(layout), say)
         start(layout, first_units(layout), say)
@@ -49,7 +50,12 @@ def up(layout: Layout, say: Progress) -> None:
 
 def first_units(layout: Layout) -> list[Unit]:
     """What must run before the nodes can be set up."""
-    return [*artifacts.units(layout), *sshd.units(layout), *puppet.units(layout)]
+    return [
+        *artifacts.units(layout),
+        *sshd.units(layout),
+        *windows_like.units(layout),
+        *puppet.units(layout),
+    ]
 
 
 def all_units(layout: Layout) -> list[Unit]:

@@ -34,7 +34,8 @@ def write_inventory(folder: Path) -> Path:
 class Processes:
     """Command lines in which the mark was seen."""
 
-    def __init__(self) -> None:
+    def __init__(self, mark: str = MARK) -> None:
+        self.mark = mark
         self.seen: set[str] = set()
         self.looks = 0
 
@@ -57,13 +58,13 @@ class Processes:
                     line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
                 except OSError:
                     continue
-                if MARK in line:
+                if self.mark in line:
                     self.seen.add(line)
 
 
-def files_with_the_mark(folder: Path) -> set[Path]:
+def files_with_the_mark(folder: Path, mark: str = MARK) -> set[Path]:
     found = set()
     for path in folder.rglob("*"):
-        if path.is_file() and MARK.encode() in path.read_bytes():
+        if path.is_file() and mark.encode() in path.read_bytes():
             found.add(path.relative_to(folder))
     return found

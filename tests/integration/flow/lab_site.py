@@ -89,8 +89,8 @@ class Site:
         """Deploy tradeapi, all nodes but `nodes` left out."""
         return self.play("deploy", *options, service="tradeapi", version=version, exclude=others(nodes), **extra)
 
-    def start_deploy(self, version: str, nodes: Sequence[str] = NODES) -> subprocess.Popen[str]:
-        return self.start("deploy", service="tradeapi", version=version, exclude=others(nodes))
+    def start_deploy(self, version: str, nodes: Sequence[str] = NODES, *options: str) -> subprocess.Popen[str]:
+        return self.start("deploy", *options, service="tradeapi", version=version, exclude=others(nodes))
 
     # Looking
 
@@ -162,7 +162,7 @@ class Site:
     def reset(self, *, even: bool = False) -> None:
         """Everything reachable, nothing open, all nodes online; with `even` all on one release."""
         for host in (*self.layout.load_balancers, *self.layout.nodes):
-            control.start_sshd(self.layout, host.name)
+            control.start_access(self.layout, host.name)
         for host in self.layout.load_balancers:
             control.thaw_haproxy(self.layout, host.name)
         for node in NODES:

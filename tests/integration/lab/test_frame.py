@@ -355,14 +355,14 @@ def test_an_unreachable_node_refuses_ends_its_sessions_and_lets_detached_work_go
 
 
 def test_a_frozen_sshd_takes_connections_and_never_answers(frame: Frame) -> None:
-    control.freeze_sshd(frame.layout, "n4")
+    control.freeze_sshd(frame.layout, "n5")
     try:
-        done = ssh(frame, "n4", "true")
+        done = ssh(frame, "n5", "true")
         assert done.returncode == 255
         assert "timed out" in done.stderr
     finally:
-        control.thaw_sshd(frame.layout, "n4")
-    assert ssh(frame, "n4", "true").returncode == 0
+        control.thaw_sshd(frame.layout, "n5")
+    assert ssh(frame, "n5", "true").returncode == 0
 
 
 def test_ansible_reaches_every_host_through_the_inventory(frame: Frame) -> None:

@@ -10,11 +10,11 @@ ADDRESS = "127.0.0.1"
 
 
 class Relay:
-    """Relays connections to a port here, until it is cut."""
+    """Relays connections to a port of this address, until it is cut."""
 
-    def __init__(self, port: int) -> None:
-        self._target = port
-        self._listening = socket.create_server((ADDRESS, 0))
+    def __init__(self, port: int, address: str = ADDRESS) -> None:
+        self._target = (address, port)
+        self._listening = socket.create_server((address, 0))
         self._open: list[socket.socket] = []
         self._refuse = False
         threading.Thread(target=self._accept, daemon=True).start()
@@ -23,16 +23,19 @@ class Relay:
     def port(self) -> int:
         return int(self._listening.getsockname()[1])
 
-    def cut(self, *, for_good: bool) -> None:
-        """End all connections; `for_good`, those to come are ended as well."""
+    def cut(self, *, for_good: bool) -> int:
+        """End all connections; `for_good`, those to come are ended as well. Returns how many there were."""
         self._refuse = for_good
+        ended = 0
         # Those that are there now: clients may be connecting anew already.
         for each in list(self._open):
             # shutdown, since another thread waits on it.
             try:
                 each.shutdown(socket.SHUT_RDWR)
+                ended += 1
             except OSError:
                 continue
+        return ended // 2
 
     def mend(self) -> None:
         """Take connections again."""
@@ -51,7 +54,7 @@ class Relay:
             if self._refuse:
                 client.close()
                 continue
-            node = socket.create_connection((ADDRESS, self._target))
+            node = socket.create_connection(self._target)
             self._open += [client, node]
             threading.Thread(target=self._relay, args=(client, node), daemon=True).start()
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from lab.layout import PROJECT, Kind, Layout
+from lab.layout import PROJECT, WINRM_PORT, Host, Kind, Layout
+from lab.windows_like import USER
 
 INVENTORY = PROJECT / "inventories" / "lab"
 
@@ -50,6 +51,9 @@ def common(layout: Layout) -> dict[str, str]:
 SPECIAL = (
     "ansible_host",
     "ansible_port",
+    "ansible_user",
+    "ansible_winrm_ca_trust_path",
+    "tidegate_certname",
     "ansible_ssh_private_key_file",
     "ansible_ssh_common_args",
     "ansible_control_path_dir",
@@ -73,13 +77,30 @@ def test_inventory_and_layout_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     layout = Layout("127.77", state)
     assert layout.runtime_is_elsewhere is (depth == 12)
     seen = ask_ansible(tmp_path, state)
-    assert set(seen) == {"localhost", *(host.name for host in layout.ssh_hosts)}
+    assert set(seen) == {"localhost", *(host.name for host in layout.ssh_hosts), "n4"}
     assert seen["localhost"]["ansible_connection"] == "local"
     for variables in seen.values():
         assert Path(variables["ansible_python_interpreter"]).samefile(sys.executable)
         assert {name: variables[name] for name in common(layout)} == common(layout)
     for host in layout.ssh_hosts:
         check_host(layout, host.name, seen[host.name])
+    for host in layout.windows_like:
+        check_windows_like(host, seen[host.name])
+
+
+def check_windows_like(host: Host, variables: dict[str, Any]) -> None:
+    expected = {
+        "ansible_connection": "tidegate.delivery.winrm",
+        "ansible_host": host.address,
+        "ansible_port": WINRM_PORT,
+        "ansible_user": USER,
+        "ansible_winrm_ca_trust_path": str(host.winrm / "winrm.pem"),
+        "tidegate_address": host.address,
+        "tidegate_state_dir": r"C:\ProgramData\Tidegate",
+        "tidegate_puppet_confdir": "",
+        "tidegate_certname": host.certname,
+    }
+    assert {key: variables[key] for key in expected} == expected
 
 
 def check_host(layout: Layout, name: str, variables: dict[str, Any]) -> None:

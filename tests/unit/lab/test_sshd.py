@@ -43,7 +43,7 @@ def test_a_key_whose_public_half_was_never_written_is_made_anew(layout: Layout) 
 
 def test_keys_differ_between_hosts(layout: Layout) -> None:
     keys = {line.split()[2] for line in layout.known_hosts.read_text().splitlines()}
-    assert len(keys) == len(layout.ssh_hosts) == 11
+    assert len(keys) == len(layout.ssh_hosts) == 10
 
 
 def test_private_parts_are_closed_to_others(layout: Layout) -> None:
