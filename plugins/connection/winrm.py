@@ -75,9 +75,13 @@ _UTF8_CODEPAGE = 65001
 _NO_SUCH_SHELL = 0x8033805B
 # ERROR_WSMAN_QUOTA_MAX_OPERATIONS.
 _TOO_MANY_COMMANDS = 0x803381A6
+# wsmerror.h: ERROR_WSMAN_QUOTA_MAX_SHELLS, and the older ERROR_WSMAN_QUOTA_LIMIT.
+_NO_SHELL_FREE = (0x803381A5, 0x8033803F)
 # ERROR_OPERATION_ABORTED: the shell was deleted while we waited for an answer.
 _ABORTED = 995
 _NO_SUCH_PROGRAM = (2, 3)
+# Content Too Large: what HTTP.sys answers beyond MaxEnvelopeSizekb.
+_TOO_LARGE = 413
 # What pywinrm raises when an answer is something else than it expects: it has no error of its own for that.
 _MALFORMED = (ParseError, StopIteration, AssertionError, ValueError, LookupError, AttributeError)
 # What a connection that drops, or doesn't come about, ends a request with: the shell on the node goes on.
@@ -308,8 +312,18 @@ class Connection(AnsiblesWinrm):  # type: ignore[misc]
                 where=self._host_name,
                 remedy="Set ansible_winrm_ca_trust_path to the certificate of who signed it",
             )
+        # Ansible makes a shell to try the transport, and of a fault only pywinrm's text is left.
+        if any(f"'wsmanfault_code': {code}" in reason for code in _NO_SHELL_FREE):
+            return self._no_shell(reason.partition(" (extended")[0])
         return Unreachable(
             reason, where=self._host_name, remedy="Check that the host is up and that WinRM listens on ansible_port"
+        )
+
+    def _no_shell(self, reason: str) -> Unreachable:
+        return Unreachable(
+            f"WinRM gives no shell: {reason}",
+            where=self._host_name,
+            remedy="Nothing ran. End shells that others left there, or raise MaxShellsPerUser",
         )
 
     @contextmanager
@@ -325,7 +339,13 @@ class Connection(AnsiblesWinrm):  # type: ignore[misc]
             raise Unreachable(
                 f"{program} took no more of its input, or the node is busy", where=self._host_name, remedy=_READ_BACK
             ) from None
-        except (WinRMTransportError, RequestException) as error:
+        except _DROPPED as error:
+            if getattr(error, "code", None) == _TOO_LARGE:
+                raise BadInput(
+                    f"a request for {program} is larger than the node's WinRM takes",
+                    where=self._host_name,
+                    remedy="Raise MaxEnvelopeSizekb there (winrm get winrm/config)",
+                ) from None
             detail = " ".join(str(error).split())[:300]
             raise Unreachable(
                 f"the answer to {program} broke off: {detail}", where=self._host_name, remedy=_READ_BACK
@@ -350,4 +370,6 @@ class Connection(AnsiblesWinrm):  # type: ignore[misc]
             return BadInput(
                 f"there is no {program}", where=self._host_name, remedy="Install it on the node, or correct the path"
             )
+        if fault.wsman_fault_code in _NO_SHELL_FREE:
+            return self._no_shell(fault.reason)
         return Unreachable(f"WinRM refused: {fault.reason}", where=self._host_name, remedy=_READ_BACK)
