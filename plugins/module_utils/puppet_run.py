@@ -38,6 +38,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_result im
     judged,
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_run_attached import run_attached
+from ansible_collections.tidegate.delivery.plugins.module_utils.silence import Silence
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import NEVER, Stopping
 from ansible_collections.tidegate.delivery.plugins.module_utils.windows_node import SHELL_IDLE_S, WindowsNode
 
@@ -94,7 +95,13 @@ def _run_attached(
     argv = _argv(agent, request, NO_LOCK_FILE_ON_WINDOWS)
     tell("Puppet runs, and WinRM tells of it when it has ended")
     state = run_attached(node, argv, limit=request.limit, patience=PATIENCE)
-    return judged(node, agent, request, Started(request.run_id, adopted=False), Ended(state), in_shell=True)
+    silence = Silence(PATIENCE)
+    while True:
+        try:
+            return judged(node, agent, request, Started(request.run_id, adopted=False), Ended(state), in_shell=True)
+        except Unreachable as error:
+            # What ended the shell may still be starting anew.
+            silence.bear(error)
 
 
 def live_runs(node: Node, folder: str, family: str) -> list[int]:

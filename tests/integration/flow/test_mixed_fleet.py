@@ -6,8 +6,6 @@ All other tests of whole deployments go through this mixed fleet, too: n4 is rea
 from __future__ import annotations
 
 import base64
-import os
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -19,16 +17,14 @@ import pytest
 import yaml
 from ansible.playbook.play_context import PlayContext
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DeadlineExceeded
 from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
 from ansible_collections.tidegate.delivery.plugins.module_utils.windows_node import WindowsNode
-from ansible_collections.tidegate.delivery.plugins.module_utils.windows_services import ServiceState, settled, status
+from ansible_collections.tidegate.delivery.plugins.module_utils.windows_services import ServiceState, status
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.connections import WINRM, connect
 from lab import control
 from lab.accesslog import AccessLog
 from lab.layout import WINRM_PORT
 from lab.load import Load
-from lab.programs import program
 from lab.windows_like import USER
 from tests.integration.flow.canaries import Processes, files_with_the_mark
 from tests.integration.flow.lab_site import Site, finished, kill
@@ -197,30 +193,6 @@ def test_a_services_state_is_what_the_nodes_supervisor_says(node: WindowsNode) -
     assert (found.state, found.exit_code) == (ServiceState.RUNNING, 0)
     assert found.pid is not None and "mono" in Path(f"/proc/{found.pid}/cmdline").read_text()
     assert status(node, "no-such-service") is None
-
-
-@pytest.mark.slow
-def test_a_service_that_does_not_stop_is_pending(site: Site, node: WindowsNode) -> None:
-    entry = site.layout.host(WINDOWS).service_tree / "tradeapi"
-    found = status(node, "tradeapi")
-    assert found is not None and found.pid is not None
-    os.kill(found.pid, signal.SIGSTOP)
-    try:
-        subprocess.run([program("sv"), "down", str(entry)], check=True)
-        eventually(lambda: _state(node) is ServiceState.STOP_PENDING)
-        with pytest.raises(DeadlineExceeded, match=f"STOP_PENDING.*process {found.pid}"):
-            settled(node, "tradeapi", 1)
-    finally:
-        os.kill(found.pid, signal.SIGCONT)
-    stopped = settled(node, "tradeapi", 60)
-    assert stopped is not None and stopped.state is ServiceState.STOPPED
-    subprocess.run([program("sv"), "up", str(entry)], check=True)
-    eventually(lambda: _state(node) is ServiceState.RUNNING and bool(site.facts().serving[WINDOWS]))
-
-
-def _state(node: WindowsNode) -> ServiceState | None:
-    found = status(node, "tradeapi")
-    return found.state if found else None
 
 
 @pytest.mark.slow

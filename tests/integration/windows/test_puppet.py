@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import DEFAULT, Mock
 
 import pytest
 
@@ -238,8 +239,16 @@ def test_a_node_that_stays_away_is_unreachable_and_the_next_attempt_runs_again(
 
 @pytest.mark.parametrize("reported", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_shell_that_is_lost_is_an_outcome_of_its_own_unless_the_report_tells_more(
-    endpoint: Endpoint, closing: ExitStack, puppet: PuppetDouble, node: WindowsNode, reported: bool
+    endpoint: Endpoint,
+    closing: ExitStack,
+    puppet: PuppetDouble,
+    node: WindowsNode,
+    reported: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """What ended the shell may keep the node away for a while: the report is read when it is back."""
+    reads = Mock(side_effect=[Unreachable("starting anew"), DEFAULT, DEFAULT], wraps=node.read)
+    monkeypatch.setattr(node, "read", reads)
     report = f'sed "s/^job_id: .*/job_id: {REQUEST.run_id}/" "$home/captured.yaml" >"$home/report.yaml"; '
     puppet.will("changed", 2, (report if reported else "") + WAITING)
     started = in_background(node)
@@ -247,6 +256,7 @@ def test_a_shell_that_is_lost_is_an_outcome_of_its_own_unless_the_report_tells_m
     delete_shell_of(endpoint, closing, node)
     result = started.result(60)
     assert result.outcome is (PuppetOutcome.CHANGED if reported else PuppetOutcome.SHELL_LOST)
+    assert reads.call_count == 2
     assert not lives(pid)
     assert "run the same deployment again" in PuppetOutcome.SHELL_LOST.remedy
     (puppet.home / "go").touch()
