@@ -126,7 +126,8 @@ table:
     - "n1  online  1.0.0 -> 1.1.0  wave 1"
 plan:
   description:
-    - The plan as programs read it. Not returned by O(intent=leave) and O(intent=join); by O(intent=adopt), O(intent=repair) and O(intent=thaw) with few of its keys.
+    - The plan as programs read it. Not returned by O(intent=leave) and O(intent=join); by O(intent=adopt), O(intent=repair) and
+      O(intent=thaw) with few of its keys.
   type: dict
   returned: success
   contains:
