@@ -62,10 +62,11 @@ def _step(event: Event) -> str:
 
 
 def downtime_note(events: Sequence[Event], attempt: int) -> str:
-    """Until when Nagios is silent about the wave, or why that isn't known; empty when nobody asked for a downtime."""
-    asked = [event for event in events if event.attempt == attempt and _step(event) == Step.DOWNTIME]
+    """Until when Nagios is silent about the wave, or why that isn't known; empty when there is no downtime."""
+    steps = (Step.DOWNTIME, Step.DOWNTIME_END)
+    asked = [event for event in events if event.attempt == attempt and _step(event) in steps]
     ended = [event for event in asked if event.outcome is not Outcome.STARTED]
-    if not ended:
+    if not ended or ended[-1].step is Step.DOWNTIME_END:
         return ""
     last = ended[-1]
     if last.outcome.good and last.details.get("until"):

@@ -66,3 +66,23 @@ def test_nagios_is_silent_about_a_held_node_until_it_joins(watched: Watched) -> 
     assert (Step.DOWNTIME_END, Outcome.CHANGED) in watched.steps()
     assert "n1;STOPPED" not in watched.nagios.log
     assert watched.nagios.log.count("HOST DOWNTIME ALERT: n1;STARTED") == 1, "no gap between hold and rollback"
+
+
+@pytest.mark.slow
+def test_by_hand_and_without_a_nagios(watched: Watched) -> None:
+    left = watched.play("pool", node="n1", state="maintenance")
+    assert left.rc == 0, left.output
+    assert watched.silent() == {"n1", "n1/disk", "n1/tradeapi"}
+    watched.nagios.end()
+    version = watched.site.other_version("n2")
+    refused = watched.deploy(version, "n2")
+    assert refused.rc != 0
+    assert "downtime failed: Nagios does not run" in refused.output
+    assert {step for step, _outcome in watched.steps()} == {Step.DOWNTIME}, "nothing was touched"
+    joined = watched.play("pool", node="n1", state="online")
+    assert joined.rc == 0, joined.output
+    assert "the downtime of n1 was not closed: Nagios does not run" in joined.output
+    watched.nagios.start()
+    resumed = watched.play("resume")
+    assert resumed.rc == 0, resumed.output
+    assert watched.silent() == {"n1", "n1/disk", "n1/tradeapi"}, "as it was told: it ends by itself"

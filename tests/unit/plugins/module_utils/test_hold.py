@@ -58,6 +58,8 @@ def test_until_when_nagios_is_silent() -> None:
     assert downtime_note([now, unknown], 2) == "In Nagios, nobody knows\n"
     never_left = event(Step.DOWNTIME, Outcome.CHANGED, "n1", attempt=2)
     assert downtime_note([now, never_left], 2) == ""
+    joined = event(Step.DOWNTIME_END, Outcome.CHANGED, "n1", attempt=2)
+    assert downtime_note([now, joined], 2) == "", "what is held is settling"
 
 
 def test_a_failure_that_the_ledger_does_not_know_says_where_to_look() -> None:
