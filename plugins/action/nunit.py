@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,11 +31,14 @@ with pipeline():
     from ansible_collections.tidegate.delivery.plugins.module_utils.nunit import NUnitResult, run_nunit
     from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_box import BoxRun
     from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_gate import NUnitOutcome
+    from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_log import LINES_S, RUN_HEADER, Account
+    from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_runners import Runner, Selection
     from ansible_collections.tidegate.delivery.plugins.module_utils.results_raw import RawResults
     from ansible_collections.tidegate.delivery.plugins.plugin_utils.nunit_options import REMEDIES, numbers, rules
 
 # What reading the longest results from the box may take.
 _READING_S = 180.0
+_MOST_ASSEMBLIES = 50
 _NEEDED = ("box", "url", "artifact", "assemblies", "version")
 _AIM = "Look whether the node is up in the maintenance backend and not in the online one, then run the same again"
 _BOX = "Look at the test box, then run the same again"
@@ -46,6 +50,8 @@ _REMEDIES = {
     NUnitOutcome.TIMED_OUT: "Look at the test that hangs, or raise the timeout, then run the same again",
     NUnitOutcome.WRONG_NODE: _AIM,
     NUnitOutcome.WRONG_RELEASE: "Look at the node's Puppet run and what it serves, then run the same again",
+    NUnitOutcome.STRAYED: "See that all requests of the tests go to TIDEGATE_URL, aimed, then run the same again",
+    NUnitOutcome.UNPROVED: "See that tidegate_haproxy_log names the log that has them, then run the same again",
     NUnitOutcome.REFUSED_ARTIFACT: "Look at the artifact in the repository; the plan says which digest it had",
     NUnitOutcome.BUSY: "Wait for the other run, or raise queue_timeout, then run the same again",
     NUnitOutcome.BOX_FAILED: _BOX,
@@ -62,7 +68,8 @@ class ActionModule(DomainAction):
     RECORDED = (
         *("outcome", "msg", "version", "total", "passed", "failed_tests", "inconclusive", "skipped_tests"),
         *("failing", "quarantined", "expired_quarantine", "left_out", "duration_s", "own_s"),
-        *("results_sha256", "results_bytes"),
+        *("results_sha256", "results_bytes", "artifact_sha256", "assemblies_sha256"),
+        *("runner", "run", "aimed", "log", "log_requests", "queue_place", "queued_s"),
     )
 
     def parts(self, call: Call) -> list[Call] | None:
@@ -71,10 +78,10 @@ class ActionModule(DomainAction):
     def complete(self, call: Call) -> None:
         fill_in(call, "nunit", "nunit", given_to(call, plain(self._task.args)), _NEEDED)
         # Here, in the main thread: Ansible's loader is not made for others.
-        call.nodes([call.args["box"]])
+        call.nodes([call.args["box"], *call.args["log"]["files"]])
 
     def deadline(self, call: Call) -> float:
-        return _run(call).deadline + _READING_S
+        return _run(call).deadline + _READING_S + LINES_S
 
     def act(self, call: Call) -> dict[str, Any]:
         args = call.args
@@ -93,6 +100,8 @@ class ActionModule(DomainAction):
             today=datetime.now(UTC).date(),
             hidden=call.redactor.forms,
             stopping=call.stopping,
+            account=_account(call),
+            waiting=lambda ahead: _tell_queue(call, ahead),
         )
         if done.raw and args.get("save_to"):
             save(Path(args["save_to"]), done.raw.chunks())
@@ -115,29 +124,72 @@ def _require_planned(call: Call) -> None:
 
 def _run(call: Call) -> BoxRun:
     args = call.args
-    node, aim, front_end = call.covered[0], args["aim"], args["url"].rstrip("/")
-    given = {str(name): str(value) for name, value in args["environment"].items()}
+    node, front_end = call.covered[0], args["url"].rstrip("/")
+    aim = _aim(args["aim"], node)
     ours = {
         "TIDEGATE_URL": front_end,
         "TIDEGATE_NODE": node,
-        "TIDEGATE_AIM_HEADER": aim["header"],
+        "TIDEGATE_AIM_HEADER": aim[0] if aim else "",
+        "TIDEGATE_AIM_VALUE": aim[1] if aim else "",
         "TIDEGATE_VERSION": args["version"],
+        "TIDEGATE_RUN_HEADER": RUN_HEADER,
     }
-    return BoxRun(
+    categories = args["categories"]
+    run = BoxRun(
         work_dir=args.get("work_dir") or str(call.hostvar(args["box"], "tidegate_test_dir")),
         artifact_url=args["artifact"]["url"],
         artifact_sha256=args["artifact"]["sha256"].lower(),
         assemblies=tuple(args["assemblies"]),
-        runner=tuple(args["runner"]),
+        runner=Runner(args["runner"]),
+        program=tuple(args["program"]),
+        chosen=Selection(tuple(categories["include"]), tuple(categories["exclude"])),
         probe_url=target(front_end + "/" + args["probe"]["path"].lstrip("/")).url,
-        aim_header=aim["header"],
-        served_by=aim["served_by"],
+        aim=aim,
+        served_by=args["aim"]["served_by"],
         node=node,
         timeout=seconds(args, "timeout"),
         queue_timeout=seconds(args, "queue_timeout"),
+        parallel=args["parallel"],
+        about=_about(call, node),
+        marked=bool(args["log"]["files"]),
         settings=ours,
-        secrets=given,
+        secrets=_secrets(call),
     )
+    return replace(run, settings={**ours, "TIDEGATE_RUN": run.id})
+
+
+def _aim(aim: dict[str, Any], node: str) -> tuple[str, str] | None:
+    """The request header that names the node."""
+    if aim["by"] == "header":
+        return aim["header"], node
+    return ("Host", aim["host"]) if aim["by"] == "host" and aim.get("host") else None
+
+
+def _about(call: Call, node: str) -> str:
+    own = f" ({call.deployment_id})" if call.deployment_id else ""
+    return f"{call.args.get('service') or node} on {node}{own}"
+
+
+def _secrets(call: Call) -> dict[str, str]:
+    """What nobody may see: the option `environment`, and the box's variables that `secrets` names."""
+    given = {str(name): str(value) for name, value in call.args["environment"].items()}
+    named = {name: str(call.hostvar(call.args["box"], variable)) for name, variable in call.args["secrets"].items()}
+    return {**given, **named}
+
+
+def _tell_queue(call: Call, ahead: list[str]) -> None:
+    """A line when others than our own deployment's runs are ahead."""
+    others = [about for about in ahead if not (call.deployment_id and f"({call.deployment_id})" in about)]
+    if others:
+        shown = ", ".join(ahead[:3]) + (f" and {len(ahead) - 3} more" if len(ahead) > 3 else "")
+        call.progress(f"number {len(ahead) + 1} in the queue of {call.args['box']}, behind {shown}")
+
+
+def _account(call: Call) -> Account:
+    log = call.args["log"]
+    # Other runs on the box ask from the same address.
+    by_id = log["known_by"] == "id" or call.args["parallel"] > 1
+    return Account(log["files"], call.nodes(log["files"]), log["backends"], required=log["required"], by_id=by_id)
 
 
 def _expectation(args: dict[str, Any]) -> Expectation:
@@ -155,7 +207,8 @@ def _would(call: Call, run: BoxRun) -> str:
 
 def _finished(call: Call, run: BoxRun, done: NUnitResult) -> dict[str, Any]:
     outcome = done.verdict.outcome
-    result = {"changed": False, "outcome": outcome.value, "version": call.args["version"], **_numbers(done)}
+    result = {"changed": False, "outcome": outcome.value, "version": call.args["version"]}
+    result |= _evidence(call, run, done) | _numbers(done)
     where = f"{', '.join(run.assemblies)} on {call.args['box']}"
     told = f"{run.node}: {done.verdict.sentence.rstrip('.')}"
     if outcome is NUnitOutcome.PASSED:
@@ -167,6 +220,18 @@ def _finished(call: Call, run: BoxRun, done: NUnitResult) -> dict[str, Any]:
     return result | failure | {"failed": True}
 
 
+def _evidence(call: Call, run: BoxRun, done: NUnitResult) -> dict[str, Any]:
+    """What was run on what, aimed how, and who says that it came there."""
+    by = call.args["aim"]["by"]
+    return {
+        "runner": run.runner.value,
+        "run": run.id,
+        "aimed": f"at {run.node} by {by}" + (f" {run.aim[0]}: {run.aim[1]}" if run.aim else f": {call.args['url']}"),
+        "artifact_sha256": run.artifact_sha256,
+        **({"log": done.proof.sentence, "log_requests": done.proof.requests} if done.proof else {}),
+    }
+
+
 def _numbers(done: NUnitResult) -> dict[str, Any]:
     if done.report.runner_rc is None:
         return {}
@@ -175,5 +240,8 @@ def _numbers(done: NUnitResult) -> dict[str, Any]:
         "duration_s": round(done.report.runner_seconds, 3),
         "own_s": round(done.report.runner_seconds, 3),
         "folder": done.report.folder,
+        "assemblies_sha256": dict(list(done.report.assemblies.items())[:_MOST_ASSEMBLIES]),
+        "queue_place": done.report.place,
+        "queued_s": done.report.queued,
         **({"results_sha256": done.raw.sha256, "results_bytes": done.raw.size} if done.raw else {}),
     }

@@ -22,10 +22,11 @@ _NAME = r"^[a-z][a-z0-9_-]{0,62}$"
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 # As the test box takes them, so that a slip shows before a wave has left.
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
 _HEADER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,199}")
 _NAGIOS_SERVICE = re.compile(r"[^;\x00-\x1f]{1,255}")
 # These become words of HAProxy's configuration: nothing that it could read as more than one.
-_HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 _CHECK = re.compile(r"/[A-Za-z0-9._~/?=&-]*")
 _BIND = re.compile(r"[A-Za-z0-9.:*_\[\]-]*:[0-9]{1,5}( [A-Za-z0-9./,:_@-]+)*")
@@ -112,11 +113,12 @@ Scalar = Annotated[str | int | float | bool, AfterValidator(_finite)]
 Backend = Annotated[str, _like(haproxy_state.NAME, "a backend's name: letters, digits and . _ : -, at most 100")]
 FileName = Annotated[str, _like(_FILE, "a plain file name: letters, digits and . _ -, without folders")]
 HeaderName = Annotated[str, _like(_HEADER, "a header's name: letters, digits, _ and -")]
+VariableName = Annotated[str, _like(_VARIABLE, "a variable's name: letters, digits and _")]
 HieraKey = Annotated[str, _like(hiera.KEY, "a Hiera key such as tradeapi::version")]
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
 # What ends a field of Nagios' external commands can't be in a name.
 NagiosService = Annotated[str, _like(_NAGIOS_SERVICE, "a service's description in Nagios: no semicolon, at most 255")]
-HostName = Annotated[str, _like(_HOST_NAME, "a host name in small letters, without a port")]
+HostName = Annotated[str, _like(HOST_NAME, "a host name in small letters, without a port")]
 PathPrefix = Annotated[str, _like(_PREFIX, "a path such as /trade, without a slash at its end")]
 CheckPath = Annotated[str, _like(_CHECK, "a path such as /health: letters, digits and . _ ~ / ? = & -")]
 Bind = Annotated[str, _like(_BIND, "an ADDRESS:PORT with options, as HAProxy's `bind` takes them")]

@@ -16,9 +16,10 @@ from urllib.parse import urlsplit
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.catalog_placement import Home, Placed
 from ansible_collections.tidegate.delivery.plugins.module_utils.descriptor import Problem
+from ansible_collections.tidegate.delivery.plugins.module_utils.descriptor_types import fill
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
 from ansible_collections.tidegate.delivery.plugins.module_utils.service import Pool, Service, Written
-from ansible_collections.tidegate.delivery.plugins.module_utils.service_health import Aim
+from ansible_collections.tidegate.delivery.plugins.module_utils.service_nunit import TestsAim
 
 # Beside the backends of the pools: where requests end that no service is meant by.
 NOWHERE = "tidegate_nowhere"
@@ -78,8 +79,19 @@ class NodePort:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeHost:
+    """A Host header that reaches one node through the maintenance front end."""
+
+    host: str
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
 class Testers:
-    """A maintenance front end: aimed by a header on `port` (0: there is none), by the port on `node_ports`."""
+    """A maintenance front end.
+
+    On `port` (0: there is none) it is aimed by a header or by one of `node_hosts`, on `node_ports` by the port.
+    """
 
     name: str
     backend: str
@@ -87,6 +99,7 @@ class Testers:
     aim: str
     port: int
     node_ports: tuple[NodePort, ...]
+    node_hosts: tuple[NodeHost, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +143,8 @@ class _Place:
         return self.pool.haproxy or Written()
 
     @property
-    def aim(self) -> Aim:
-        return self.service.verify.nunit.aim if self.service.verify.nunit else Aim()
+    def aim(self) -> TestsAim:
+        return self.service.verify.nunit.aim if self.service.verify.nunit else TestsAim()
 
     @property
     def routed(self) -> bool:
@@ -152,7 +165,7 @@ class _Place:
     def maintenance_port(self) -> int:
         """Where testers aim by header: for a service's first pool the port of the tests' URL; 0: nowhere."""
         nunit = self.service.verify.nunit
-        if self.written.maintenance_port or self.number or not nunit:
+        if self.written.maintenance_port or self.number or not nunit or nunit.aim.by == "port":
             return self.written.maintenance_port or 0
         return _port(nunit.url)
 
@@ -161,6 +174,15 @@ class _Place:
         """A port a node, counted up in the order of the inventory's group."""
         first = self.written.node_ports
         return tuple(NodePort(first + n, node) for n, node in enumerate(self.home.nodes)) if first else ()
+
+    @property
+    def node_hosts(self) -> tuple[NodeHost, ...]:
+        """A Host header a node, where tests aim by it."""
+        pattern = self.aim.host
+        if not pattern:
+            return ()
+        name = self.service.name
+        return tuple(NodeHost(fill(pattern, node=node, service=name).lower(), node) for node in self.home.nodes)
 
     @property
     def maintenance_ports(self) -> dict[int, str]:
@@ -234,7 +256,15 @@ def _exactness(route: Route) -> tuple[bool, int, str, str]:
 
 def _testers(place: _Place, address: str) -> Testers:
     name = f"{place.pool.maintenance}_testers"
-    return Testers(name, place.pool.maintenance, address, place.aim.header, place.maintenance_port, place.node_ports)
+    return Testers(
+        name,
+        place.pool.maintenance,
+        address,
+        place.aim.header,
+        place.maintenance_port,
+        place.node_ports,
+        place.node_hosts,
+    )
 
 
 def _backends(place: _Place, address_of: Callable[[str], str]) -> Backends:

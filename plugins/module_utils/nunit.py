@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -24,10 +24,13 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_box import
     BoxReport,
     BoxRun,
     Stage,
+    ahead_of,
     run_on_box,
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_gate import Gate, NUnitOutcome, Rules, Verdict
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_log import Account, LogProof, Served
 from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_results import RESULTS_LIMIT, read_results
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_runners import Runner, meaning_of
 from ansible_collections.tidegate.delivery.plugins.module_utils.results_raw import RawResults
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import NEVER, Stopping
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import format_duration
@@ -35,11 +38,15 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.values import fo
 
 @dataclass(frozen=True, slots=True)
 class NUnitResult:
-    """The verdict with what it was judged from; `raw` is the results file, secrets blotted out."""
+    """The verdict with what it was judged from; `raw` is the results file, secrets blotted out.
+
+    `proof` is what HAProxy's logs say of the tests' requests, if they were asked.
+    """
 
     verdict: Verdict
     report: BoxReport
     raw: RawResults | None = None
+    proof: LogProof | None = None
 
 
 _STAGES = {
@@ -83,7 +90,16 @@ def _differs(finding: Finding) -> str:
     return first + "; ".join(difference.text for difference in finding.differences)
 
 
-def unfinished(report: BoxReport, timeout: float, have_results: bool) -> Verdict | None:
+def astray(proof: LogProof, node: str, *, required: bool) -> Verdict | None:
+    """Why HAProxy's logs make the tests no evidence; None when they are one, or need not be proved by them."""
+    if proof.served is Served.ELSEWHERE:
+        return Verdict(NUnitOutcome.STRAYED, f"no evidence about {node} by HAProxy's log: {proof.sentence}")
+    if proof.served is Served.UNKNOWN and required:
+        return Verdict(NUnitOutcome.UNPROVED, f"HAProxy's log must say who served the tests: {proof.sentence}")
+    return None
+
+
+def unfinished(report: BoxReport, timeout: float, have_results: bool, runner: Runner = Runner.NUNIT2) -> Verdict | None:
     """Why there is nothing to judge: ended at its deadline, or no results; None when there are results."""
     ended_by_force = report.runner_rc in (124, 137) and report.runner_seconds >= timeout - 1
     console = f". It said last: {excerpt(report.console[-600:], 500)}" if report.console else ""
@@ -93,7 +109,7 @@ def unfinished(report: BoxReport, timeout: float, have_results: bool) -> Verdict
         )
         return Verdict(NUnitOutcome.TIMED_OUT, sentence)
     if not have_results:
-        sentence = f"the runner wrote no results (exit code {report.runner_rc}){console}"
+        sentence = f"the runner wrote no results ({meaning_of(runner, report.runner_rc)}){console}"
         return Verdict(NUnitOutcome.NO_RESULTS, sentence)
     return None
 
@@ -107,19 +123,27 @@ def run_nunit(
     today: date,
     hidden: Sequence[str] = (),
     stopping: Stopping = NEVER,
+    account: Account | None = None,
+    waiting: Callable[[list[str]], None] = lambda _ahead: None,
 ) -> NUnitResult:
-    """Run the tests on the box and judge them.
+    """Run the tests on the box and judge them; with an `account` also by what HAProxy's logs say of their requests.
 
-    `hidden` are secrets beside those that the tests get. Raises Unreachable when the way to the box broke, or Stopped.
+    `hidden` are secrets beside those that the tests get; `waiting` is told what is ahead in the box's queue.
+    Raises Unreachable when the way to the box broke, or Stopped.
     """
     secrets = [*run.secrets.values(), *hidden]
+    unread = account.begin() if account else ""
+    proof = LogProof(Served.UNKNOWN, unread) if unread else None
+    if account and proof and (verdict := astray(proof, run.node, required=account.required)):
+        return NUnitResult(verdict, BoxReport(Stage.AIM), proof=proof)
+    waiting(ahead_of(box, run))
     report = run_on_box(box, run, stopping)
     report = replace(report, console=blot_out(report.console, secrets))
     verdict = ended_early(report)
     if verdict is not None:
         return NUnitResult(verdict, report)
     raw, cases = RawResults(), Gate(rules, today)
-    parts = read_in_parts(box, report.results_path, RESULTS_LIMIT)
+    parts = read_in_parts(box, f"{report.folder}/{run.results}", RESULTS_LIMIT)
     written = parts is not None
     kept = raw.passing(blot_out_xml(parts or (), secrets))
     results = read_results(kept, cases.see, blotter(secrets))
@@ -128,6 +152,10 @@ def run_nunit(
         pass
     if run.secrets:
         # A test may have printed them: the box keeps no file in which they can stand.
-        box.sh('rm -f "$1/console.log" "$1/results.xml"', report.folder)
-    verdict = unfinished(report, run.timeout, written) or misaimed(report, run.node, run.served_by, expectation)
-    return NUnitResult(verdict or cases.verdict(results), report, raw if raw.size else None)
+        box.sh('rm -f "$1/console.log" "$1/$2"', report.folder, run.results)
+    verdict = unfinished(report, run.timeout, written, run.runner)
+    verdict = verdict or misaimed(report, run.node, run.served_by, expectation)
+    if account and not proof and not verdict:
+        proof = account.proof(run.id, run.node, report.source)
+        verdict = astray(proof, run.node, required=account.required)
+    return NUnitResult(verdict or cases.verdict(results), report, raw if raw.size else None, proof)

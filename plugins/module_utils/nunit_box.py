@@ -27,13 +27,21 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.errors import (
 from ansible_collections.tidegate.delivery.plugins.module_utils.excerpt import excerpt
 from ansible_collections.tidegate.delivery.plugins.module_utils.http_answer import Answer
 from ansible_collections.tidegate.delivery.plugins.module_utils.node import Completed, Node
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_box_script import CANCEL, QUEUE, SCRIPT
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_runners import (
+    Runner,
+    Selection,
+    command_line,
+    results_of,
+)
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import NEVER, Stopping
 
-_RESULTS = "results.xml"
 ARTIFACT_LIMIT = 1024 * 1024 * 1024
 KEPT_RUNS = 5
+MOST_PARALLEL = 100
 FETCH_SECONDS = 300
 _CANCEL_SECONDS = 10
+_MOST_AHEAD = 1000
 PROBE_SECONDS = 10
 # Fetching, unpacking, two probes and the runner's own end, beside its time limit.
 _AROUND_THE_RUN = FETCH_SECONDS + 120 + 2 * PROBE_SECONDS + 30
@@ -64,15 +72,25 @@ class BoxRun:
     artifact_url: str
     artifact_sha256: str
     assemblies: tuple[str, ...]
-    runner: tuple[str, ...]
     probe_url: str
-    aim_header: str
     served_by: str
     node: str
     timeout: float
     queue_timeout: float
+    aim: tuple[str, str] | None = None
+    """The request header that names the node, and what it says; None where the URL alone names it."""
+    runner: Runner = Runner.NUNIT2
+    program: tuple[str, ...] = ()
+    """How the runner is started on this box; empty: by its own name."""
+    chosen: Selection = field(default_factory=Selection)
+    parallel: int = 1
+    """Beside how many runs on the box it may run, itself included, if they all may as well."""
+    about: str = ""
+    """What others in the queue are told of it."""
+    marked: bool = False
+    """Whether the probes' URLs carry the run's id, for HAProxy's log."""
     id: str = field(default_factory=lambda: secrets.token_hex(8))
-    """Under which the run can be cancelled."""
+    """Under which the run can be cancelled, and is found in logs."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """What the tests get in their environment and anybody may see."""
     secrets: Mapping[str, str] = field(default_factory=dict)
@@ -85,9 +103,11 @@ class BoxRun:
             ("artifact.sha256", bool(_SHA256.fullmatch(self.artifact_sha256)), "64 hexadecimal digits"),
             ("url", bool(_URL.fullmatch(self.probe_url)), "an http URL"),
             ("node", bool(_NAME.fullmatch(self.node)), "a name of letters, digits, dots and dashes"),
-            ("aim.header", bool(_NAME.fullmatch(self.aim_header)), "a header's name"),
+            ("aim.header", not self.aim or bool(_NAME.fullmatch(self.aim[0])), "a header's name"),
+            ("aim.host", not self.aim or bool(_NAME.fullmatch(self.aim[1])), "a name of letters, digits, dots, dashes"),
             ("aim.served_by", bool(_NAME.fullmatch(self.served_by)), "a header's name"),
-            ("runner", bool(self.runner) and all(self.runner), "a program with its arguments"),
+            ("program", all(self.program), "a program with its arguments"),
+            ("parallel", 1 <= self.parallel <= MOST_PARALLEL, f"1 to {MOST_PARALLEL}"),
             ("assemblies", bool(self.assemblies), "at least one file name"),
             *(("assemblies", bool(_NAME.fullmatch(name)), "file names without folders") for name in self.assemblies),
             *(("environment", bool(_VARIABLE.fullmatch(name)), "names of variables") for name in self.environment),
@@ -104,11 +124,19 @@ class BoxRun:
 
     @property
     def argv(self) -> list[str]:
-        """The runner's command line, relative to the run's folder; `{results}` names the results file."""
-        own = any("{results}" in word for word in self.runner)
-        told = [] if own else ["-nologo", f"-xml:{_RESULTS}"]
-        words = [word.replace("{results}", _RESULTS) for word in self.runner]
-        return [*words, *told, *(f"unpacked/tests/{name}" for name in self.assemblies)]
+        """The runner's command line, relative to the run's folder."""
+        assemblies = [f"unpacked/tests/{name}" for name in self.assemblies]
+        return command_line(self.runner, self.program, assemblies, self.chosen)
+
+    @property
+    def results(self) -> str:
+        """The name of the results file in the run's folder."""
+        return results_of(self.runner)
+
+    def probe_at(self, when: str) -> str:
+        """What is asked `before` and `after` the tests; a log that has the URL has the run's id then."""
+        mark = f"tidegate-run={self.id}-{when}"
+        return f"{self.probe_url}{'&' if '?' in self.probe_url else '?'}{mark}" if self.marked else self.probe_url
 
     @property
     def deadline(self) -> float:
@@ -118,7 +146,11 @@ class BoxRun:
 
 @dataclass(frozen=True, slots=True)
 class BoxReport:
-    """What the box reported: how far it came and why it ended there, the runner's end, and who answered the probes."""
+    """What the box reported: how far it came and why it ended there, the runner's end, and who answered the probes.
+
+    `place` is what it had in the queue when it came, 1 for the front, and `queued` the seconds until its turn;
+    `assemblies` are the files that were tested with their SHA-256; `source` is the address that its requests came from.
+    """
 
     stage: Stage
     problem: str = ""
@@ -127,10 +159,10 @@ class BoxReport:
     runner_seconds: float = 0.0
     console: str = ""
     probes: Mapping[str, Answer] = field(default_factory=dict)
-
-    @property
-    def results_path(self) -> str:
-        return f"{self.folder}/{_RESULTS}"
+    place: int = 0
+    queued: float = 0.0
+    assemblies: Mapping[str, str] = field(default_factory=dict)
+    source: str = ""
 
 
 def run_on_box(box: Node, run: BoxRun, stopping: Stopping = NEVER) -> BoxReport:
@@ -148,7 +180,7 @@ def run_on_box(box: Node, run: BoxRun, stopping: Stopping = NEVER) -> BoxReport:
 def _waited_for(box: Node, run: BoxRun, stopping: Stopping) -> Completed:
     try:
         with stopping.cut_short():
-            return box.sh(_SCRIPT, stdin=box_inputs(run), timeout=run.deadline)
+            return box.sh(SCRIPT, stdin=box_inputs(run), timeout=run.deadline)
     except Unreachable:
         try:
             stopping.look("while the tests ran; they are ended")
@@ -162,7 +194,13 @@ def _waited_for(box: Node, run: BoxRun, stopping: Stopping) -> Completed:
 
 def cancel(box: Node, run: BoxRun) -> None:
     """End the run on the box, as its deadline would, whether it waits there or runs; nothing when it is over."""
-    box.sh(_CANCEL, run.work_dir.rstrip("/") or "/", run.id, timeout=_CANCEL_SECONDS + 5)
+    box.sh(CANCEL, run.work_dir.rstrip("/") or "/", run.id, timeout=_CANCEL_SECONDS + 5)
+
+
+def ahead_of(box: Node, run: BoxRun) -> list[str]:
+    """What the runs are about that the box has at work or in its queue right now, the first one first."""
+    done = box.sh(QUEUE, run.work_dir.rstrip("/") or "/", timeout=_CANCEL_SECONDS)
+    return [excerpt(line, 100) for line in done.text.splitlines()[:_MOST_AHEAD]]
 
 
 def box_inputs(run: BoxRun) -> bytes:
@@ -176,12 +214,16 @@ def box_inputs(run: BoxRun) -> bytes:
         "fetch_seconds": str(FETCH_SECONDS),
         "probe_seconds": str(PROBE_SECONDS),
         "assemblies": "\n".join(run.assemblies),
-        "probe_url": run.probe_url,
-        "aim_header": run.aim_header,
+        "probe_before": run.probe_at("before"),
+        "probe_after": run.probe_at("after"),
+        "aim": f"{run.aim[0]}: {run.aim[1]}" if run.aim else "",
         "served_by": run.served_by,
         "node": run.node,
         "run_seconds": _whole(run.timeout),
         "queue_seconds": _whole(run.queue_timeout),
+        "parallel": str(run.parallel),
+        "about": excerpt(run.about, 100) or "a run",
+        "results": run.results,
         "kept": str(KEPT_RUNS),
     }
     lines = [f"{name}={shlex.quote(value)}" for name, value in values.items()]
@@ -221,6 +263,10 @@ def read_report(output: bytes) -> BoxReport:
         float(_told(told, "seconds") or 0),
         _told(told, "console"),
         {when: _probe(told, when) for when in ("before", "after") if f"{when}.rc" in told},
+        int(_told(told, "place") or 0),
+        float(_told(told, "queued") or 0),
+        {name: digest for digest, _, name in (line.partition("  ") for line in _told(told, "assemblies").splitlines())},
+        _told(told, "before.source"),
     )
 
 
@@ -237,112 +283,3 @@ def _probe(told: Mapping[str, bytes], when: str) -> Answer:
     if not status or not status[0].isdigit():
         return Answer(0.0, 0.0, problem="the answer has no status")
     return Answer(0.0, 0.0, int(status[0]), headers, told.get(f"{when}.body", b""))
-
-
-# POSIX sh with curl, tar, sha256sum, flock, timeout, base64, awk. One run at a time per work folder.
-_SCRIPT = r"""
-umask 077
-eval "$(cat)"
-say() { printf '%s ' "$1"; printf '%s' "$2" | base64 -w0; echo; }
-say_file() { printf '%s ' "$1"; tail -c "$3" "$2" 2>/dev/null | base64 -w0; echo; }
-stop() { say problem "$2"; say stage "$1"; exit 0; }
-for tool in curl tar sha256sum flock timeout base64 awk; do
-  command -v "$tool" >/dev/null || stop tools "$tool is not installed"
-done
-command -v "$1" >/dev/null || stop tools "the runner $1 is not installed"
-mkdir -p "$work/runs" || stop tools "can't make $work/runs"
-
-# How to end this run: by its `timeout`, which ends all below it.
-for old in "$work"/run.*.pid; do
-  read -r pid 2>/dev/null <"$old" && kill -0 "$pid" 2>/dev/null || rm -f "$old"
-done
-echo "$PPID" >"$work/run.$id.pid" || stop tools "can't write in $work"
-trap 'rm -f "$work/run.$id.pid"' EXIT
-
-exec 9>>"$work/lock" || stop tools "can't write $work/lock"
-flock -w "$queue_seconds" 9 || stop busy "another run held the box for $queue_seconds s"
-
-# Whatever a run leaves behind carries this mark in its environment, daemons and their children too.
-end_strays() {
-  grep -lzFxs "TIDEGATE_BOX=$work" /proc/[0-9]*/environ 2>/dev/null |
-    while IFS=/ read -r _ _ pid _; do kill -KILL "$pid" 2>/dev/null; done
-}
-trap 'end_strays; exit 143' TERM HUP INT
-end_strays
-
-run=$(mktemp -d "$work/runs/$(date -u +%Y%m%dT%H%M%S).XXXXXX") || stop tools "can't make a folder in $work/runs"
-say folder "$run"
-mkdir "$run/tmp" "$run/unpacked"
-ls -1 "$work/runs" | sort -r | tail -n "+$((kept + 1))" | while read -r old; do rm -rf "$work/runs/$old"; done
-
-# The URL travels on standard input, the program's arguments are public.
-printf 'url = "%s"\n' "$artifact_url" | (
-  ulimit -f "$((artifact_limit / 512))"
-  curl -q -sS --fail --location --max-redirs 3 --proto '=http,https' --connect-timeout 10 \
-    --max-time "$fetch_seconds" --max-filesize "$artifact_limit" -o "$run/artifact" -K - 9>&- 2>"$run/fetch.err"
-) || stop fetch "$(tail -c 300 "$run/fetch.err")"
-actual=$(sha256sum <"$run/artifact")
-actual=${actual%% *}
-[ "$actual" = "$artifact_sha256" ] || stop digest "its SHA-256 is $actual"
-
-timeout 60 tar -tf "$run/artifact" >"$run/names" 2>"$run/tar.err" || stop unpack "$(tail -c 300 "$run/tar.err")"
-timeout 60 tar --numeric-owner -tvf "$run/artifact" >"$run/entries" 2>>"$run/tar.err"
-outside=$(grep -E -m1 '^/|(^|/)\.\.(/|$)' "$run/names") && stop unpack "it has a path that leads outside: $outside"
-special=$(grep -E -m1 '^[^-d]' "$run/entries") && stop unpack "it has a link or device: $special"
-awk -v most="$artifact_limit" '{ sum += $3 } END { exit sum > most }' "$run/entries" ||
-  stop unpack "it unpacks to more than $artifact_limit bytes"
-timeout 120 tar -xf "$run/artifact" -C "$run/unpacked" --no-same-owner 2>"$run/tar.err" ||
-  stop unpack "$(tail -c 300 "$run/tar.err")"
-rm -f "$run/artifact" "$run/names" "$run/entries"
-missing=$(printf '%s\n' "$assemblies" | while read -r name; do
-  [ -f "$run/unpacked/tests/$name" ] || printf '%s ' "$name"
-done)
-[ -z "$missing" ] || stop assembly "its tests folder lacks $missing"
-
-probe() {
-  printf 'url = "%s"\nheader = "%s: %s"\n' "$probe_url" "$aim_header" "$node" |
-    curl -q -sS --noproxy '*' --connect-timeout 5 --max-time "$probe_seconds" --max-filesize 1048576 \
-      -D "$run/$1.head" -o "$run/$1.body" -K - 9>&- 2>"$run/$1.error"
-  say "$1.rc" $?
-  say_file "$1.error" "$run/$1.error" 400
-  say_file "$1.head" "$run/$1.head" 65536
-  say_file "$1.body" "$run/$1.body" 1048576
-}
-probe before
-answered=$(tr -d '\r' <"$run/before.head" 2>/dev/null | awk -v name="$served_by" '
-  { colon = index($0, ":") }
-  tolower(substr($0, 1, colon - 1)) == tolower(name) { value = substr($0, colon + 1) }
-  END { gsub(/^[ \t]+|[ \t]+$/, "", value); print value }')
-[ "$answered" = "$node" ] || stop aim "aimed at $node, answered by ${answered:-nobody who says so}"
-
-began=$(date +%s.%N)
-{
-  (
-    export_environment
-    export TIDEGATE_BOX="$work" TMPDIR="$run/tmp"
-    cd "$run" && exec timeout -k 5 "$run_seconds" "$@" 9>&- </dev/null
-  )
-  echo $? >"$run/rc"
-  date +%s.%N >"$run/ended"
-  end_strays
-} 9>&- 2>&1 | tail -c 65536 >"$run/console.log" 9>&- &
-wait $!
-probe after
-say rc "$(cat "$run/rc")"
-say seconds "$(echo "$began $(cat "$run/ended")" | awk '{ printf "%.3f", $2 - $1 }')"
-say_file console "$run/console.log" 4000
-rm -rf "$run/tmp"
-stop done ""
-"""
-
-# $1 work folder, $2 the run's id. It returns when the run has ended, or after 10 s. One whose output nobody reads any
-# more may have ended before, without tidying up: then its pid may be another's by now.
-_CANCEL = r"""
-file=$1/run.$2.pid
-read -r pid 2>/dev/null <"$file" || exit 0
-runs() { [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = timeout ]; }
-runs && kill -TERM "$pid" 2>/dev/null
-waited=0
-while runs && [ "$waited" -lt 100 ]; do sleep 0.1; waited=$((waited + 1)); done
-rm -f "$file"
-"""

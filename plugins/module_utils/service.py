@@ -14,8 +14,6 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.descriptor_types
     Backend,
     Bind,
     CheckPath,
-    Day,
-    FileName,
     HieraKey,
     HostName,
     JsonPath,
@@ -28,11 +26,10 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.descriptor_types
     PathPrefix,
     Port,
     Seconds,
-    Text,
     known_placeholders,
-    url_text,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.service_health import Aim, Health
+from ansible_collections.tidegate.delivery.plugins.module_utils.service_health import Health
+from ansible_collections.tidegate.delivery.plugins.module_utils.service_nunit import NUnit
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
 
 
@@ -115,48 +112,6 @@ class Release(Part):
     version: JsonPath = "$.version"
     digest: JsonPath | None = None
     timeout: Seconds = 60.0
-
-
-class Categories(Part):
-    """Which cases count: those of one of `include`, if it names any, and of none of `exclude`."""
-
-    include: list[Text] = []
-    exclude: list[Text] = []
-
-
-class Quarantine(Part):
-    """A test that may fail up to and including a day."""
-
-    test: Text
-    until: Day
-    reason: Text
-
-
-class NUnit(Part):
-    """Which tests must pass, where they run and what they are aimed at."""
-
-    box: str
-    url: Annotated[
-        str, AfterValidator(url_text), AfterValidator(known_placeholders("load_balancer", "service", "environment"))
-    ]
-    assemblies: Annotated[list[FileName], Field(min_length=1)]
-    min_tests: Annotated[int, Field(ge=1)] = 1
-    allowed_failures: Annotated[int, Field(ge=0)] = 0
-    required_tests: list[Text] = []
-    categories: Categories = Categories()
-    quarantine: list[Quarantine] = []
-    aim: Aim = Aim()
-    timeout: Seconds = 600.0
-
-    @model_validator(mode="after")
-    def _consistent(self) -> NUnit:
-        excused = [entry.test for entry in self.quarantine]
-        both = sorted(set(excused) & set(self.required_tests))
-        if not _distinct(excused):
-            raise ValueError("quarantine: names a test twice")
-        if both:
-            raise ValueError(f"quarantine: {both[0]} is in required_tests as well")
-        return self
 
 
 class Until(Part):

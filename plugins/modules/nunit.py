@@ -16,9 +16,12 @@ description:
   - The verdict comes from the test cases alone, not from the runner's exit code or the totals that the results file
     states. Ignored cases count for nothing, inconclusive ones as not passed.
   - The results may be those of NUnit 2.x, NUnit 3.x, TRX or JUnit, in any encoding, up to 100 MiB; the file's root element tells which.
-  - The tests find V(TIDEGATE_URL), V(TIDEGATE_NODE), V(TIDEGATE_AIM_HEADER) and V(TIDEGATE_VERSION) in their environment.
-  - The box runs one test at a time; others wait in its queue. Each run has a fresh folder; the last five are kept. At
-    the time limit the runner and all its children are ended.
+  - HAProxy's logs are asked who served the tests' requests, where O(log.files) names them.
+  - The tests find V(TIDEGATE_URL), V(TIDEGATE_NODE), V(TIDEGATE_AIM_HEADER), V(TIDEGATE_AIM_VALUE), V(TIDEGATE_VERSION),
+    V(TIDEGATE_RUN) and V(TIDEGATE_RUN_HEADER) in their environment.
+  - The box runs one test at a time unless O(parallel) says otherwise; others wait in its queue, first come, first served.
+    Each run unpacks the artifact into a fresh folder, and removes it when it has ended; what the last five runs said is
+    kept. At the time limit the runner and all its children are ended.
 options:
   service:
     description: The service that is tested, if it is not the deployment's own but one that moves with it.
@@ -47,14 +50,19 @@ options:
     default: {}
     suboptions:
       by:
-        description: By a request header.
+        description:
+          - By a request header, by a Host header of the node's own, or by a port of the maintenance front end.
+          - With V(port), and with V(host) unless O(aim.host) is given, the O(url) alone names the node.
         type: str
-        choices: [header]
+        choices: [header, host, port]
         default: header
       header:
         description: The request header that names the node.
         type: str
         default: X-Tidegate-Node
+      host:
+        description: With O(aim.by=host) the Host header that names the node.
+        type: str
       served_by:
         description: The response header in which the load balancer names the node that answered.
         type: str
@@ -105,18 +113,61 @@ options:
   environment:
     description:
       - More variables for the tests. They reach the box through standard input.
-      - With a deployment whose plan does not name it, this and O(runner) must have their defaults, or the run is no evidence and is refused.
+      - With a deployment whose plan does not name it, this, O(runner) and O(program) must have their defaults, or the run is no evidence and is refused.
       - Values of four and more characters are blotted out of messages and results, should a test print them; the box
         then keeps neither console output nor results.
     type: dict
     default: {}
+  secrets:
+    description: More variables for the tests, by the names of the box's inventory variables that have their values; treated like O(environment).
+    type: dict
+    default: {}
   runner:
     description:
-      - The runner's command line, without the assemblies.
-      - V({results}) in it stands for the results file's name. Without it, V(-nologo) and V(-xml:) are added, as NUnit 2 takes them.
+      - Who runs the tests. It decides how the command line is written, how O(categories) are told, and where the results are.
+      - O(categories) that can't be told to it are refused.
+    type: str
+    choices: [nunit2, nunit3, vstest]
+    default: nunit2
+  program:
+    description:
+      - How the runner is started on the box, such as V([mono, /opt/nunit3/nunit3-console.exe]) or V([dotnet, vstest]).
+      - By default V(nunit-console), V(nunit3-console) or V(vstest.console).
     type: list
     elements: str
-    default: [nunit-console]
+    default: []
+  parallel:
+    description: Beside how many runs on the box it may run, itself included. All that run at once must allow as many.
+    type: int
+    default: 1
+  log:
+    description:
+      - HAProxy's logs of the tests' requests. The probes carry the run's id in their URL; what the box asks between the two is the tests'.
+      - One request of theirs in O(log.backends) that another node served, or none that the aimed one did, and the run is no evidence.
+    type: dict
+    default: {}
+    suboptions:
+      files:
+        description: The log's path by load balancer, read over the load balancer's connection.
+        type: dict
+        default: {}
+      backends:
+        description: The backends of the tested service; what goes elsewhere is not looked at.
+        type: list
+        elements: str
+        default: []
+      required:
+        description: Whether a log that is not there or incomplete makes the run no evidence.
+        type: bool
+        default: false
+      known_by:
+        description:
+          - Whether all that comes from the box's address is the tests', or only what carries V(TIDEGATE_RUN) in its line,
+            as a header V(X-Tidegate-Run) that HAProxy captures.
+          - With O(parallel) above 1 always the V(id).
+        type: str
+        choices: [address, id]
+        default: address
   work_dir:
     description: The folder on the box for the runs. By default the box's variable V(tidegate_test_dir).
     type: str
@@ -176,7 +227,8 @@ EXAMPLES = r"""
       sha256: "{{ tidegate_digest }}"
     assemblies: [TradeApi.Smoke.dll]
     version: 1.1.0
-    runner: [nunit3-console, --noheader, "--result={results}"]
+    runner: nunit3
+    program: [mono, /opt/nunit3/nunit3-console.exe]
     environment:
       TRADE_PASSWORD: "{{ vault_trade_password }}"
   no_log: true
@@ -205,6 +257,7 @@ outcome:
   description:
     - V(passed) alone is evidence. V(failed), V(missing), V(too_few) and V(no_tests) are the gate's other verdicts.
     - V(wrong_node), another node answered the probe, or none; V(wrong_release), the aimed node answered with another release.
+    - V(strayed), HAProxy's log shows another node; V(unproved), it had to say who served the tests, and did not.
     - V(timed_out), V(no_results), V(broken_results) or V(aborted), the run came to no judgeable end.
     - V(refused_artifact), V(busy) or V(box_failed), it did not come to a run. V(not_run) in check mode.
   returned: always
@@ -296,6 +349,51 @@ results_bytes:
   returned: when there is one
   type: int
   sample: 8421
+runner:
+  description: Who ran the tests.
+  returned: when not in check mode
+  type: str
+  sample: nunit2
+run:
+  description: The run's id, as it stands in HAProxy's log.
+  returned: when not in check mode
+  type: str
+  sample: 5f0c8a61d2b34e97
+aimed:
+  description: At which node, and how.
+  returned: when not in check mode
+  type: str
+  sample: "at n1 by header X-Tidegate-Node: n1"
+log:
+  description: What HAProxy's logs say of the tests' requests, or why they say nothing.
+  returned: when they were asked
+  type: str
+  sample: 31 requests of the tests, served by n1, in the log of lb1
+log_requests:
+  description: How many requests of the tests the aimed node served.
+  returned: when the logs were asked
+  type: int
+  sample: 31
+artifact_sha256:
+  description: The SHA-256 of the artifact that was fetched.
+  returned: when not in check mode
+  type: str
+  sample: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+assemblies_sha256:
+  description: The SHA-256 of each assembly as it was unpacked, at most 50.
+  returned: when run
+  type: dict
+  sample: {TradeApi.Smoke.dll: 2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae}
+queue_place:
+  description: The place in the box's queue when it came, 1 for the front.
+  returned: when run
+  type: int
+  sample: 1
+queued_s:
+  description: How many seconds it waited there.
+  returned: when run
+  type: float
+  sample: 0.0
 folder:
   description: The run's folder on the box.
   returned: when run

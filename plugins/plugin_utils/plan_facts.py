@@ -12,10 +12,11 @@ from urllib.parse import urlsplit
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.artifact import Artifact, checked_version, find_artifact
 from ansible_collections.tidegate.delivery.plugins.module_utils.descriptor_types import fill
-from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DomainError, Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.placement import Placement, hosts_of
 from ansible_collections.tidegate.delivery.plugins.module_utils.plan import Fate, Plan, PlannedWave, Served
-from ansible_collections.tidegate.delivery.plugins.module_utils.service import NUnit, Service
+from ansible_collections.tidegate.delivery.plugins.module_utils.service import Service
+from ansible_collections.tidegate.delivery.plugins.module_utils.service_nunit import NUnit, TestsAim
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import format_duration
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.health_facts import health_facts
@@ -176,7 +177,7 @@ class Checks:
                 self._words(service, host, expected, placement),
                 deployed=service is self._service,
             ),
-            "nunit": self._nunit(service, verify.nunit, expected, placement) if verify.nunit else None,
+            "nunit": self._nunit(service, host, verify.nunit, expected, placement) if verify.nunit else None,
             "warmup": {
                 "urls": list(verify.warmup.urls),
                 "until": {"p95": format_duration(verify.warmup.until.p95)},
@@ -220,26 +221,44 @@ class Checks:
             "timeout": format_duration(service.verify.release.timeout),
         }
 
-    def _nunit(self, service: Service, nunit: NUnit, expected: Served, placement: Placement) -> dict[str, Any]:
+    def _nunit(
+        self, service: Service, host: str, nunit: NUnit, expected: Served, placement: Placement
+    ) -> dict[str, Any]:
         artifact = self._artifact(service, expected.version)
         box = hosts_of(nunit.box, self._call.vars["groups"], f"{service.name}: verify.nunit.box")[0]
-        first = next(name for name in placement.load_balancers if name not in self._without)
-        environment = str(self._call.hostvar(first, "tidegate_environment"))
+        usable = [name for name in placement.load_balancers if name not in self._without]
+        environment = str(self._call.hostvar(usable[0], "tidegate_environment"))
+        named = {"node": host, "service": service.name, "environment": environment}
+        if nunit.aim.by == "port":
+            named["node_port"] = str(node_port(self._call, service, host))
         return {
             "box": box,
-            "url": fill(
-                nunit.url, load_balancer=address_of(self._call, first), service=service.name, environment=environment
-            ),
-            "aim": nunit.aim.model_dump(),
+            "url": fill(nunit.url, load_balancer=address_of(self._call, usable[0]), **named),
+            "aim": _aim(nunit.aim, named),
             "probe": _probe(service),
             "artifact": {"url": artifact.url, "sha256": artifact.sha256},
             "assemblies": list(nunit.assemblies),
+            "runner": nunit.runner.value,
+            "program": list(nunit.program),
+            "parallel": nunit.parallel,
+            "secrets": dict(nunit.secrets),
+            "log": self._log(service, nunit, usable),
             "min_tests": nunit.min_tests,
             "allowed_failures": nunit.allowed_failures,
             "required_tests": list(nunit.required_tests),
             "categories": nunit.categories.model_dump(),
             "quarantine": [entry.model_dump() for entry in nunit.quarantine],
             "timeout": format_duration(nunit.timeout),
+            "queue_timeout": format_duration(nunit.queue_timeout),
+        }
+
+    def _log(self, service: Service, nunit: NUnit, load_balancers: Sequence[str]) -> dict[str, Any]:
+        files = {name: str(self._call.hostvar(name, "tidegate_haproxy_log", "")) for name in load_balancers}
+        backends = [name for pool in service.pools for name in (pool.online, pool.maintenance)]
+        return {
+            **nunit.log.model_dump(),
+            "files": {name: path for name, path in files.items() if path},
+            "backends": backends,
         }
 
     def _artifact(self, service: Service, version: str) -> Artifact:
@@ -247,6 +266,31 @@ class Checks:
         if key not in self._artifacts:
             self._artifacts[key] = artifact_of(self._call, service, version)
         return self._artifacts[key]
+
+
+def _aim(aim: TestsAim, named: Mapping[str, str]) -> dict[str, str]:
+    told = {"by": aim.by, "header": aim.header, "served_by": aim.served_by}
+    return told | ({"host": fill(aim.host, **named).lower()} if aim.host else {})
+
+
+def node_port(call: Call, service: Service, host: str) -> int:
+    """The port of the maintenance front end that reaches this node alone. Raises BadInput when nobody says it.
+
+    What the node's variable `tidegate_node_ports` has for the service, else as the role `haproxy` counts them.
+    """
+    own = call.hostvar(host, "tidegate_node_ports", {})
+    if isinstance(own, dict) and str(own.get(service.name, "")).isdigit():
+        return int(own[service.name])
+    written = service.pools[0].haproxy
+    for site in service.sites if written and written.node_ports else ():
+        nodes = hosts_of(site.nodes, call.vars["groups"], f"{service.name}: sites.{site.name}.nodes")
+        if written and written.node_ports and host in nodes:
+            return written.node_ports + nodes.index(host)
+    raise BadInput(
+        f"nobody says which port of the maintenance front end reaches {host}",
+        where=f"{service.name}: verify.nunit.aim",
+        remedy="Give pools[0].haproxy.node_ports in the descriptor, or the node tidegate_node_ports in the inventory",
+    )
 
 
 def _probe(service: Service) -> dict[str, str]:

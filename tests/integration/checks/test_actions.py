@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -182,7 +183,7 @@ def test_failed_tests_are_named_in_message_and_ledger(tmp_path: Path, site: Site
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("environment", {"TRADE_PASSWORD": CANARY}), ("runner", ["/bin/cp", CANARY, "{results}"])]
+    ("option", "value"), [("environment", {"TRADE_PASSWORD": CANARY}), ("program", ["/bin/cp", CANARY, "results.xml"])]
 )
 def test_a_runner_or_environment_that_is_not_planned_is_refused_and_shown_nowhere(
     tmp_path: Path, site: Site, option: str, value: object
@@ -193,6 +194,25 @@ def test_a_runner_or_environment_that_is_not_planned_is_refused_and_shown_nowher
     assert f"{option} of this nunit check" in done.result["msg"]
     assert site.asked == []
     assert CANARY.encode() not in (tmp_path / "ledger.sqlite").read_bytes()
+
+
+def test_a_planned_token_reaches_the_tests_and_shows_nowhere(tmp_path: Path, site: Site) -> None:
+    """The test prints it and fails with it in its message; on the way it looks for it in the box's process list."""
+    checks, task = planned_tests(site, "LEAKING", secrets={"TRADE_PASSWORD": "trade_test_token"})
+    checks["nunit"] = checks["nunit"] | {"secrets": {"TRADE_PASSWORD": "trade_test_token"}}
+    place = Place(tmp_path, checks)
+    hosts = json.loads((tmp_path / "hosts.json").read_text())
+    hosts["all"]["hosts"]["box"]["trade_test_token"] = CANARY
+    (tmp_path / "hosts.json").write_text(json.dumps(hosts))
+    done = place.play(task)
+    assert done.result["outcome"] == "failed"
+    assert "logged in as trader with ********" in done.result["msg"]
+    assert CANARY not in done.output
+    assert {path.name for path in files_with(tmp_path, CANARY)} == {"hosts.json"}
+
+
+def files_with(folder: Path, text: str) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file() and text.encode() in path.read_bytes()]
 
 
 def test_tests_need_a_deployment_whose_lock_is_ours(tmp_path: Path, site: Site) -> None:

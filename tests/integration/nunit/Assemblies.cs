@@ -8,6 +8,42 @@ using NUnit.Framework;
 
 namespace Probe
 {
+    static class Aim
+    {
+        internal static void At(HttpWebRequest request, string who)
+        {
+            string header = Environment.GetEnvironmentVariable("TIDEGATE_AIM_HEADER");
+            if (header == "Host") request.Host = who;
+            else if (!string.IsNullOrEmpty(header)) request.Headers[header] = who;
+            string run = Environment.GetEnvironmentVariable("TIDEGATE_RUN_HEADER");
+            if (run != null) request.Headers[run] = Environment.GetEnvironmentVariable("TIDEGATE_RUN");
+        }
+    }
+#if STRAYING
+    [TestFixture]
+    public class Straying
+    {
+        static void Ask(string who)
+        {
+            var request = (HttpWebRequest)WebRequest.Create(Environment.GetEnvironmentVariable("TIDEGATE_URL") + "/quotes");
+            Aim.At(request, who);
+            request.GetResponse().Close();
+        }
+
+        // As tests do that have a node's name written into them.
+        [Test] public void AsksTheWrongNode() { Ask(Environment.GetEnvironmentVariable("TIDEGATE_AIM_VALUE")); Ask("n2"); }
+    }
+#endif
+#if SORTED
+    [TestFixture]
+    public class Sorted
+    {
+        [Test, Category("Smoke")] public void Chosen() { }
+        [Test, Category("Smoke"), Category("Slow")] public void TooSlow() { Assert.Fail("it was to be left out"); }
+        [Test, Category("Two words")] public void AlsoChosen() { }
+        [Test] public void OfNoCategory() { Assert.Fail("it was to be left out"); }
+    }
+#endif
 #if PASSING
     [TestFixture]
     public class Passing
@@ -18,7 +54,7 @@ namespace Probe
         public void ReachesTheAimedNode()
         {
             var request = (HttpWebRequest)WebRequest.Create(Env("TIDEGATE_URL") + "/health");
-            request.Headers[Env("TIDEGATE_AIM_HEADER")] = Env("TIDEGATE_NODE");
+            Aim.At(request, Env("TIDEGATE_AIM_VALUE"));
             using (var response = request.GetResponse())
             {
                 Assert.AreEqual(Env("TIDEGATE_NODE"), response.Headers["X-Served-By"]);

@@ -43,9 +43,8 @@ def order(site: Site, work: Path, kinds: tuple[str, ...], content: bytes | None 
         artifact_url=f"{site.url}/a.tar.gz",
         artifact_sha256=hashlib.sha256(site.files["/a.tar.gz"]).hexdigest(),
         assemblies=tuple(f"{kind.title()}.dll" for kind in kinds),
-        runner=("nunit-console",),
         probe_url=f"{site.url}/health",
-        aim_header="X-Tidegate-Node",
+        aim=("X-Tidegate-Node", "n1"),
         served_by="X-Served-By",
         node="n1",
         timeout=60,
@@ -54,6 +53,7 @@ def order(site: Site, work: Path, kinds: tuple[str, ...], content: bytes | None 
             "TIDEGATE_URL": site.url,
             "TIDEGATE_NODE": "n1",
             "TIDEGATE_AIM_HEADER": "X-Tidegate-Node",
+            "TIDEGATE_AIM_VALUE": "n1",
             "TIDEGATE_VERSION": "1.1.0",
         },
     )
@@ -75,7 +75,7 @@ def processes_marked(work: Path) -> list[str]:
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            if f"TIDEGATE_BOX={work}".encode() in (folder / "environ").read_bytes().split(b"\0"):
+            if f"\0TIDEGATE_BOX={work}/".encode() in b"\0" + (folder / "environ").read_bytes():
                 found.append((folder / "cmdline").read_text().replace("\0", " "))
         except OSError:
             continue
@@ -248,7 +248,7 @@ def test_an_artifact_that_is_gone_is_told(site: Site, tmp_path: Path) -> None:
 
 
 def test_a_missing_runner_is_told(site: Site, tmp_path: Path) -> None:
-    done = run(replace(order(site, tmp_path, ("PASSING",)), runner=("nunit9-console",)))
+    done = run(replace(order(site, tmp_path, ("PASSING",)), program=("nunit9-console",)))
     assert done.verdict.outcome is NUnitOutcome.BOX_FAILED
     assert "nunit9-console is not installed" in done.verdict.sentence
 
@@ -280,6 +280,7 @@ def test_only_the_last_five_runs_are_kept(site: Site, tmp_path: Path) -> None:
         Path(tmp_path, "runs", f"20200101T00000{number}.abcdef").mkdir(parents=True)
     done = run(order(site, tmp_path, ("NOTHING",)))
     kept = sorted(path.name for path in Path(tmp_path, "runs").iterdir())
+    assert sorted(path.name for path in Path(done.report.folder).iterdir() if path.is_dir()) == []
     assert kept[:-1] == [f"20200101T00000{number}.abcdef" for number in range(3, 7)]
     assert kept[-1] == Path(done.report.folder).name
     assert Path(done.report.folder).stat().st_mode & 0o777 == 0o700

@@ -82,6 +82,21 @@ EXCUSED = {"test": "S.A", "until": date(2026, 12, 31), "reason": "TRADE-117"}
             ["verify.nunit.quarantine.0.reason"],
         ),
         (lambda d: d["verify"]["nunit"].update(categories={"only": ["Smoke"]}), ["verify.nunit.categories.only"]),
+        (lambda d: d["verify"]["nunit"].update(categories={"exclude": ["a,b"]}), ["verify.nunit"]),
+        (lambda d: d["verify"]["nunit"].update(categories={"exclude": ["a,b"]}, runner="nunit3"), []),
+        (lambda d: d["verify"]["nunit"].update(runner="xunit"), ["verify.nunit.runner"]),
+        (lambda d: d["verify"]["nunit"].update(parallel=0), ["verify.nunit.parallel"]),
+        (lambda d: d["verify"]["nunit"].update(parallel=2, log={"required": True}), ["verify.nunit"]),
+        (lambda d: d["verify"]["nunit"].update(parallel=2, log={"required": True, "known_by": "id"}), []),
+        (lambda d: d["verify"]["nunit"].update(secrets={"A B": "x"}), ["verify.nunit.secrets.A B.[key]"]),
+        (lambda d: d["verify"]["nunit"].update(aim={"by": "port"}), ["verify.nunit"]),
+        (lambda d: d["verify"]["nunit"].update(aim={"by": "port"}, url="http://{load_balancer}:{node_port}"), []),
+        (lambda d: d["verify"]["nunit"].update(url="http://{load_balancer}:{node_port}"), ["verify.nunit"]),
+        (lambda d: d["verify"]["nunit"].update(aim={"by": "host"}), ["verify.nunit"]),
+        (lambda d: d["verify"]["nunit"].update(aim={"by": "host"}, url="http://{node}.trade.test"), []),
+        (lambda d: d["verify"]["nunit"].update(aim={"by": "host", "host": "{node}.trade.test"}), []),
+        (lambda d: d["verify"]["nunit"].update(aim={"by": "host", "host": "a b{node}"}), ["verify.nunit.aim.host"]),
+        (lambda d: d["verify"]["nunit"].update(aim={"host": "{node}.trade.test"}), ["verify.nunit"]),
         (
             lambda d: d["verify"]["nunit"].update(
                 quarantine=[EXCUSED], required_tests=["S.B"], categories={"include": ["Smoke"]}
@@ -113,7 +128,7 @@ def test_all_problems_are_told_each_at_its_key(tmp_path: Path, edit: Edit, expec
     [
         (lambda d: d.update(min_onlin="60%"), "Did you mean min_online?"),
         (lambda d: d["verify"]["nunit"].update(assembly=[]), "Did you mean assemblies?"),
-        (lambda d: d["verify"]["nunit"]["aim"].update(zzz=1), "Known there are by, header, served_by."),
+        (lambda d: d["verify"]["nunit"]["aim"].update(zzz=1), "Known there are by, header, host, served_by."),
         (lambda d: d["pools"][0].update(zzz=1), "Known there are online, maintenance, unchecked, haproxy."),
         (lambda d: d.update(on_failure="panic"), "docs/descriptor.md lists every key"),
     ],

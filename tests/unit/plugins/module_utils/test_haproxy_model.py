@@ -24,6 +24,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_model im
     model,
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.service import Service
+from ansible_collections.tidegate.delivery.plugins.module_utils.service_nunit import TestsAim
 
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[3]
@@ -221,3 +222,14 @@ def test_haproxy_takes_eighty_services_on_twelve_nodes_each(tmp_path: Path) -> N
     assert text.count("\n    server ") == 80 * 12 * 2
     # 0.15 to 0.4 s were measured on two busy cores. This only sees that nothing makes it a minute.
     assert elapsed < 20
+
+
+def test_tests_that_aim_by_host_have_a_host_a_node() -> None:
+    described = service("trade", {"host": "trade.test"}, tests="http://{load_balancer}:8090")
+    assert described.verify.nunit
+    nunit = described.verify.nunit.model_copy(update={"aim": TestsAim(by="host", host="{node}.trade.internal")})
+    verify = described.verify.model_copy(update={"nunit": nunit})
+    text = rendered(made(described.model_copy(update={"verify": verify})))
+    for node in ("n1", "n2"):
+        when = f"req.hdr(host),field(1,:),lower -m str {node}.trade.internal"
+        assert f"http-request set-header X-Tidegate-Node {node} if {{ {when} }}" in text

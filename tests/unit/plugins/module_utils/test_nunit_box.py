@@ -17,15 +17,16 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_box import
     box_inputs,
     read_report,
 )
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_runners import Runner
 
 RUN = BoxRun(
     work_dir="/srv/tests",
     artifact_url="http://repo/a.tar.gz",
     artifact_sha256="ab" * 32,
     assemblies=("A.dll", "B.dll"),
-    runner=("nunit-console", "-labels"),
+    program=("nunit-console", "-labels"),
     probe_url="http://lb1:8090/health",
-    aim_header="X-Tidegate-Node",
+    aim=("X-Tidegate-Node", "n1"),
     served_by="X-Served-By",
     node="n1",
     timeout=60,
@@ -48,8 +49,10 @@ def test_nunit_2_gets_its_options_and_paths_in_the_runs_folder() -> None:
 
 
 def test_another_runner_says_where_its_results_go() -> None:
-    run = replace(RUN, runner=("nunit3-console", "--result={results}"), assemblies=("A.dll",))
-    assert run.argv == ["nunit3-console", "--result=results.xml", "unpacked/tests/A.dll"]
+    run = replace(RUN, runner=Runner.VSTEST, program=("dotnet", "vstest"), assemblies=("A.dll",))
+    assert run.argv[:2] == ["dotnet", "vstest"]
+    assert run.argv[-1] == "unpacked/tests/A.dll"
+    assert run.results == "results.trx"
 
 
 def test_the_deadline_covers_queue_fetch_and_run() -> None:
@@ -67,9 +70,11 @@ def test_the_deadline_covers_queue_fetch_and_run() -> None:
         ({"probe_url": "http://lb1/ x"}, "url"),
         ({"node": 'n1"'}, "node"),
         ({"node": ""}, "node"),
-        ({"aim_header": "X-Node:"}, "aim.header"),
+        ({"aim": ("X-Node:", "n1")}, "aim.header"),
+        ({"aim": ("Host", "n1\r\nX: y")}, "aim.host"),
         ({"served_by": "X\nY"}, "aim.served_by"),
-        ({"runner": ()}, "runner"),
+        ({"program": ("mono", "")}, "program"),
+        ({"parallel": 0}, "parallel"),
         ({"assemblies": ()}, "assemblies"),
         ({"assemblies": ("../A.dll",)}, "assemblies"),
         ({"assemblies": ("-out:x",)}, "assemblies"),
@@ -97,7 +102,7 @@ def test_every_value_arrives_in_the_shell_as_it_is(value: str) -> None:
 
 def test_nothing_is_exported_before_the_runner_starts() -> None:
     script = 'eval "$(cat)"; printf "%s|" "${PASSWORD-unset}" "$@"'
-    inputs = box_inputs(replace(RUN, runner=("my runner", "a'b")))
+    inputs = box_inputs(replace(RUN, program=("my runner", "a'b")))
     done = subprocess.run(["/bin/sh", "-c", script], input=inputs, capture_output=True, check=True, timeout=10)
     assert done.stdout.decode().split("|")[:3] == ["unset", "my runner", "a'b"]
     assert shlex.quote("a'b") in inputs.decode()
@@ -110,7 +115,6 @@ def test_a_full_report_is_read() -> None:
                after_error="curl: (28) timed out", rc="6", seconds="1.25", console="bye", problem="", stage="done")
     )  # fmt: skip
     assert (told.stage, told.runner_rc, told.runner_seconds, told.console) == (Stage.DONE, 6, 1.25, "bye")
-    assert told.results_path == "/srv/tests/runs/1/results.xml"
     assert told.probes["before"].status == 200
     assert told.probes["before"].headers["x-served-by"] == "n1"
     assert told.probes["before"].body == b"{}"

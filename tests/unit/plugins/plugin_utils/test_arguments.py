@@ -41,8 +41,8 @@ def test_defaults_are_those_of_the_documentation_suboptions_included() -> None:
     health, nunit = defaults_of("health_check"), defaults_of("nunit")
     assert (health["status"], health["validate_certs"], health["expect"], health["ca_file"]) == ([200], True, [], None)
     assert health["warmup"]["batch"] == 20
-    assert nunit["aim"] == {"by": "header", "header": "X-Tidegate-Node", "served_by": "X-Served-By"}
-    assert (nunit["runner"], nunit["environment"]) == (["nunit-console"], {})
+    assert nunit["aim"] == {"by": "header", "header": "X-Tidegate-Node", "host": None, "served_by": "X-Served-By"}
+    assert (nunit["runner"], nunit["environment"]) == ("nunit2", {})
 
 
 @pytest.mark.parametrize("module", MODULES)
