@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
@@ -25,6 +26,7 @@ with pipeline():
     )
     from ansible_collections.tidegate.delivery.plugins.module_utils.descriptor import Problem
     from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_model import front_end_problems
+    from ansible_collections.tidegate.delivery.plugins.module_utils.quarantine import ending
     from ansible_collections.tidegate.delivery.plugins.plugin_utils.inventory_check import (
         controller_problems,
         inventory_problems,
@@ -41,12 +43,15 @@ class ActionModule(DomainAction):
         found = [*survey.problems, *placement_problems(placed), *front_end_problems(placed), *controller_problems(call)]
         problems = sorted([*found, *inventory_problems(call, placed)], key=lambda problem: problem.file)
         msg = _message(len(survey.files), problems)
+        today = datetime.now(UTC).date()
+        notices = [line for service in survey.services.values() for line in ending(service, today)]
         return {
             "changed": False,
             "msg": msg,
             "services": [_service(placed, name) for name in survey.files],
             "problems": [asdict(problem) for problem in problems],
-            "table": [*_table(problems), msg],
+            "notices": notices,
+            "table": [*_table(problems), *notices, msg],
         }
 
 

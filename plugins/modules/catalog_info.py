@@ -53,6 +53,12 @@ msg:
   type: str
   returned: always
   sample: "80 services: 3 problems in 2 places"
+notices:
+  description: Quarantines of tests that are over, or end within 14 days; they are no problems.
+  returned: always
+  type: list
+  elements: str
+  sample: ["tradeapi: quarantine of S.Quotes.IsFast ends in 3 days, on 2026-02-03 (TRADE-117)"]
 problems:
   description: All that is wrong; empty when nothing is.
   type: list

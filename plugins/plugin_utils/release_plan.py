@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from ansible import context
@@ -26,6 +27,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.plan_answer impo
     require_confirmed,
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.plan_table import plan_table, summary
+from ansible_collections.tidegate.delivery.plugins.module_utils.quarantine import ending
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.nagios_facts import nagios_facts
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.plan_facts import (
@@ -177,6 +179,7 @@ def _answer(planned: Planned, *, opens: bool) -> dict[str, Any]:
     answer = plan_answer(_decided(planned))
     msg = summary(scene.service.name, planned.deployment.version, scene.environment, planned.plan)
     table = [*plan_table(planned.plan, planned.seen.sites), *left_out_lines(planned.seen.left_out)]
+    table += ending(scene.service, datetime.now(UTC).date())
     if not advice.by_command():
         for line in [msg, *table]:
             call.progress(line)

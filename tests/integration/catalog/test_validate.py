@@ -81,6 +81,15 @@ def test_a_sound_catalog_passes_without_a_connection(tmp_path: Path, services: P
     ]
 
 
+def test_a_quarantine_that_is_over_is_told_and_no_problem(tmp_path: Path, services: Path) -> None:
+    entry = {"test": "S.IsFast", "until": "2020-01-31", "reason": "TRADE-117"}
+    edit(services, "tradeapi", lambda d: d["verify"]["nunit"].update(quarantine=[entry]))
+    code, result = validated(tmp_path, inventory(services))
+    line = "tradeapi: quarantine of S.IsFast is over since 2020-01-31: the test counts again (TRADE-117)"
+    assert (code, result["problems"], result["notices"]) == (0, [], [line])
+    assert line in result["table"]
+
+
 def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path, services: Path) -> None:
     edit(services, "tradeapi", lambda d: d.update(min_online="160%", environments={"dev": {"drain": {"soft": "5"}}}))
     edit(services, "pricefeed", lambda d: d.update(moves_with=["tradeapi", "quotes"]))

@@ -11,12 +11,12 @@ from pydantic import BaseModel
 from ansible_collections.tidegate.delivery.plugins.module_utils.service import (
     Deploy,
     Drain,
-    NUnit,
     Puppet,
     Service,
     Warmup,
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.service_health import Command, Health, Http
+from ansible_collections.tidegate.delivery.plugins.module_utils.service_nunit import NUnit
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import parse_duration
 from ansible_collections.tidegate.delivery.plugins.modules import haproxy_pool, health_check, nunit, puppet_run, reboot
 
@@ -39,6 +39,10 @@ SAME = (
     (health_check, "checks.command.exit_codes", Command, "exit_codes"),
     (health_check, "warmup.timeout", Warmup, "timeout"),
     (nunit, "timeout", NUnit, "timeout"),
+    (nunit, "queue_timeout", NUnit, "queue_timeout"),
+    (nunit, "runner", NUnit, "runner"),
+    (nunit, "parallel", NUnit, "parallel"),
+    (nunit, "program", NUnit, "program"),
 )
 
 
