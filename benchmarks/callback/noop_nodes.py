@@ -77,10 +77,14 @@ def run_puppet(_node: object, request: Request, *_args: object, **_more: object)
     return Result(verdict=verdict, job_id=request.run_id, adopted=False, report_path="", exit_code=2, seconds=0)
 
 
-def check(_where: object, expectation: Expectation, *_args: object, **_more: object) -> HealthResult:
+def http_probe(_where: object, expectation: Expectation, *_args: object) -> Callable[[float], Finding]:
     version, digest = expectation.version, expectation.digest
     told = Release(str(version.value) if version else None, str(digest.value) if digest else None)
-    return HealthResult(HealthOutcome.HEALTHY, (Finding(0.0, 0.0, 200, "", told),))
+    return lambda _timeout: Finding(0.0, 0.0, 200, "", told)
+
+
+def check(probe: Callable[[float], Finding], *_args: object, **_more: object) -> HealthResult:
+    return HealthResult(HealthOutcome.HEALTHY, (probe(0.0),))
 
 
 def warm_up(plan: WarmupPlan, *_args: object, **_more: object) -> WarmupResult:
@@ -166,6 +170,7 @@ REPLACED: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("module_utils.puppet_freeze", "wait_for_run", wait_for_run),
     ("module_utils.puppet_run", "run", run_puppet),
     ("module_utils.puppet_pins", "change", change_pins),
+    ("module_utils.probes", "http_probe", http_probe),
     ("module_utils.health", "check", check),
     ("module_utils.warmup", "warm_up", warm_up),
     ("module_utils.nunit", "run_nunit", run_nunit),
