@@ -141,12 +141,14 @@ class Moves(Walker):
     @step(service=a_service, first=a_pick, other=a_pick, host=a_host)
     def only_one_load_balancer_has_too_few(self, service: str, first: int, other: int, host: str) -> None:
         """Its floor forbids the leave on both."""
-        there = self.there(service)
-        if len(there) < 3 or not self.well(*there):
+        there, view = self.there(service), self.site.view()
+        usable = {name: self.usable(view, service, name) for name in self.site.balancers}
+        # Nodes that are out on one load balancer only may have left more on the other.
+        if len(there) < 3 or not self.well(*there) or len(usable[host]) > min(map(len, usable.values())):
             return
         wave, missing = there[first % len(there)], there[(first + 1 + other % (len(there) - 1)) % len(there)]
         self.an_operator_sends(host, service, missing, "state maint")
-        refusal = self.try_to(Intent.LEAVE, service, self.site.move(service, [wave], str(len(there) - 1)))
+        refusal = self.try_to(Intent.LEAVE, service, self.site.move(service, [wave], str(len(usable[host]) - 1)))
         assert "min_online" in str(refusal), f"{wave} leaves {service}, {missing} is out on {host}, and: {refusal}"
         self.an_operator_sends(host, service, missing, *AGAIN)
         self.count("leave refused for one load balancer", of="one floor")
