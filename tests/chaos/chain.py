@@ -134,8 +134,9 @@ class Chain:
             argv = self.command(kill.by, "deploy", obstacle.version)
             with obstacle:
                 what = self._killed(argv, kill)
-                self._look_after_kill(before)
+                # At once: a Puppet run takes no longer than looking around.
                 with _slowed(self.looker) as run_under_way:
+                    self._look_after_kill(before)
                     self._again(argv, expected_good=kill.ending is Ending.DONE)
                 if run_under_way:
                     self.looker.require_adopted(run_under_way)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,6 +20,7 @@ from lab.facts import ENVIRONMENT, newest_deployment, read_facts
 from lab.haproxy_socket import ask
 from lab.layout import Layout, Service
 from lab.sampler import Pool, Row, in_both, parse, usable
+from lab.sshd import NODE_ROOT
 from lab.witness import wait_until
 from tidegate.ledger import SqlLedger
 from tidegate.locks import SqlLocks
@@ -95,9 +97,10 @@ class Looker:
         return len([event for event in self.events() if event.step is Step.PUPPET and event.outcome is Outcome.STARTED])
 
     def _jobs(self, deployment: Deployment) -> dict[str, JobState]:
-        folder = self.layout.host(self.node).tidegate_state / "jobs"
-        family = jobs.job_id(deployment.id, self.node) + "."
-        return jobs.find(PosixNode(self.node, LocalShell()), str(folder), family)
+        host, family = self.layout.host(self.node), jobs.job_id(deployment.id, self.node) + "."
+        # As on the node: another boot's jobs are over.
+        shell = LocalShell({**os.environ, NODE_ROOT: str(host.root)})
+        return jobs.find(PosixNode(self.node, shell), str(host.tidegate_state / "jobs"), family)
 
     # Demands
 

@@ -13,7 +13,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.events import Ou
 from tests.integration.flow.lab_site import NODES, Played, Site
 from tests.integration.nagios.nagios_site import NagiosSite, running
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
 
 @pytest.fixture
@@ -68,7 +68,6 @@ def test_nagios_is_silent_about_a_held_node_until_it_joins(watched: Watched) -> 
     assert watched.nagios.log.count("HOST DOWNTIME ALERT: n1;STARTED") == 1, "no gap between hold and rollback"
 
 
-@pytest.mark.slow
 def test_by_hand_and_without_a_nagios(watched: Watched) -> None:
     left = watched.play("pool", node="n1", state="maintenance")
     assert left.rc == 0, left.output

@@ -150,10 +150,8 @@ def test_a_load_balancer_that_stops_answering_midway(site: Site) -> None:
     assert all(set(online) == set(NODES) for online in site.facts().online.values())
 
 
-@pytest.mark.parametrize(
-    "step",
-    [pytest.param(Step.LEAVE, marks=pytest.mark.slow), Step.PUPPET, pytest.param(Step.JOIN, marks=pytest.mark.slow)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("step", [Step.LEAVE, Step.PUPPET, Step.JOIN])
 def test_a_killed_controller_makes_no_further_effect_and_the_next_run_completes(site: Site, step: Step) -> None:
     new = site.other_version("n1")
     process = site.start_deploy(new, nodes=["n1"])
@@ -178,6 +176,7 @@ def test_a_killed_controller_makes_no_further_effect_and_the_next_run_completes(
     assert not site.locks.held()
 
 
+@pytest.mark.slow
 def test_a_dropped_controller_does_not_end_the_nodes_puppet_run(site: Site) -> None:
     new = site.other_version("n1")
     process = site.start_deploy(new, nodes=["n1"])
@@ -194,6 +193,7 @@ def test_a_dropped_controller_does_not_end_the_nodes_puppet_run(site: Site) -> N
     assert len(runs) == 1
 
 
+@pytest.mark.slow
 def test_a_node_that_is_rebooted_while_puppet_runs_and_one_that_asks_for_it(site: Site, tmp_path: Path) -> None:
     new, host = site.other_version("n1"), site.layout.host("n1")
     with site.with_services(tmp_path, lambda described: described["deploy"].update(reboot="if_pending")):

@@ -15,7 +15,7 @@ from lab.agents import AgentRun
 from lab.layout import TRADEAPI
 from tests.integration.flow.lab_site import NODES, Site
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.slow]
 UNCHANGED = 0
 MOVED, BROKEN, LATER, OFF = "n1", "n2", "n3", "n4"
 

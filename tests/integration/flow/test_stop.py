@@ -179,6 +179,7 @@ def test_stopped_at_every_turn_a_deployment_completes_in_the_end(site: Site, tmp
     require_done(site, new, "n1", "n2")
 
 
+@pytest.mark.slow
 def test_a_wave_of_two_that_jenkins_aborts_stays_together(site: Site, tmp_path: Path) -> None:
     new, two = site.other_version("n1", "n2"), {"n1", "n2"}
     with site.with_services(tmp_path, lambda service: service.update(waves=[2])):

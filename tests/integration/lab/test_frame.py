@@ -365,12 +365,12 @@ def test_a_frozen_sshd_takes_connections_and_never_answers(frame: Frame) -> None
     assert ssh(frame, "n5", "true").returncode == 0
 
 
-def test_ansible_reaches_every_host_through_the_inventory(frame: Frame) -> None:
+def test_ansible_reaches_every_host_with_an_sshd_through_the_inventory(frame: Frame) -> None:
     environ = {**os.environ, "TIDEGATE_LAB_NET": NET, "TIDEGATE_LAB_STATE": str(frame.layout.state)}
-    argv = [str(Path(sys.executable).with_name("ansible")), "all", "-i", "inventories/lab", "-m", "raw", "-a"]
+    argv = [str(Path(sys.executable).with_name("ansible")), "all:!n4", "-i", "inventories/lab", "-m", "raw", "-a"]
     done = subprocess.run([*argv, "echo here"], cwd=PROJECT, env=environ, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("rc=0 >>\nhere") == 12
+    assert done.stdout.count("rc=0 >>\nhere") == 11
     assert list(frame.layout.control_path_dir.iterdir()), "shared connections are kept where down finds them"
 
 
