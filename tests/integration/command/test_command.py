@@ -69,6 +69,7 @@ def test_status_pools_and_validate_answer(site: Site, commands: Commands) -> Non
     assert "n1" in commands.call("pools", "tradeapi").stdout
 
 
+@pytest.mark.slow
 def test_of_two_people_one_is_told_who_has_it(site: Site, commands: Commands) -> None:
     """First by hand against the command, then the command against one by hand."""
     version = site.other_version("n1")

@@ -123,6 +123,7 @@ def test_a_move_by_hand_respects_the_floor(site: Site) -> None:
         assert site.play("pool", service="tradeapi", node=node, state="online").rc == 0
 
 
+@pytest.mark.slow
 def test_without_the_drain_step_the_same_load_does_show_failures(even_site: Site) -> None:
     """The negative control: the same pin and the same Puppet run, on a node that customers are using."""
     site = even_site

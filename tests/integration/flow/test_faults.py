@@ -84,6 +84,7 @@ def test_a_freeze_that_a_killed_run_left_behind_ends_with_the_next_deployment(si
     assert site.facts().serving["n1"] == serving
 
 
+@pytest.mark.slow
 def test_a_node_that_serves_the_old_version_although_puppet_reported_success(site: Site) -> None:
     old, new = site.facts().serving["n1"], site.other_version("n1")
     agents.set_node_data(site.layout, "n1", {"tradeapi::restart": False})
@@ -130,6 +131,7 @@ def test_a_node_that_becomes_unreachable_holds_the_rollout(site: Site) -> None:
     assert facts.serving["n1"] == new
 
 
+@pytest.mark.slow
 def test_a_load_balancer_that_stops_answering_midway(site: Site) -> None:
     new = site.other_version(*TWO)
     process = site.start_deploy(new, nodes=TWO)

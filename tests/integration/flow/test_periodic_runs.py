@@ -17,7 +17,7 @@ from tests.integration.flow.lab_site import NODES, Site
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
 UNCHANGED = 0
-MOVED, BROKEN, LATER, OFF = "n1", "n2", "n3", "n4"
+MOVED, BROKEN, LATER, OFF = "n1", "n2", "n3", "n5"
 
 
 @pytest.fixture

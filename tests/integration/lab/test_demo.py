@@ -62,6 +62,7 @@ def tell(running: Bench, *commands: str) -> str:
     )
 
 
+@pytest.mark.slow
 def test_a_quiet_part_breaks_nothing_but_that_nothing_was_deployed(running: Bench, tmp_path: Path) -> None:
     made = play(running, tmp_path, "import time; print('TASK [Wait]', flush=True); time.sleep(2)")
     assert made.broken == {"a": [NO_LEDGER]}
@@ -75,6 +76,7 @@ def test_a_quiet_part_breaks_nothing_but_that_nothing_was_deployed(running: Benc
     assert (tmp_path / "a.log").read_text() == "TASK [Wait]\n"
 
 
+@pytest.mark.slow
 def test_it_sees_the_floor_broken_on_the_way_though_all_is_well_at_the_end(running: Bench, tmp_path: Path) -> None:
     nodes = ("n1", "n2", "n3")
     out = [f"set server tradeapi_online/{node} state drain" for node in nodes]
@@ -83,6 +85,7 @@ def test_it_sees_the_floor_broken_on_the_way_though_all_is_well_at_the_end(runni
     assert made.broken["a"] == ["only 3 nodes of tradeapi were online at some time; 4 are allowed", NO_LEDGER]
 
 
+@pytest.mark.slow
 def test_it_sees_a_node_in_both_pools_and_one_that_is_left_there(running: Bench, tmp_path: Path) -> None:
     made = play(running, tmp_path, tell(running, "set server tradeapi_maintenance/n1 state ready"))
     told = "\n".join(made.broken["a"])

@@ -343,6 +343,7 @@ def test_a_run_that_ended_with_its_reader_is_not_waited_for(tmp_path: Path, site
     assert not list(tmp_path.glob("run.*.pid"))
 
 
+@pytest.mark.slow
 def test_a_stop_ends_a_run_that_still_waits_for_the_box(site: Site, tmp_path: Path) -> None:
     first = threading.Thread(target=run, args=(order(site, tmp_path, ("SLOW",)),))
     first.start()
