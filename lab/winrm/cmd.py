@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from lab.winrm.windows import DRIVE_VARIABLE, LINE_VARIABLE, Drive, arguments, leave
+from lab.winrm.windows import DRIVE_VARIABLE, LINE_VARIABLE, Drive, arguments, keep_line_ends, leave
 
 REFUSED = 70000
 _INVOCATION = re.compile(r'\s*(?:"[^"]*"|\S+)((?:\s+/(?:d|s|e:on|v:off))*)\s+/c\s?(.*)', re.IGNORECASE | re.DOTALL)
@@ -122,7 +122,7 @@ _BUILTINS = {"move": _move, "del": _del}
 
 
 def main() -> NoReturn:
-    sys.stdout.reconfigure(newline="")  # type: ignore[union-attr]
+    keep_line_ends()
     try:
         code = run(os.environ[LINE_VARIABLE], Drive(Path(os.environ[DRIVE_VARIABLE])))
     except NotImplementedError as error:

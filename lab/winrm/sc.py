@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lab.winrm.windows import SERVICES_VARIABLE, leave, real
+from lab.winrm.windows import SERVICES_VARIABLE, keep_line_ends, leave, real
 
 _NO_SUCH_SERVICE = 1060
 # winsvc.h: number and name of each state that runit has.
@@ -51,7 +51,7 @@ def told(name: str, line: str) -> str:
 
 
 def main() -> None:
-    sys.stdout.reconfigure(newline="")  # type: ignore[union-attr]
+    keep_line_ends()
     if len(sys.argv) != 3 or sys.argv[1].lower() != "queryex":
         sys.stderr.write(f"the lab's sc.exe does not do this: {sys.argv[1:]}\n")
         leave(70000)

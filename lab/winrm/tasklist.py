@@ -6,7 +6,7 @@ import re
 import sys
 
 from lab.processes import read
-from lab.winrm.windows import leave
+from lab.winrm.windows import keep_line_ends, leave
 
 _ASKED = re.compile(r"/nh /fo csv /fi PID eq (\d{1,10})", re.IGNORECASE)
 _NONE = "INFO: No tasks are running which match the specified criteria.\r\n"
@@ -23,7 +23,7 @@ def line(pid: int) -> str:
 
 
 def main() -> None:
-    sys.stdout.reconfigure(newline="")  # type: ignore[union-attr]
+    keep_line_ends()
     found = _ASKED.fullmatch(" ".join(sys.argv[1:]))
     if not found:
         sys.stderr.write(f"the lab's tasklist.exe does not do this: {sys.argv[1:]}\n")

@@ -6,6 +6,7 @@ Windows programs do: the C runtime's reading of one command line, which is in LA
 
 from __future__ import annotations
 
+import io
 import os
 import shlex
 import sys
@@ -122,6 +123,12 @@ def environment(drive: Drive, variables: Mapping[str, str], line: str, exit_code
 def arguments(line: str) -> list[str]:
     """A program's arguments, its name first."""
     return split(line)
+
+
+def keep_line_ends() -> None:
+    """Have standard output carry the CRLF that a program of ours writes, as it is."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(newline="")
 
 
 def leave(code: int) -> NoReturn:
