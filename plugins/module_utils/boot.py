@@ -73,7 +73,7 @@ def look_at_boot(node: Node) -> Boot:
     done = node.sh(_LOOK)
     found = {line[1]: (line[2] or "").strip() for line in map(_LINE.fullmatch, done.text.splitlines()) if line}
     if not found.get("boot"):
-        said = done.stderr.decode(errors="backslashreplace").strip()[-300:]
+        said = done.complaint
         raise Unreachable(
             f"the node does not tell its boot id{': ' + said if said else ''}",
             where=node.name,

@@ -40,7 +40,7 @@ def look_around(node: Node, access: AdminAccess, backends: Sequence[str]) -> Aro
     done = node.sh(_SCRIPT, access.socket, access.state_dir, stdin=request.encode())
     words = [line.partition(" ")[::2] for line in done.text.splitlines()]
     if not words or words[-1][0] != "end":
-        detail = done.stderr.decode(errors="backslashreplace").strip()[-300:]
+        detail = done.complaint
         raise Unreachable(
             f"the answer broke off: {detail}", where=f"load balancer {access.host}", remedy="Run it again"
         )

@@ -90,7 +90,7 @@ def start(
             return True
         case "adopted":
             return False
-    reason = done.stderr.decode(errors="backslashreplace").strip()[-300:] or "the supervisor could not write its folder"
+    reason = done.complaint or "the supervisor could not write its folder"
     raise BadInput(
         f"can't start job {id}: {reason}", where=f"{node.name}: {folder}", remedy="Check the folder and its free space"
     )
@@ -124,7 +124,7 @@ def _state(node: Node, done: Completed, words: list[str], output: str) -> JobSta
         took = None if seconds == "-" else float(seconds)
         return JobState(Phase(phase), _number(pid), _number(rc), took, output, rebooted=began == "rebooted")
     except ValueError:
-        said = done.stderr.decode(errors="backslashreplace").strip()[-300:] or " ".join(words)[:300]
+        said = done.complaint or " ".join(words)[:300]
         raise Unreachable(
             f"the state of a job could not be read: {said}",
             where=node.name,

@@ -138,7 +138,7 @@ def ask(node: Node, nagios: Nagios, hosts: Sequence[str], commands: Sequence[str
         timeout=deadline + 10,
     )
     if done.rc != 0:
-        said = done.stderr.decode(errors="backslashreplace").strip()[-300:]
+        said = done.complaint
         raise _refused(done.rc, said, node.name, nagios, deadline)
     if len(done.stdout) >= _STATE_LIMIT:
         raise BadInput(

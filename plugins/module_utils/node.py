@@ -38,6 +38,20 @@ class Completed:
         """Standard output as text; bytes that are not UTF-8 are shown escaped."""
         return self.stdout.decode(errors="backslashreplace")
 
+    @property
+    def said(self) -> str:
+        """The end of what it said, for a message: of standard error, or of standard output if that is empty."""
+        return _end(self.stderr or self.stdout)
+
+    @property
+    def complaint(self) -> str:
+        """The end of standard error, for a message."""
+        return _end(self.stderr)
+
+
+def _end(output: bytes) -> str:
+    return output.decode(errors="backslashreplace").strip()[-300:]
+
 
 class Node(Protocol):
     """A server on which operations run. Every wait has a deadline in seconds.

@@ -94,7 +94,7 @@ def look(node: Node, confdir: str = "", *, settings_cache: str = "", keep: bool 
         running = values.get("running")
         return _agent(confdir, values, lock if found else None, int(running) if running else None)
     except KeyError as missing:
-        said = done.stderr.decode(errors="backslashreplace").strip()[-300:]
+        said = done.complaint
         raise BadInput(
             f"puppet config print did not tell {missing.args[0]}{': ' + said if said else ''}",
             where=f"{node.name}: {confdir or 'default confdir'}",

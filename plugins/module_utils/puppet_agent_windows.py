@@ -72,9 +72,8 @@ def _asked(node: WindowsNode, confdir: str) -> dict[str, str]:
     if missing := [name for name in _PATHS if name not in told]:
         if done.rc != 0 and not node.exists(PROGRAM):
             raise NoAgent(PuppetOutcome.NO_AGENT, f"there is no {PROGRAM}", node.name)
-        said = (done.stderr or done.stdout).decode(errors="backslashreplace").strip()[-300:]
         raise BadInput(
-            f"puppet config print did not tell {missing[0]}{': ' + said if said else ''}",
+            f"puppet config print did not tell {missing[0]}{': ' + done.said if done.said else ''}",
             where=f"{node.name}: {confdir or CONFDIR}",
             remedy="Run `puppet config print --section agent` there",
         )

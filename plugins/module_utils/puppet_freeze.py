@@ -162,9 +162,8 @@ def _puppet(node: Node, agent: Agent, action: Sequence[str]) -> None:
     confdir = ["--confdir", agent.confdir] if agent.confdir else []
     done = node.run([agent.program, "agent", *action, *confdir], timeout=_COMMAND_TIMEOUT)
     if done.rc != 0:
-        said = (done.stderr or done.stdout).decode(errors="backslashreplace").strip()[-300:]
         raise DomainError(
-            f"puppet agent {action[0]} ended with {done.rc}: {said}",
+            f"puppet agent {action[0]} ended with {done.rc}: {done.said}",
             where=node.name,
             remedy="Check that the connection's user may change Puppet's state (become)",
         )

@@ -68,9 +68,8 @@ def _ask(node: Node) -> bool:
     # Ended by a signal: shutdown took its own caller down already.
     if done.rc in (0, 129, 137, 143):
         return True
-    said = (done.stderr or done.stdout).decode(errors="backslashreplace").strip()[-300:]
     raise DomainError(
-        f"the node can't be rebooted: {said or f'shutdown ended with {done.rc}'}",
+        f"the node can't be rebooted: {done.said or f'shutdown ended with {done.rc}'}",
         where=node.name,
         remedy="Check that the connection's user may reboot it (become), then run the same deployment again",
     )

@@ -177,7 +177,7 @@ class WindowsNode:
         done = self._execute(direct([_TAR, "-tf", "%OS%"]), None, FILE_TIMEOUT_S, OUTPUT_LIMIT)
         found = how_started(done)
         if found is None:
-            said = done.stderr.decode(errors="backslashreplace").strip()[-300:]
+            said = done.complaint
             raise BadInput(
                 f"{_TAR} gives no answer that is known: {said or f'exit code {done.rc}'}",
                 where=self.name,
@@ -203,7 +203,7 @@ class WindowsNode:
         raise BadInput(f"{path} is larger than {limit} bytes", where=self.name, remedy="Look at the file")
 
     def _failed(self, done: Completed, what: str) -> NoReturn:
-        reason = done.stderr.decode(errors="backslashreplace").strip()[-300:] or f"exit code {done.rc}"
+        reason = done.complaint or f"exit code {done.rc}"
         raise BadInput(f"can't {what}: {reason}", where=self.name, remedy="Check the path and its permissions")
 
 
