@@ -27,11 +27,11 @@ demo: setup ## Deploy, hold and roll back on real servers under load, and tell w
 	@python -m lab.demo
 
 .PHONY: test
-test: setup lint sanity ## The everyday suite: lint, sanity, unit and integration tests, Molecule (30 minutes at most)
+test: setup static ## The everyday suite: lint, sanity, unit and integration tests, Molecule (30 minutes at most)
 	$(ALL_SHARES) -m "$(EVERYDAY)"
 
 .PHONY: test-full
-test-full: setup lint sanity ## The everyday suite and all that is slow
+test-full: setup static ## The everyday suite and all that is slow
 	$(ALL_SHARES)
 
 .PHONY: unit
@@ -58,6 +58,15 @@ bench-pools: setup ## Measure moves against community.general.haproxy: build/ben
 bench-nunit: setup ## Measure the reading of NUnit results beside other readers: build/bench/nunit.json (a few minutes)
 	@python -m benchmarks.nunit
 
+.PHONY: bench-events
+bench-events: setup ## Measure what shipping events adds to a deployment: build/bench/events.json (hours)
+	@python -m benchmarks.events
+
+.PHONY: splunk-app
+splunk-app: setup ## Pack the Splunk app and let Splunk's AppInspect look at it: build/splunk/tidegate.tar.gz
+	@python tools/splunk_app.py build/splunk
+	build/appinspect/bin/splunk-appinspect inspect build/splunk/tidegate.tar.gz
+
 .PHONY: soak
 soak: setup ## Ten minutes of leaves and joins under load, of which no customer may notice any: build/soak.json
 	@python -m benchmarks.soak
@@ -65,6 +74,11 @@ soak: setup ## Ten minutes of leaves and joins under load, of which no customer 
 .PHONY: sanity
 sanity: setup ## Only ansible-test's sanity tests
 	@tools/sanity.sh
+
+.PHONY: static
+static: setup ## Lint and sanity side by side
+	@echo "lint and sanity side by side: two minutes, and more the first time"
+	@$(MAKE) --jobs=2 --output-sync=target lint sanity
 
 .PHONY: lint
 lint: setup ## Style, types, Ansible's rules, shell scripts

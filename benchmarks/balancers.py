@@ -9,13 +9,13 @@ import subprocess
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import AdminAccess, Runtime
-from ansible_collections.tidegate.delivery.plugins.module_utils.move_surroundings import Limits, Surroundings
-from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Move
-from ansible_collections.tidegate.delivery.plugins.module_utils.node import LocalShell, PosixNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.runtime import AdminAccess, Runtime
+from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import LocalShell, PosixNode
 from ansible_collections.tidegate.delivery.plugins.module_utils.parallel import in_parallel
-from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Pool
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Intent
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.cells import Pool
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.move_surroundings import Limits, Surroundings
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.moves import Move
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.state_machine import Intent
 from benchmarks import children
 from benchmarks.measured import Failed
 from lab.haproxy import unit_name

@@ -13,25 +13,35 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Event, Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.ledger import State
 from benchmarks.measured import measure
 from benchmarks.simulated import PLAYBOOK, PROJECT
 from lab.layout import NET_VARIABLE, STATE_VARIABLE, TRADEAPI, Layout
+from tidegate.ledger import SqlLedger
+from tidegate.store import Store
 
 Task = dict[str, Any]
 SIDES = ("tidegate", "shipped")
 PARTS = ("health_check", "puppet_run")
 IN_A_ROW, INTERVAL_S = 3, 0.5
-# Opens a deployment and takes its locks, as plan does for a playbook.
 # Beside those of the demo, the tests and Molecule.
 _NET, _STATE = "127.24", PROJECT / "build" / "bench" / "lab"
-_ACTIONS = PROJECT / "tests" / "integration" / "haproxy" / "action_plugins"
-METHOD = """On the lab's nodes, reached through a real sshd each, beside its real puppetserver. health_check: three good
-answers in a row, half a second apart, of every node's service; shipped: uri on the controller, three times in a loop.
-puppet_run: a run of the real agent on a node where nothing is to be changed, judged by its report; shipped: command
-with the agent's command line, slurp of its report, and a look into it. Both with pipelining and all nodes at once.
-What is counted is the processor time of ansible-playbook and of everything that it starts on the controller, ssh's
-shared connections included, without what runs on the nodes. From each play's time that of a play without the steps is
-taken: what is left is the steps' own. A round is all six plays, one after the other; medians of the rounds."""
+# begin_deployment opens a deployment and takes its locks, as plan does for a playbook; open_connections is ours.
+_ACTIONS = (
+    PROJECT / "tests" / "integration" / "haproxy" / "action_plugins",
+    PROJECT / "benchmarks" / "action_plugins",
+)
+# uri, command and slurp can't work on the lab's Windows-like node: they would need its PowerShell.
+NODES = tuple(name for name in TRADEAPI.nodes if not Layout(net=_NET, state=_STATE).host(name).windows_like)
+METHOD = """On the lab's Linux nodes, reached through a real sshd each, beside its real puppetserver. health_check:
+three good answers in a row, half a second apart, of every node's service; shipped: uri on the controller, three times
+in a loop. puppet_run: a run of the real agent on a node where nothing is to be changed, judged by its report; shipped:
+command with the agent's command line, slurp of its report, and a look into it. Both with this project's ansible.cfg
+(pipelining, all nodes at once) and over connections that are open. What is counted is the processor time of
+ansible-playbook and of everything that it starts on the controller, without what runs on the nodes. From each play's
+time that of a play is taken which opens the connections and does nothing else (on our side a deployment and its locks,
+too): what is left is the steps' own. A round is all six plays, one after the other; medians of the rounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +52,45 @@ class Plays:
     nodes: tuple[str, ...]
     folder: Path
 
+    def settle(self) -> None:
+        """Run the agents until they have nothing to change. Raises Failed when they still do after four runs."""
+        until_unchanged = {"register": "run", "until": "run.rc == 0", "failed_when": "run.rc != 0"}
+        self._play("settle", [{**self._agent_run(), **until_unchanged, "retries": 3, "delay": 1}])
+
     def cpu_s(self, side: str, part: str, number: int) -> float:
         """Processor seconds of one play of one round; \"\" is the part of a play without steps. Raises Failed."""
-        name = f"{side}-{part or 'nothing'}-{number}"
-        ledger = f"sqlite:///{self.folder / name}.sqlite"
-        play = {
-            "hosts": ",".join(self.nodes),
-            "gather_facts": False,
-            "tasks": self.tasks(side, part, name, ledger),
-        }
+        # Unlike those of all measurements before in this lab.
+        name = f"{self.folder.name}-{side}-{part or 'nothing'}-{number}"
+        try:
+            return self._play(name, self.tasks(side, part, name, self._ledger))
+        finally:
+            self._close(name)
+
+    @property
+    def _ledger(self) -> str:
+        """The lab's own: Puppet tells its nodes that they belong to that one."""
+        return f"sqlite:///{self.layout.state}/ledger.sqlite"
+
+    def _close(self, deployment: str) -> None:
+        """Close it if it was opened: while one is open there can't be the next."""
+        ledger = SqlLedger(Store(self._ledger))
+        opened = ledger.deployment(deployment)
+        if opened is not None:
+            closed = Event(
+                service=opened.service,
+                environment=opened.environment,
+                deployment=deployment,
+                attempt=opened.attempt,
+                step=Step.CLOSE,
+                outcome=Outcome.OK,
+            )
+            ledger.update_state(deployment, State.DONE, closed)
+
+    def _play(self, name: str, tasks: list[Task]) -> float:
+        play = {"hosts": ",".join(self.nodes), "gather_facts": False, "tasks": tasks}
         path = self.folder / f"{name}.json"
         path.write_text(json.dumps([play]))
-        extra = json.dumps({"tidegate_ledger": ledger, "tidegate_deployments": str(self.folder / "deployments")})
+        extra = json.dumps({"tidegate_ledger": self._ledger, "tidegate_deployments": str(self.folder / "deployments")})
         argv = [sys.executable, "-m", "benchmarks.with_orphans", str(PLAYBOOK), "-i", "inventories/lab", str(path)]
         argv += ["--forks", "50", "-e", extra]
         return measure(argv, PROJECT, self._environment(), self.folder / f"{name}.log").cpu_s
@@ -88,7 +125,7 @@ class Plays:
                 }
             ],
         }
-        return [{"begin_deployment": arguments, "run_once": True}, *steps[part]]
+        return [{"begin_deployment": arguments, "run_once": True}, {"open_connections": {}}, *steps[part]]
 
     def _health(self, node: str) -> dict[str, Any]:
         return {
@@ -99,10 +136,9 @@ class Plays:
         }
 
     def _shipped(self, part: str) -> list[Task]:
-        agent = "puppet agent --onetime --no-daemonize --detailed-exitcodes --no-usecacheonfailure --color=false"
         report = "{{ lab_root }}/" + str(self._report())
         steps: dict[str, list[Task]] = {
-            "": [{"ansible.builtin.meta": "noop"}],
+            "": [],
             "health_check": [
                 {
                     "ansible.builtin.uri": {"url": self._url("{{ tidegate_address }}"), "return_content": True},
@@ -114,7 +150,7 @@ class Plays:
                 }
             ],
             "puppet_run": [
-                {"ansible.builtin.command": {"argv": [*agent.split(), "--confdir", "{{ tidegate_puppet_confdir }}"]}},
+                self._agent_run(),
                 {
                     "ansible.builtin.slurp": {"src": report},
                     "register": "report",
@@ -122,7 +158,12 @@ class Plays:
                 },
             ],
         }
-        return steps[part]
+        return [{"ansible.builtin.raw": "true"}, *steps[part]]
+
+    @staticmethod
+    def _agent_run() -> Task:
+        agent = "puppet agent --onetime --no-daemonize --detailed-exitcodes --no-usecacheonfailure --color=false"
+        return {"ansible.builtin.command": {"argv": [*agent.split(), "--confdir", "{{ tidegate_puppet_confdir }}"]}}
 
     def _report(self) -> Path:
         host = self.layout.host(self.nodes[0])
@@ -135,7 +176,7 @@ class Plays:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "TIDEGATE_"))}
         return kept | {
             "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"),
-            "ANSIBLE_ACTION_PLUGINS": str(_ACTIONS),
+            "ANSIBLE_ACTION_PLUGINS": os.pathsep.join(map(str, _ACTIONS)),
             "ANSIBLE_PIPELINING": "True",
             "ANSIBLE_NOCOLOR": "1",
             NET_VARIABLE: self.layout.net,
@@ -145,6 +186,7 @@ class Plays:
 
 def bench(plays: Plays, rounds: int, tell: Callable[[str], None] = lambda _text: None) -> dict[str, Any]:
     """Measure all of it. Raises Failed when a play fails."""
+    plays.settle()
     seconds: dict[str, list[dict[str, float]]] = {side: [] for side in SIDES}
     for number in range(rounds):
         for told in seconds.values():

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import joined
-from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Pool
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.runtime import joined
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.cells import Pool
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
 from benchmarks import balancers
 from benchmarks.measured import Failed

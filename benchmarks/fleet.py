@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Pool
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.cells import Pool
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
 from benchmarks import balancers, children
 from benchmarks.measured import Failed

@@ -20,9 +20,9 @@ from typing import Any
 from xml.parsers import expat
 
 from benchmarks import controller_cpu, results_files
+from benchmarks.controller_cpu import NODES
 from benchmarks.measured import LIMIT_S, Failed
 from benchmarks.simulated import PROJECT
-from lab.layout import TRADEAPI
 from lab.witness import write_json
 
 OUTPUT = PROJECT / "build" / "bench" / "nunit.json"
@@ -142,13 +142,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--megabytes", type=float, default=50.0, help="of each file (default %(default)g)")
     parser.add_argument("--rounds", type=int, default=5, help="for medians (default %(default)s)")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="default build/bench/nunit.json")
-    parser.add_argument("--nodes", nargs="+", default=list(TRADEAPI.nodes), help="of the lab (default all of tradeapi)")
+    parser.add_argument("--nodes", nargs="+", default=list(NODES), help="of the lab (default %(default)s)")
     parser.add_argument(
         "--plays", type=int, default=3, help="rounds of health and Puppet; 0: no lab (default %(default)s)"
     )
     given = parser.parse_args()
-    if given.megabytes <= 0 or given.rounds < 1 or given.plays < 0 or not {*given.nodes} <= {*TRADEAPI.nodes}:
-        parser.error("more than nothing, and nodes of tradeapi")
+    if given.megabytes <= 0 or given.rounds < 1 or given.plays < 0 or not {*given.nodes} <= {*NODES}:
+        parser.error(f"more than nothing, and nodes of {' '.join(NODES)}")
     return given
 
 

@@ -16,8 +16,8 @@ _PEAK = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
 
 def tidegate() -> Callable[[Path], Counter[str]]:
     """Every case through the gate."""
-    from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_gate import Gate, Rules
-    from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_results import chunks_of, read_results
+    from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.gate import Gate, Rules
+    from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.results import chunks_of, read_results
 
     def read(path: Path) -> Counter[str]:
         gate = Gate(Rules(), date(2026, 1, 31))

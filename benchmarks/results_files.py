@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.junit_writer import JUnitWriter
-from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_results import chunks_of, read_results
-from ansible_collections.tidegate.delivery.plugins.module_utils.results_case import Results
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.junit_writer import JUnitWriter
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.results import chunks_of, read_results
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.results_case import Results
 
 _CASES = 20
 _TRACE = """at Trade.Smoke.{fixture}.{name} () [0x00000] in <6d35e58cc64c4a2d8f51e4ca98d0f033>:0

@@ -18,7 +18,7 @@ from statistics import median
 from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Intent
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.state_machine import Intent
 from benchmarks import balancers
 from benchmarks.fleet import Fleet, fleet
 from benchmarks.measured import Failed

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lab.haproxy import bound_log
 from lab.haproxy_config import customers
 from lab.haproxy_socket import ask
 from lab.layout import Layout
@@ -112,6 +113,7 @@ class AccessLog:
     def __post_init__(self) -> None:
         self._dropped = _dropped_lines(self.layout)
         for host in self.layout.load_balancers:
+            bound_log(host)
             path = host.haproxy_log
             self._offsets[path] = path.stat().st_size if path.exists() else 0
 

@@ -1,5 +1,7 @@
 """What a reboot changes at a node's edge: the hosts share one kernel, and each has a boot id and a `shutdown`.
 
+A Windows-like host has a time of its last boot, and a shutdown.exe (lab/winrm/machine.py).
+
 Run as a module: NAME of the host, which is rebooted: everything on it ends, then it is another boot's, and comes back.
 """
 
@@ -15,6 +17,8 @@ from lab import control, processes, supervise
 from lab.files import write_file
 from lab.layout import PROJECT, Host, Kind, Layout
 from lab.processes import Process
+from lab.winrm.machine import Machine
+from lab.winrm.windows import Drive
 
 _TERM_S = 5.0
 
@@ -41,17 +45,25 @@ def reboot(layout: Layout, name: str) -> None:
     """End all that runs on the host, as a shutdown does; return when it has come back in another boot."""
     host = layout.host(name)
     services = [f"{name}-services"] if host.kind is Kind.NODE else []
-    control.stop_sshd(layout, name)
-    _end_sessions(host)
+    if host.windows_like:
+        # Its shells, and all in them, end with it.
+        control.stop_winrm(layout, name)
+    else:
+        control.stop_sshd(layout, name)
+        _end_sessions(host)
     supervise.stop(layout, services)
+    supervise.await_down(layout, services)
     _begin_boot(host)
-    reboot_required(host).unlink(missing_ok=True)
-    shutil.rmtree(host.root / "run" / "systemd", ignore_errors=True)
     supervise.start(layout, services)
-    control.start_sshd(layout, name)
+    control.start_access(layout, name)
 
 
 def _begin_boot(host: Host) -> None:
+    if host.windows_like:
+        Machine(Drive(host.drive)).begin_boot()
+        return
+    reboot_required(host).unlink(missing_ok=True)
+    shutil.rmtree(host.root / "run" / "systemd", ignore_errors=True)
     write_file(boot_id(host), f"{uuid.uuid4()}\n")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import secrets
+import shutil
 import signal
 import sys
 import time
@@ -16,9 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.catalog import load_service
+from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.catalog import load_service
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.folder_files import REPORT
 from lab import playbook
 from lab.__main__ import choose_layout, exports
 from lab.accesslog import AccessLog
@@ -42,6 +44,8 @@ BEFORE_S = 8.0
 AFTER_S = 2.0
 GOOD, BAD = "1.1.0", "1.2.0"
 INTERRUPTED = 130
+# What HAProxy's own counters must say of every part (src/tidegate/report/customers.py).
+_UNHARMED = "No customer was affected"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,7 @@ class Demo:
     say: Progress
     summaries: dict[str, dict[str, Any]] = field(default_factory=dict)
     broken: dict[str, list[str]] = field(default_factory=dict)
+    reports: dict[str, Path] = field(default_factory=dict)
     _run: str = field(default_factory=lambda: secrets.token_hex(3))
 
     def run(self, parts: Sequence[Part]) -> None:
@@ -104,7 +109,8 @@ class Demo:
             self.say(f"({part.name}) {part.story}")
             measured = self._measure(part, floors)
             self.summaries[part.name] = summary(measured, TRADEAPI.name)
-            self.broken[part.name] = broken(measured, part.expected)
+            without_report = self._keep_report(part)
+            self.broken[part.name] = broken(measured, part.expected) or without_report
             write_json(self.folder / "summary.json", self.summaries)
             if self.broken[part.name]:
                 self.say(f"({part.name}) broke a demand; what follows would measure something else")
@@ -130,6 +136,17 @@ class Demo:
         counts = log.counts(label, customers.requests_written)
         facts = read_facts(self.layout, TRADEAPI)
         return Measured(before, customers, counts, seen, facts, exit_code, seconds, self.rate, floors)
+
+    def _keep_report(self, part: Part) -> list[str]:
+        """Copy the part's report as it is by now; what follows writes it anew. What is wrong with it, if anything."""
+        made = list((self.layout.state / "deployments" / ENVIRONMENT).glob(f"*/{REPORT}"))
+        if len(made) <= len(self.reports):
+            return ["it left no report"]
+        kept = self.folder / f"report-{part.name}.html"
+        shutil.copyfile(max(made, key=lambda path: path.parent.name), kept)
+        self.reports[part.name] = kept
+        unharmed = _UNHARMED in kept.read_text(encoding="utf-8")
+        return [] if unharmed else [f"its report does not say {_UNHARMED!r}"]
 
     def _load_alone(self, name: str, what: str, seconds: float) -> LoadResult:
         load = Load(self.layout, f"{name}-{self._run}", self.rate, folder=self.folder)
@@ -161,6 +178,8 @@ def _show(demo: Demo, paint: Paint) -> None:
     for name, part in demo.summaries.items():
         print(sentence(name, part, versions[name], len(TRADEAPI.nodes)))
     print("\n" + verdict(demo.broken, paint))
+    for name, report in demo.reports.items():
+        print(f"Report of ({name}): {report}")
     print(f"All figures: {demo.folder / 'summary.json'}")
 
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Outcome
-from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind, State
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Outcome
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.ledger import Deployment, Kind, State
 from lab.haproxy_socket import ask
 from lab.layout import Host, Layout, Service
 from lab.sampler import Row, parse

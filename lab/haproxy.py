@@ -6,7 +6,7 @@ import resource
 import subprocess
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
-from lab.files import write_file
+from lab.files import free_all_but_the_end, write_file
 from lab.haproxy_config import config
 from lab.haproxy_socket import answers
 from lab.layout import SHARED_PORT, Host, Layout
@@ -16,6 +16,8 @@ from lab.supervise import Unit
 # Two sockets a connection, and room for checks and the sockets that a reload hands over.
 _MAX_CONNECTIONS = 4000
 _SPARE_FILES = 400
+# Some 600,000 requests: more than a load, and much more than the tests of a node, write while somebody follows.
+_LOG_KEPT = 256 * 1024 * 1024
 # The format's version and no server: HAProxy warns of a file that is missing or has no version.
 _EMPTY_STATE = "1\n"
 
@@ -41,8 +43,14 @@ def _prepare(layout: Layout, host: Host) -> None:
         if not (host.haproxy_state_dir / backend).exists():
             write_file(host.haproxy_state_dir / backend, _EMPTY_STATE)
     host.haproxy_lock.touch()
+    bound_log(host)
     write_file(host.haproxy_config, config(layout, host, max_connections()))
     _validate(host)
+
+
+def bound_log(host: Host) -> None:
+    """Free what the log has of long ago: at each start of the lab and of a load."""
+    free_all_but_the_end(host.haproxy_log, _LOG_KEPT)
 
 
 def _validate(host: Host) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.log import RUN_HEADER
 from lab.layout import SHARED_PORT, Host, Layout, Service
 
 AIM_HEADER = "X-Tidegate-Node"
@@ -29,6 +30,8 @@ _LOG_FIELDS = (
     ("total_ms", "%Ta"),
     ("bytes", "%B"),
     ("client", '"%ci:%cp"'),
+    # Before what may be long, and so be cut.
+    ("run", '"%[capture.req.hdr(2),json(utf8s)]"'),
     ("method", '"%HM"'),
     ("uri", '"%[capture.req.uri,json(utf8s)]"'),
     ("load", '"%[capture.req.hdr(0),json(utf8s)]"'),
@@ -114,6 +117,8 @@ def _front_end(name: str, host: Host, port: int, lines: Iterable[str]) -> str:
             f"log-format '{log_format()}'",
             f"http-request capture req.hdr({LABEL_HEADER}) len 64",
             f"http-request capture req.hdr({REQUEST_ID_HEADER}) len 64",
+            # Which test run asked: all of the lab asks from one address.
+            f"http-request capture req.hdr({RUN_HEADER}) len 32",
             *lines,
         ],
     )

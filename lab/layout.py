@@ -161,6 +161,12 @@ class Host:
         return self.program_data / "PuppetLabs" / "puppet" / "cache" if self.windows_like else self.lib / "puppet"
 
     @property
+    def facts_dir(self) -> Path:
+        """External facts, as in Facter's own places."""
+        facter = self.program_data / "PuppetLabs" / "facter" if self.windows_like else self.etc / "facter"
+        return facter / "facts.d"
+
+    @property
     def puppet_ssldir(self) -> Path:
         return self.puppet_vardir / "ssl"
 

@@ -186,6 +186,10 @@ def _host_data(layout: Layout, host: Host) -> dict[str, object]:
         "monoservice::definitions": str(host.service_definitions),
         "monoservice::supervised": str(host.service_tree),
         "monoservice::logs": str(host.log),
+        "tidegate::environment": "lab",
+        "tidegate::protected": False,
+        "tidegate::ledger": f"sqlite:///{layout.ledger}",
+        "tidegate::folder": str((host.program_data if host.windows_like else host.etc) / "tidegate"),
     }
 
 
@@ -195,13 +199,14 @@ def _prepare_node(layout: Layout, host: Host) -> None:
         "certname": host.certname,
         "vardir": host.puppet_vardir,
         "ssldir": host.puppet_ssldir,
+        "facts": host.facts_dir,
         "run": host.run / "puppet",
         "log": host.log / "puppet",
         "server": layout.puppet.address,
         "port": PUPPET_PORT,
     }
     _render(SOURCES / "node.conf", host.puppet_confdir / "puppet.conf", values)
-    for folder in (host.service_tree, host.service_definitions, host.releases, host.log, host.run):
+    for folder in (host.facts_dir, host.service_tree, host.service_definitions, host.releases, host.log, host.run):
         folder.mkdir(parents=True, exist_ok=True)
 
 

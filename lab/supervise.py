@@ -153,11 +153,16 @@ def statuses(layout: Layout, names: Sequence[str]) -> dict[str, UnitStatus]:
 
 def await_supervision(layout: Layout, names: Sequence[str]) -> None:
     """Return when a runsv answers for each unit. Raises DeadlineExceeded."""
+    _await_none(layout, names, Run.UNSUPERVISED, "take on")
+
+
+def _await_none(layout: Layout, names: Sequence[str], run: Run, what: str) -> None:
+    """Return when none of the units is in that state any more. Raises DeadlineExceeded: runit did not `what` them."""
     deadline = time.monotonic() + _ADOPTION_DEADLINE_S
-    while missing := [name for name, found in statuses(layout, names).items() if found.run is Run.UNSUPERVISED]:
+    while left := [name for name, found in statuses(layout, names).items() if found.run is run]:
         if time.monotonic() > deadline:
             raise DeadlineExceeded(
-                f"runit did not take on {', '.join(missing)} within {_ADOPTION_DEADLINE_S:.0f}s",
+                f"runit did not {what} {', '.join(left)} within {_ADOPTION_DEADLINE_S:.0f}s",
                 where=str(layout.log / "runsvdir.log"),
                 remedy="Run `python -m lab down`, then `python -m lab up`.",
             )
@@ -172,6 +177,14 @@ def start(layout: Layout, names: Sequence[str]) -> None:
 def stop(layout: Layout, names: Sequence[str]) -> None:
     """Tell runit to end the units (TERM, then CONT) and to keep them down."""
     _sv(layout, "down", *names)
+
+
+def await_down(layout: Layout, names: Sequence[str]) -> None:
+    """Return when runit has ended the units. Raises DeadlineExceeded.
+
+    Whoever tells it to start them before that may not be heard: `sv` doesn't send what runsv still says that it wants.
+    """
+    _await_none(layout, names, Run.RUNNING, "end")
 
 
 def leave_down_after_exit(layout: Layout, name: str) -> None:

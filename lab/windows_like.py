@@ -38,7 +38,14 @@ def prepare(layout: Layout) -> None:
         password = host.winrm / "password"
         if not password.exists():
             write_file(password, secrets.token_urlsafe(24), 0o600)
-        config = {"folder": str(host.winrm), "host": host.name, "address": host.address, "port": WINRM_PORT}
+        reboot = [sys.executable, "-P", "-m", "lab.boot", host.name]
+        config = {
+            "reboot": reboot,
+            "folder": str(host.winrm),
+            "host": host.name,
+            "address": host.address,
+            "port": WINRM_PORT,
+        }
         write_file(host.winrm / "config.json", json.dumps({**config, "passwords": {USER: password.read_text()}}), 0o600)
 
 

@@ -15,8 +15,8 @@ from tests.session_lab import LABS, SessionLab
 UNIT = Path(__file__).parent / "unit"
 # Folders of tests that deploy to the lab and leave another release there.
 DEPLOYING = ("flow", "command", "molecule", "chaos")
-# Folders whose tests on the lab are in the second share, and whose tests without one are in the first: so all three
-# take about as long.
+# Folders whose tests on the lab are in the second share, where the unit tests are, too, and whose tests without one are
+# in the first: so all three take about as long.
 SECOND = ("chaos", "command", "molecule")
 FIRST = ("checks", "nagios", "nunit", "windows")
 SHARES = (1, 2, 3)
@@ -78,7 +78,9 @@ def _share(item: pytest.Item) -> int:
     folder = item.path.parent.name
     if item.get_closest_marker("lab"):
         return 2 if folder in SECOND else 1
-    return 1 if folder in FIRST and not item.path.is_relative_to(UNIT) else 3
+    if item.path.is_relative_to(UNIT):
+        return 2
+    return 1 if folder in FIRST else 3
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -54,7 +54,7 @@ def outside(path: Path, seen: set[Path]) -> set[str]:
 
 def missing_in_test(path: Path) -> set[str]:
     """The packages that the import test lacks for this file. They are there on a controller, by pyproject.toml."""
-    given = frozenset() if path.parent.name == "module_utils" else GIVEN_TO_PLUGINS
+    given = frozenset() if "module_utils" in path.relative_to(PROJECT).parts else GIVEN_TO_PLUGINS
     return outside(path, set()) - given
 
 

@@ -122,7 +122,26 @@ environment() {
   fingerprint >"$stamp"
 }
 
+# Splunk's own examiner of apps pins old versions of what we use too, so it has an environment of its own.
+examiner() {
+  local examiner=$project/build/appinspect
+  local wanted
+  wanted=$(echo "$examiner" && sha256sum <"$project/tools/appinspect.txt")
+  if [[ -x $examiner/bin/splunk-appinspect && -f $examiner/tidegate.stamp && $(<"$examiner/tidegate.stamp") == "$wanted" ]]; then
+    say "Splunk's AppInspect: there"
+    return
+  fi
+  say "installing Splunk's AppInspect into build/appinspect"
+  rm -rf "$examiner"
+  "$venv/bin/python" -m venv "$examiner"
+  "$examiner/bin/python" -m pip --disable-pip-version-check --no-input install -qq \
+    --requirement "$project/tools/appinspect.txt" ||
+    fail "pip could not install Splunk's AppInspect" "Look at pip's message above, then run the same command again."
+  echo "$wanted" >"$examiner/tidegate.stamp"
+}
+
 mkdir -p "$project/build"
 log=$project/build/setup.log
 packages
 environment
+examiner

@@ -16,28 +16,29 @@ from typing import Any
 
 from ansible.plugins.callback import CallbackBase
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.artifact import Artifact
+from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.artifact import Artifact
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
-from ansible_collections.tidegate.delivery.plugins.module_utils.expectation import Expectation, Finding, Release
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import Runtime
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.runtime import Runtime
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.state import (
     Admin,
     LoadBalancerState,
     ServerRow,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.health import HealthOutcome, HealthResult
-from ansible_collections.tidegate.delivery.plugins.module_utils.nunit import NUnitResult
-from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_box import BoxReport, Stage
-from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_gate import Counts, NUnitOutcome
-from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_gate import Verdict as NUnitVerdict
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet import Verdict
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_agent import Agent
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze import Change, Freeze
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_outcome import PuppetOutcome
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_pins import FileChange
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_result import Request, Result
-from ansible_collections.tidegate.delivery.plugins.module_utils.results_raw import RawResults
-from ansible_collections.tidegate.delivery.plugins.module_utils.warmup import Round, WarmupPlan, WarmupResult
+from ansible_collections.tidegate.delivery.plugins.module_utils.health.check import HealthOutcome, HealthResult
+from ansible_collections.tidegate.delivery.plugins.module_utils.health.expectation import Expectation, Finding, Release
+from ansible_collections.tidegate.delivery.plugins.module_utils.health.warmup import Round, WarmupPlan, WarmupResult
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.box_report import BoxReport, Stage
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.gate import Counts, NUnitOutcome
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.gate import Verdict as NUnitVerdict
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.results_raw import RawResults
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.run import NUnitResult
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.agent import Agent
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.freeze import Change, Freeze
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.judge import Verdict
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.outcome import PuppetOutcome
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.pin_files import FileChange
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.result import Request, Result
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.revision import Configuration
 
 DOCUMENTATION = """
 name: noop_nodes
@@ -152,6 +153,10 @@ def find_artifact(_service: str, _version: str, url: str, **_more: object) -> Ar
     return Artifact(url, DIGEST)
 
 
+def ask_revision(*_args: object, **_more: object) -> Configuration:
+    return Configuration(why="nobody is asked")
+
+
 def require_ready(_scene: object) -> None:
     return None
 
@@ -164,21 +169,22 @@ def no_command(*_args: object, **_more: object) -> None:
 # In this order: what imports a function by its name comes after it.
 REPLACED: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("plugin_utils.connections", "AnsibleExecute.__call__", no_command),
-    ("module_utils.puppet_agent", "look", look),
-    ("module_utils.puppet_freeze", "freeze", freeze),
-    ("module_utils.puppet_freeze", "thaw", thaw),
-    ("module_utils.puppet_freeze", "wait_for_run", wait_for_run),
-    ("module_utils.puppet_run", "run", run_puppet),
-    ("module_utils.puppet_pins", "change", change_pins),
-    ("module_utils.probes", "http_probe", http_probe),
-    ("module_utils.health", "check", check),
-    ("module_utils.warmup", "warm_up", warm_up),
-    ("module_utils.nunit", "run_nunit", run_nunit),
-    ("module_utils.moves", "Move.preview", preview),
-    ("module_utils.moves", "Move.run", move),
-    ("module_utils.haproxy", "Runtime.read", read_load_balancer),
-    ("module_utils.artifact", "find_artifact", find_artifact),
-    ("module_utils.health", "read_release", served_before),
+    ("module_utils.puppet.agent", "look", look),
+    ("module_utils.puppet.revision", "ask_revision", ask_revision),
+    ("module_utils.puppet.freeze", "freeze", freeze),
+    ("module_utils.puppet.freeze", "thaw", thaw),
+    ("module_utils.puppet.freeze", "wait_for_run", wait_for_run),
+    ("module_utils.puppet.run", "run", run_puppet),
+    ("module_utils.puppet.pins", "change", change_pins),
+    ("module_utils.health.probes", "http_probe", http_probe),
+    ("module_utils.health.check", "check", check),
+    ("module_utils.health.warmup", "warm_up", warm_up),
+    ("module_utils.nunit.run", "run_nunit", run_nunit),
+    ("module_utils.pools.moves", "Move.preview", preview),
+    ("module_utils.pools.moves", "Move.run", move),
+    ("module_utils.haproxy.runtime", "Runtime.read", read_load_balancer),
+    ("module_utils.catalog.artifact", "find_artifact", find_artifact),
+    ("module_utils.health.check", "read_release", served_before),
     ("plugin_utils.survey", "read_release", served_before),
     ("plugin_utils.proof", "read_release", served_after),
     ("plugin_utils.scene", "Scene.require_ready", require_ready),

@@ -141,6 +141,12 @@ class Fault(Enum):
         2,
         "The system cannot find the file specified.",
     )
+    NAME_TOO_LONG = Kind(
+        "Receiver",
+        (WSMAN, "InternalError"),
+        206,
+        "The filename or extension is too long.",
+    )
     ABORTED = Kind(
         "Receiver",
         (WSMAN, "InternalError"),

@@ -55,8 +55,9 @@ def main() -> None:
     if len(sys.argv) != 3 or sys.argv[1].lower() != "queryex":
         sys.stderr.write(f"the lab's sc.exe does not do this: {sys.argv[1:]}\n")
         leave(70000)
-    entry = Path(os.environ[SERVICES_VARIABLE]) / sys.argv[2]
-    if not entry.exists():
+    services = os.environ.get(SERVICES_VARIABLE)
+    entry = Path(services or "/") / sys.argv[2]
+    if not services or not entry.exists():
         sys.stdout.write("[SC] EnumQueryServicesStatus:OpenService FAILED 1060:\r\n\r\n")
         sys.stdout.write("The specified service does not exist as an installed service.\r\n\r\n")
         leave(_NO_SUCH_SERVICE)

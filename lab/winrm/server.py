@@ -11,33 +11,29 @@ import binascii
 import hashlib
 import hmac
 import os
-import socketserver
 import ssl
 import struct
 from collections.abc import Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import spnego
 from spnego.channel_bindings import GssChannelBindings
 from spnego.exceptions import SpnegoError
 
+from lab.https import READ_OF_TOO_MUCH, ConnectionServer, server_context
 from lab.winrm.envelope import MAX_ENVELOPE_BYTES, fault_answer, message_id_of, parse
 from lab.winrm.faults import Fault, WsmanFault
 from lab.winrm.service import Service
 
 PATH = "/wsman"
 CONTENT_TYPE = "application/soap+xml;charset=UTF-8"
-# A connection may be silent for as long; longer than the longest OperationTimeout.
-_SILENCE_S = 120
 _TOKEN_LIMIT = 16 * 1024
-_READ_OF_TOO_MUCH = 4 * 1024 * 1024
 
 
-class Server(ThreadingHTTPServer):
+class Server(ConnectionServer):
     """One node's endpoint. `passwords` has the users of the node."""
 
-    daemon_threads = True
     request_queue_size = 64
 
     def __init__(self, address: tuple[str, int], service: Service, passwords: Mapping[str, str], folder: Path) -> None:
@@ -45,9 +41,6 @@ class Server(ThreadingHTTPServer):
         self.passwords = passwords
         self.machine = "lab-windows"
         key, certificate = folder / "winrm.key", folder / "winrm.pem"
-        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._tls.minimum_version = ssl.TLSVersion.TLSv1_2
-        self._tls.load_cert_chain(certificate, key)
         der = ssl.PEM_cert_to_DER_cert(certificate.read_text())
         self.bindings = GssChannelBindings(application_data=b"tls-server-end-point:" + hashlib.sha256(der).digest())
         # What pyspnego's acceptor looks users up in.
@@ -55,21 +48,7 @@ class Server(ThreadingHTTPServer):
         users.touch(mode=0o600)
         users.write_text("".join(f":{user}:{password}\n" for user, password in passwords.items()))
         os.environ["NTLM_USER_FILE"] = str(users)
-        super().__init__(address, Handler)
-
-    def server_bind(self) -> None:
-        socketserver.TCPServer.server_bind(self)
-        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
-
-    def finish_request(self, request: object, client_address: object) -> None:
-        """In the connection's own thread, so that a client that doesn't speak TLS holds up nobody."""
-        assert not isinstance(request, tuple)
-        request.settimeout(_SILENCE_S)  # type: ignore[attr-defined]
-        try:
-            with self._tls.wrap_socket(request, server_side=True) as wrapped:  # type: ignore[arg-type]
-                super().finish_request(wrapped, client_address)
-        except (OSError, ssl.SSLError):
-            pass
+        super().__init__(address, Handler, server_context(certificate, key))
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -96,8 +75,7 @@ class Handler(BaseHTTPRequestHandler):
         if int(length) > MAX_ENVELOPE_BYTES:
             self.close_connection = True
             self._plain(413)
-            # Who closes on unread data resets the connection, and the client may never see the answer.
-            self.rfile.read(min(int(length), _READ_OF_TOO_MUCH))
+            self.rfile.read(min(int(length), READ_OF_TOO_MUCH))
             return
         data = self.rfile.read(int(length))
         user = self._authenticated()
@@ -194,5 +172,5 @@ class Handler(BaseHTTPRequestHandler):
 def _decoded(given: str) -> bytes:
     try:
         return base64.b64decode(given.strip(), validate=True)
-    except binascii.Error:
+    except ValueError:
         return b""

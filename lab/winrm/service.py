@@ -7,7 +7,7 @@ MS-WSMV sections 3.1.4.3 (Create), 3.1.4.5 (Delete), 3.1.4.11 (Command), 3.1.4.1
 from __future__ import annotations
 
 import base64
-import binascii
+import errno
 import signal
 import subprocess
 import threading
@@ -18,7 +18,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 from lab.winrm.envelope import NAMESPACES, Request, answer, boolean, duration, name
 from lab.winrm.faults import Fault, WsmanFault
-from lab.winrm.shells import Command, Shell
+from lab.winrm.shells import Command, Shell, ShellEnded
 from lab.winrm.windows import HOME, SYSTEM, Drive, arguments
 
 SHELL_URI = NAMESPACES["rsp"]
@@ -126,7 +126,9 @@ class Service:
             output=output,
             codepage=_codepage(request),
         )
-        if not self._drive.path(shell.folder).is_dir():
+        with _found(f"The working directory is {shell.folder}."):
+            is_folder = self._drive.path(shell.folder).is_dir()
+        if not is_folder:
             raise WsmanFault(Fault.FILE_NOT_FOUND, f"The working directory is {shell.folder}.")
         with self._lock:
             if sum(each.owner == user for each in self._shells.values()) >= self._limits.shells_per_user:
@@ -173,11 +175,14 @@ class Service:
         if not directly:
             line = f'{SYSTEM}\\cmd.exe /C "{line}"'
         argv = arguments(line)
-        path = self._drive.program(argv[0], shell.folder)
+        with _found(f"It is {argv[0]}."):
+            path = self._drive.program(argv[0], shell.folder)
         if path is None:
             raise WsmanFault(Fault.FILE_NOT_FOUND, f"It is {argv[0]}.")
         try:
             return shell.start(path, argv[1:], line)
+        except ShellEnded:
+            raise WsmanFault(Fault.UNKNOWN_SHELL, f"The shell is {shell.id}.") from None
         except (OSError, subprocess.SubprocessError) as error:
             raise WsmanFault(Fault.BAD_EXE_FORMAT, str(error)) from None
 
@@ -192,7 +197,7 @@ class Service:
                 end = stream.get("End", "false").lower() in ("true", "1")
                 try:
                     command.send(base64.b64decode(stream.text or "", validate=True), end, request.timeout_s)
-                except binascii.Error:
+                except ValueError:  # also for what is not ASCII, which is none of binascii's
                     raise WsmanFault(Fault.SCHEMA_VALIDATION, "A stream is base64.") from None
                 except BrokenPipeError:
                     raise WsmanFault(Fault.INVALID_PARAMETER, "The command reads no more input.") from None
@@ -263,6 +268,18 @@ class Service:
             shell.touch()
 
 
+@contextmanager
+def _found(what: str) -> Iterator[None]:
+    """A path on another drive, or with a name that no file has here, is one that isn't there (winerror.h)."""
+    try:
+        yield
+    except ValueError:
+        raise WsmanFault(Fault.FILE_NOT_FOUND, what[:200]) from None
+    except OSError as error:
+        fault = Fault.NAME_TOO_LONG if error.errno == errno.ENAMETOOLONG else Fault.FILE_NOT_FOUND
+        raise WsmanFault(fault, what[:200]) from None
+
+
 def _the_command(shell: Shell, command_id: str | None) -> Command:
     command = shell.commands.get((command_id or "").upper())
     if command is None:
@@ -293,7 +310,7 @@ def _variables(asked: Element) -> dict[str, str]:
 
 def _codepage(request: Request) -> int:
     text = request.options["WINRS_CODEPAGE"].value if "WINRS_CODEPAGE" in request.options else "437"
-    if not text.isdecimal() or not 0 < int(text[:6]) <= 65535:
+    if not text.isdecimal() or len(text) > 5 or not 0 < int(text) <= 65535:
         raise WsmanFault(Fault.INVALID_OPTIONS, "WINRS_CODEPAGE is a number.")
     return int(text)
 

@@ -178,6 +178,10 @@ class Command:
             stream.end()
 
 
+class ShellEnded(Exception):
+    """The shell was deleted before the command began: nothing ran."""
+
+
 @dataclass
 class Shell:
     """A place to run commands in. `idle_timeout_s` without a request ends it."""
@@ -194,15 +198,21 @@ class Shell:
     in_use: int = 0
     ended: bool = False
     started: int = 0
+    # A command begins before the end, which then knows of it, or not at all.
+    _beginning: threading.Lock = field(default_factory=threading.Lock)
     _used: float = field(default_factory=time.monotonic)
     _codes: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="lab-shell-")))
 
     def start(self, program: Path, argv: list[str], line: str) -> Command:
+        """Raises ShellEnded, and OSError for what is no program."""
         env = environment(self.drive, self.variables, line, self._codes / str(uuid.uuid4()))
         env |= {SHELL_VARIABLE: self.id, "LAB_CODEPAGE": str(self.codepage)}
-        command = Command([str(program), *argv], env, self.drive.path(self.folder), self.output)
-        self.commands[command.id] = command
-        self.started += 1
+        with self._beginning:
+            if self.ended:
+                raise ShellEnded
+            command = Command([str(program), *argv], env, self.drive.path(self.folder), self.output)
+            self.commands[command.id] = command
+            self.started += 1
         return command
 
     def touch(self) -> None:
@@ -217,8 +227,10 @@ class Shell:
         return [process for pid in snapshot() if mark in _environment(pid) and (process := read(pid))]
 
     def end(self) -> None:
-        self.ended = True
-        for command in self.commands.values():
+        with self._beginning:
+            self.ended = True
+            commands = list(self.commands.values())
+        for command in commands:
             command.forget()
         deadline = time.monotonic() + _TREE_DEADLINE_S
         while left := self.processes():

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.windows_command_line import split
+from ansible_collections.tidegate.delivery.plugins.module_utils.windows.command_line import split
 from lab.layout import MARKER_VARIABLE, NET_VARIABLE, STATE_VARIABLE
 from lab.programs import HOST_PATH, program
 
@@ -89,8 +89,9 @@ def make_drive(root: Path) -> Drive:
     drive = Drive(root)
     for folder in (SYSTEM, HOME, r"C:\Windows\Temp", r"C:\ProgramData"):
         drive.path(folder).mkdir(parents=True, exist_ok=True)
-    for name in ("cmd", "sc", "tar", "tasklist"):
+    for name in ("cmd", "netstat", "reg", "sc", "shutdown", "tar", "tasklist"):
         add_program(drive, rf"{SYSTEM}\{name}.exe", _own(f"lab.winrm.{name}"))
+    add_program(drive, rf"{SYSTEM}\wbem\WMIC.exe", _own("lab.winrm.wmic"))
     return drive
 
 

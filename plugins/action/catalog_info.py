@@ -18,15 +18,15 @@ from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.needs import pipeline
 
 with pipeline():
-    from ansible_collections.tidegate.delivery.plugins.module_utils.catalog import survey_catalog
-    from ansible_collections.tidegate.delivery.plugins.module_utils.catalog_placement import (
+    from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.catalog import survey_catalog
+    from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.catalog_placement import (
         Placed,
         place_catalog,
         placement_problems,
     )
-    from ansible_collections.tidegate.delivery.plugins.module_utils.descriptor import Problem
-    from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_model import front_end_problems
-    from ansible_collections.tidegate.delivery.plugins.module_utils.quarantine import ending
+    from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.descriptor import Problem
+    from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.model import front_end_problems
+    from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.quarantine import ending
     from ansible_collections.tidegate.delivery.plugins.plugin_utils.inventory_check import (
         controller_problems,
         inventory_problems,

@@ -9,16 +9,25 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from ansible_collections.tidegate.delivery.plugins.module_utils import advice
-from ansible_collections.tidegate.delivery.plugins.module_utils.by_hand import is_repair, is_thaw
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Outcome, Step
-from ansible_collections.tidegate.delivery.plugins.module_utils.hold import downtime_note, next_commands, why_held
-from ansible_collections.tidegate.delivery.plugins.module_utils.leaving_out import unconfirmed, unconfirmed_note
-from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Kind, State
-from ansible_collections.tidegate.delivery.plugins.module_utils.lock import node_lock
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.customers import Moment
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.by_hand import is_repair, is_thaw, purpose
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.hold import (
+    downtime_note,
+    next_commands,
+    why_held,
+)
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.ledger import Kind, State
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.lock import node_lock
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.opening import require_configuration
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.leaving_out import unconfirmed, unconfirmed_note
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.revision import short, with_configuration
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.configuration import of_all, told_configurations
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.customers import begun, record_customers
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.plan_facts import for_wave
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.proof import require_online
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import Record
@@ -72,6 +81,9 @@ def _begin(call: Call) -> dict[str, Any]:
             where=call.deployment_id,
             remedy=f"Run without --limit; leave nodes out with {advice.leaving_out('NODE')}",
         )
+    _require_configuration(call)
+    if not begun(call):
+        record_customers(call, Moment.BEFORE)
     names = [node_lock(record.environment, node) for node in nodes]
     record.acquire(names, call.deployment_id, f"wave {number}", _LEASE)
     return {
@@ -80,6 +92,14 @@ def _begin(call: Call) -> dict[str, Any]:
         "msg": f"wave {number} begins: {', '.join(nodes)}",
         "plan": for_wave(record.plan, number),
     }
+
+
+def _require_configuration(call: Call) -> None:
+    """Refused before the wave leaves when its nodes would get another configuration than the deployment brings."""
+    deployment, servers = call.ledger.deployment, (call.ledger.plan.get("puppet") or {}).get("servers") or []
+    if deployment.revision and servers:
+        served = of_all(told_configurations(call, servers, deployment.nodes), deployment.kind)
+        require_configuration(deployment, served.revision)
 
 
 def _confirm(call: Call) -> dict[str, Any]:
@@ -93,11 +113,18 @@ def _confirm(call: Call) -> dict[str, Any]:
         )
     record.require_permit(nodes, _LEASE, f"confirming wave {number}", in_wave=True)
     record.require_evidence(nodes, undo=False)
-    require_online(call, _wave(call, number), record.plan["nodes"])
-    deployment = record.deployment
-    msg = f"wave {number} is online on {deployment.version}: {', '.join(nodes)}"
-    told = {"msg": msg, "outcome": "joined", "version": deployment.version, "digest": deployment.digest}
-    call.record(Step.WAVE, Outcome.OK, nodes, told)
+    states = require_online(call, _wave(call, number), record.plan["nodes"])
+    deployment, configured = record.deployment, record.configured(nodes)
+    release = with_configuration(deployment.version, " and ".join(map(short, filter(None, configured))))
+    msg = f"wave {number} is online on {release}: {', '.join(nodes)}"
+    told: dict[str, Any] = {"msg": msg, "outcome": "joined"}
+    told |= {"version": deployment.version, "digest": deployment.digest}
+    # One event for each configuration: of a deployment there is one, and a rollback takes what is served meanwhile.
+    record.append(
+        record.event(Step.WAVE, Outcome.OK, each, told | ({"revision": revision} if revision else {}))
+        for revision, each in configured.items()
+    )
+    record_customers(call, Moment.JOINED, states)
     _unlock_nodes(call, nodes)
     return {"changed": False, "outcome": "joined", "msg": msg, "recorded": True}
 
@@ -117,11 +144,13 @@ def _hold(call: Call) -> dict[str, Any]:
     note = "" if why.step == Step.DOWNTIME else downtime_note(events, deployment.attempt)
     msg = f"{why.message.rstrip('.')}. {note}{ways_on}"
     if not deployment.state.final:
-        event = record.event(Step.HOLD, Outcome.HELD, nodes, {"msg": msg, "step": why.step, "cause": why.message})
+        told: dict[str, Any] = {"msg": msg, "step": why.step, "cause": why.message, "stopped": why.stopped}
+        event = record.event(Step.HOLD, Outcome.HELD, nodes, told | purpose(deployment))
         deployment = record.ledger.update_state(deployment.id, State.HELD, event)
     record.release_ours()
-    told = keep_summary(record, deployment, call.redact, ways_on.splitlines())
-    return {**told, "changed": False, "outcome": "held", "stopped": why.stopped, "msg": msg, "recorded": True}
+    record_customers(call, Moment.HELD)
+    summary = keep_summary(record, deployment, call.redact, ways_on.splitlines())
+    return {**summary, "changed": False, "outcome": "held", "stopped": why.stopped, "msg": msg, "recorded": True}
 
 
 def _left(call: Call) -> dict[str, Any]:
@@ -165,7 +194,8 @@ def _close(call: Call) -> dict[str, Any]:
         moved = [node for wave in record.plan["waves"] for node in wave["nodes"]]
         _require_done(record, Step.REPAIR, moved, "taken out again")
     elif is_thaw(deployment):
-        _require_done(record, Step.THAW, deployment.nodes, "thawed")
+        _require_done(record, Step.THAW, list(record.plan.get("frozen") or ()), "thawed")
+        _require_done(record, Step.DOWNTIME_END, record.plan.get("downtimes") or (), "taken out of downtime")
     elif deployment.kind is Kind.HAND:
         record.require_evidence(deployment.nodes, undo=False)
         require_online(call, record.plan["waves"][0], record.plan["nodes"])
@@ -173,8 +203,9 @@ def _close(call: Call) -> dict[str, Any]:
         record.require_joined(record.wave_numbers())
     if deployment.kind is not Kind.HAND:
         record.close_adoptions()
+    record_customers(call, Moment.AFTER)
     msg = _closing(call)
-    closing = record.event(Step.CLOSE, Outcome.OK, (), {"msg": msg})
+    closing = record.event(Step.CLOSE, Outcome.OK, (), {"msg": msg} | purpose(deployment))
     deployment = record.ledger.update_state(deployment.id, State.DONE, closing)
     record.release_ours()
     return {
@@ -191,13 +222,14 @@ def _closing(call: Call) -> str:
     if is_repair(deployment):
         return f"{', '.join(deployment.nodes)} is out again; who took it out stays who it was"
     if is_thaw(deployment):
-        return f"what dead deployments left frozen is thawed: {', '.join(deployment.nodes)}"
+        return f"what dead deployments left is ended: {', '.join(deployment.nodes)}"
     if deployment.kind is Kind.HAND:
         return f"{', '.join(deployment.nodes)} is online again{_left_out(call)}"
     how = "rolled back to" if deployment.kind is Kind.ROLLBACK else "is at"
     skipped = call.ledger.plan.get("skipped", {})
     rest = f"; skipped: {', '.join(f'{node} ({why})' for node, why in skipped.items())}" if skipped else ""
-    return f"{deployment.service} in {deployment.environment} {how} {deployment.version}{rest}{_left_out(call)}"
+    release = with_configuration(deployment.version, deployment.revision)
+    return f"{deployment.service} in {deployment.environment} {how} {release}{rest}{_left_out(call)}"
 
 
 def _left_out(call: Call) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils import advice
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
-from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment
-from ansible_collections.tidegate.delivery.plugins.module_utils.past import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.ledger import Deployment
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.past import (
     LAST_WORDS,
     described,
     event_values,
@@ -32,7 +32,8 @@ class ActionModule(DomainAction):
             return _one(call.ledger, str(call.args["id"]))
         found = call.ledger.ledger.deployments(_service(call), call.ledger.environment, _limit(call))
         deployments = [_described(call.ledger, each) for each in found]
-        return {"changed": False, "deployments": deployments, "table": history_table(deployments)}
+        told = {"ledger": str(call.hostvar(call.host, "tidegate_ledger")), "environment": call.ledger.environment}
+        return {"changed": False, **told, "deployments": deployments, "table": history_table(deployments)}
 
 
 def _one(record: Record, id_: str) -> dict[str, Any]:

@@ -10,15 +10,15 @@ from itertools import groupby
 from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_around import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.around import (
     around_problems,
     as_problem,
     look_around,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState
-from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Pool, allows_unchecked
-from ansible_collections.tidegate.delivery.plugins.module_utils.pool_checks import problems
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Refuse
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.state import LoadBalancerState
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.cells import Pool, allows_unchecked
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.checks import problems
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.state_machine import Refuse
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import counted
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
@@ -27,9 +27,9 @@ from ansible_collections.tidegate.delivery.plugins.plugin_utils.needs import pip
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.proof import load_balancer_reader
 
 with pipeline():
-    from ansible_collections.tidegate.delivery.plugins.module_utils.catalog import find_service, load_catalog
-    from ansible_collections.tidegate.delivery.plugins.module_utils.placement import hosts_of
-    from ansible_collections.tidegate.delivery.plugins.module_utils.service import Service, Site
+    from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.catalog import find_service, load_catalog
+    from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.placement import hosts_of
+    from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.service import Service, Site
 
 States = Mapping[str, LoadBalancerState | DomainError]
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_files import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.files import (
     Configuration,
     Files,
     require_plain,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.node import Node
+from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import Node
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.load_balancers import accesses

@@ -16,13 +16,13 @@ from ansible_collections.tidegate.delivery.plugins.plugin_utils.load_balancers i
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.needs import pipeline
 
 with pipeline():
-    from ansible_collections.tidegate.delivery.plugins.module_utils.catalog import survey_catalog
-    from ansible_collections.tidegate.delivery.plugins.module_utils.catalog_placement import (
+    from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.catalog import survey_catalog
+    from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.catalog_placement import (
         Placed,
         place_catalog,
         placement_problems,
     )
-    from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_model import (
+    from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.model import (
         NOWHERE,
         front_end_problems,
         model,

@@ -9,20 +9,20 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.by_hand import ADOPT
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Step
-from ansible_collections.tidegate.delivery.plugins.module_utils.move_report import MoveReport
-from ansible_collections.tidegate.delivery.plugins.module_utils.move_surroundings import Limits, Surroundings
-from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Move
-from ansible_collections.tidegate.delivery.plugins.module_utils.ownership import but_this_step, moved_by_us
-from ansible_collections.tidegate.delivery.plugins.module_utils.permit import undo_refused
-from ansible_collections.tidegate.delivery.plugins.module_utils.planned import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.by_hand import ADOPT
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.permit import undo_refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.plan.planned import (
     require_planned_move,
     require_planned_repair,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Cell, Pool, Spot, allows_unchecked
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Intent
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.cells import Cell, Pool, Spot, allows_unchecked
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.move_report import MoveReport
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.move_surroundings import Limits, Surroundings
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.moves import Move
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.ownership import but_this_step, moved_by_us
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.state_machine import Intent
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
@@ -35,7 +35,10 @@ class ActionModule(DomainAction):
 
     EFFECT = True
     IN_WAVE = True
-    RECORDED = ("msg", "reason", "places", "drained_seconds", "sessions_cut", "left_out", "back", "own_s")
+    RECORDED = (
+        *("msg", "reason", "places", "drained_seconds", "sessions_cut", "sessions_cut_total"),
+        *("left_out", "back", "own_s"),
+    )
 
     def step(self, call: Call) -> str:
         return str(Step.REPAIR if _repairs(call) else _intent(call).value)
@@ -206,6 +209,8 @@ def _result(call: Call, report: MoveReport, intent: Intent, changes: bool) -> di
         "places": [f"{spot}: {cell} -> {after[spot]}" for spot, cell in report.before.items()],
         "drained_seconds": report.drained_seconds,
         "sessions_cut": report.sessions_cut,
+        # Of a leave with many nodes the ledger has no more of those than 2,000 characters.
+        "sessions_cut_total": sum(report.sessions_cut.values()),
         "commands": report.commands,
         "left_out": [f"{name}: {proof}" for name, proof in report.left_out.items() if name not in report.back],
         "back": [name for name in call.args["without"] if name in report.back or name not in report.left_out],

@@ -8,23 +8,23 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
-from ansible_collections.tidegate.delivery.plugins.module_utils.evidence import require_planned
-from ansible_collections.tidegate.delivery.plugins.module_utils.expectation import Finding
-from ansible_collections.tidegate.delivery.plugins.module_utils.health import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.health.check import (
     HealthOutcome,
     HealthResult,
     Pace,
     check,
     explain,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop
-from ansible_collections.tidegate.delivery.plugins.module_utils.warmup import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.health.expectation import Finding
+from ansible_collections.tidegate.delivery.plugins.module_utils.health.warmup import (
     Round,
     WarmupPlan,
     WarmupResult,
     explain_warmup,
     warm_up,
 )
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.evidence import require_planned
+from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.arguments import defaults_of
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call, plain
@@ -57,7 +57,8 @@ _REMEDIES = {
     HealthOutcome.COLD: "Look at what keeps it slow, or raise the limit or the timeout, then run the same again",
 }
 _TOLD_EVERY = 10.0
-_LAST_ROUND_S = 60.0
+# Beyond its own time limit, of a check that is a command: ending it, and the way there and back.
+_AROUND_A_CHECK_S = 15.0
 # What is expected of the answer of `url`.
 _OF_THE_ANSWER = ("version", "digest", "started", "expect", "components")
 # What a node is before its tests begin.
@@ -77,8 +78,8 @@ class ActionModule(DomainAction):
 
     def deadline(self, call: Call) -> float:
         warmup = call.args.get("warmup")
-        # The last round may have begun right before the time was up.
-        last = _LAST_ROUND_S if call.args["checks"] else 0.0
+        # The last round may have begun right before the time was up, and its checks follow each other.
+        last = len(call.args["checks"]) * (seconds(call.args, "request_timeout") + _AROUND_A_CHECK_S)
         return seconds(call.args, "timeout") + last + (seconds(call.args, "warmup.timeout") if warmup else 0.0)
 
     def parts(self, call: Call) -> list[Call] | None:

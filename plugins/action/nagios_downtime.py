@@ -9,25 +9,29 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.tidegate.delivery.plugins.module_utils import nagios
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DomainError, Refused, Stopped
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Outcome, Step
-from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Kind
-from ansible_collections.tidegate.delivery.plugins.module_utils.lock import this_user
-from ansible_collections.tidegate.delivery.plugins.module_utils.nagios_downtime import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.ledger import Kind
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.lock import this_user
+from ansible_collections.tidegate.delivery.plugins.module_utils.nagios import server as nagios
+from ansible_collections.tidegate.delivery.plugins.module_utils.nagios.downtime import (
     Change,
     Covered,
     Owner,
     close_downtimes,
+    end_downtimes,
     open_downtimes,
     preview,
     preview_close,
+    preview_end,
     told,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.ownership import moved_by_us
+from ansible_collections.tidegate.delivery.plugins.module_utils.plan.planned import is_for_thaw, require_planned_end
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.ownership import moved_by_us
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import NEVER, AtStop, Stopping
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.nagios_server import nagios_of
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.options import distinct, seconds
 
 # Two batches, a look or two more, and the way there.
@@ -56,10 +60,14 @@ class ActionModule(DomainAction):
 
     def act(self, call: Call) -> dict[str, Any]:
         nodes, plan = distinct(call.args["nodes"], "nodes"), _planned(call)
+        require_planned_end(call.ledger.plan, call.args["state"])
         if not plan:
             return {"changed": False, "outcome": "nothing_planned", "msg": "the plan names no Nagios", "nodes": {}}
         _require_planned(nodes, plan)
         began = time.monotonic()
+        if is_for_thaw(call.ledger.plan):
+            # A person asked for just that: when it can't be done, that has failed.
+            return _result(call, plan, _ended(call, plan, nodes)) | {"own_s": round(time.monotonic() - began, 3)}
         opening = _to_open(call, nodes)
         try:
             changes = _changes(call, plan, nodes, opening)
@@ -107,9 +115,7 @@ def _required(call: Call, plan: Mapping[str, Any], nodes: list[str]) -> bool:
 
 def _changes(call: Call, plan: Mapping[str, Any], nodes: list[str], opening: list[str]) -> dict[str, Change]:
     """What changed, by node."""
-    server = plan["server"]
-    node = call.nodes([server])[server]
-    found = nagios.find_nagios(node, str(call.hostvar(server, "tidegate_nagios_config", "")))
+    node, found = nagios_of(call, plan["server"])
     own = Owner(call.deployment_id, call.ledger.deployment.service)
     length = int(seconds(plan, "length"))
     covered = {name: _covered(plan["nodes"][name]) for name in nodes}
@@ -124,6 +130,19 @@ def _changes(call: Call, plan: Mapping[str, Any], nodes: list[str], opening: lis
         done |= open_downtimes(node, found, [covered[name] for name in opening], own, length, this_user(), _stop(call))
     if closing:
         done |= close_downtimes(node, found, [hosts[name] for name in closing], own)
+    return {name: done[hosts[name]] for name in nodes}
+
+
+def _ended(call: Call, plan: Mapping[str, Any], nodes: list[str]) -> dict[str, Change]:
+    """What changed, by node: the downtimes that the plan of a thaw names are ended, and no other one."""
+    node, found = nagios_of(call, plan["server"])
+    hosts = {name: plan["nodes"][name]["host"] for name in nodes}
+    left = {hosts[name]: tuple(plan["nodes"][name]["left"]) for name in nodes}
+    service = call.ledger.deployment.service
+    if call.check:
+        state = nagios.ask(node, found, list(left))
+        return {name: preview_end(state, hosts[name], service, left[hosts[name]]) for name in nodes}
+    done = end_downtimes(node, found, service, left)
     return {name: done[hosts[name]] for name in nodes}
 
 

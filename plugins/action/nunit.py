@@ -10,14 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.evidence import require_planned
-from ansible_collections.tidegate.delivery.plugins.module_utils.expectation import Expectation, Expected
-from ansible_collections.tidegate.delivery.plugins.module_utils.http_answer import target
+from ansible_collections.tidegate.delivery.plugins.module_utils.health.expectation import Expectation, Expected
+from ansible_collections.tidegate.delivery.plugins.module_utils.health.http_answer import target
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.evidence import require_planned
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.folder_files import results_name
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.arguments import defaults_of
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call, plain
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.junit_file import results_name
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.needs import pipeline
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.options import seconds
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.planned_check import (
@@ -28,12 +28,12 @@ from ansible_collections.tidegate.delivery.plugins.plugin_utils.planned_check im
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.saved import save
 
 with pipeline():
-    from ansible_collections.tidegate.delivery.plugins.module_utils.nunit import NUnitResult, run_nunit
-    from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_box import BoxRun
-    from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_gate import NUnitOutcome
-    from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_log import LINES_S, RUN_HEADER, Account
-    from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_runners import Runner, Selection
-    from ansible_collections.tidegate.delivery.plugins.module_utils.results_raw import RawResults
+    from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.box_order import BoxRun
+    from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.gate import NUnitOutcome
+    from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.log import LINES_S, RUN_HEADER, Account
+    from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.results_raw import RawResults
+    from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.run import NUnitResult, run_nunit
+    from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.runners import Runner, Selection
     from ansible_collections.tidegate.delivery.plugins.plugin_utils.nunit_options import REMEDIES, numbers, rules
 
 # What reading the longest results from the box may take.

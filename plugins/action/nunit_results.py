@@ -12,19 +12,24 @@ from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.blotting import blotter
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
-from ansible_collections.tidegate.delivery.plugins.module_utils.junit_report import excuse_of
-from ansible_collections.tidegate.delivery.plugins.module_utils.junit_writer import JUnitWriter
-from ansible_collections.tidegate.delivery.plugins.module_utils.node_parts import read_in_parts
-from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_gate import Gate, NUnitOutcome, Verdict
-from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_results import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.node.parts import read_in_parts
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.blotting import blotter
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.gate import Gate, NUnitOutcome, Verdict
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.junit_report import excuse_of
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.junit_writer import JUnitWriter
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.results import (
     RESULTS_LIMIT,
     chunks_of,
     read_results,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.results_case import Case, CaseOutcome, Results, Unread
-from ansible_collections.tidegate.delivery.plugins.module_utils.results_raw import RawResults
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.results_case import (
+    Case,
+    CaseOutcome,
+    Results,
+    Unread,
+)
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.results_raw import Measured, RawResults
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.nunit_options import REMEDIES, numbers, rules
@@ -40,6 +45,7 @@ class ActionModule(DomainAction):
     def act(self, call: Call) -> dict[str, Any]:
         gate = Gate(rules(call.args), datetime.now(UTC).date())
         paths = distinct(call.args["files"], "files")
+        _require_apart(call, paths)
         with SpooledTemporaryFile(max_size=_IN_MEMORY) as report:
             read = _Reading(call, gate, report)
             verdict = read.judged(paths)
@@ -71,17 +77,18 @@ class _Reading:
         return self._gate.verdict(all_of_them)
 
     def _file(self, path: str) -> Results | Unread:
-        raw = RawResults()
-        kept = raw.passing(_chunks(self._call, path))
+        file = Measured()
+        measured = file.passing(_chunks(self._call, path))
         self._writer.begin(path.replace("\\", "/").rpartition("/")[2], {})
-        results = read_results(kept, self._see, self._clean)
-        for _ in kept:
+        results = read_results(measured, self._see, self._clean)
+        # The digest is that of the whole file, also where a reader gave up early.
+        for _ in measured:
             pass
         if isinstance(results, Unread):
             self._writer.case(Case("tidegate.results", CaseOutcome.FAILED, results.why))
         self._writer.end()
         known = {"format": results.format, "cases": results.cases} if isinstance(results, Results) else {}
-        self.files.append({"path": path, "sha256": raw.sha256, "bytes": raw.size, **known})
+        self.files.append({"path": path, "sha256": file.sha256, "bytes": file.size, **known})
         return results
 
     def _see(self, case: Case) -> None:
@@ -111,7 +118,17 @@ def _chunks(call: Call, path: str) -> Iterable[bytes]:
     return parts
 
 
+def _require_apart(call: Call, paths: list[str]) -> None:
+    """The report must not take the place of the results that it is made of."""
+    junit = call.args.get("junit")
+    if junit and not call.args.get("host") and Path(junit).resolve() in {Path(path).resolve() for path in paths}:
+        raise BadInput("is one of the files", where=f"junit: {junit}", remedy="Give the report a path of its own")
+
+
 def _on_controller(path: str) -> Iterator[bytes]:
+    # Of a device or a pipe there may be no end.
+    if Path(path).exists() and not Path(path).is_file():
+        raise BadInput("is no file", where=path, remedy="Look where the runner wrote its results")
     try:
         yield from chunks_of(Path(path))
     except OSError as error:

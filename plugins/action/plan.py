@@ -9,9 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DomainError, Stopped
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
-from ansible_collections.tidegate.delivery.plugins.module_utils.lock import this_user
-from ansible_collections.tidegate.delivery.plugins.module_utils.opening import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Event, Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.ledger import Kind
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.lock import this_user
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.opening import (
     Opening,
     decide_deploy,
     decide_resume,
@@ -68,17 +69,31 @@ def _plan_deploy(call: Call) -> dict[str, Any]:
     version = str(call.args.get("version") or "")
     if not version:
         raise BadInput("no version was named", where="version", remedy="Name it: -e version=1.1.0")
-    return plan_release(call, lambda scene: decide_deploy(version, scene.under_way))
+
+    def decide(scene: Scene) -> Opening:
+        def served() -> str:
+            return scene.configuration(Kind.DEPLOY).revision
+
+        return decide_deploy(version, scene.under_way, served, scene.all_moved)
+
+    return plan_release(call, decide)
 
 
 def _plan_rollback(call: Call) -> dict[str, Any]:
-    return plan_release(call, lambda scene: decide_rollback(scene.service.name, scene.under_way, scene.last_done))
+    def decide(scene: Scene) -> Opening:
+        def served() -> str:
+            return scene.configuration(Kind.ROLLBACK).revision
+
+        name, under_way, last_done = scene.service.name, scene.under_way, scene.last_done
+        return decide_rollback(name, under_way, last_done, served, scene.past)
+
+    return plan_release(call, decide)
 
 
 def _plan_resume(call: Call) -> dict[str, Any]:
     def decide(scene: Scene) -> Opening:
         name, under_way, last_done = scene.service.name, scene.under_way, scene.last_done
-        return decide_resume(name, under_way, last_done, scene.left_out, scene.gone_without)
+        return decide_resume(name, under_way, last_done, scene.left_out, scene.gone_without, scene.past)
 
     return plan_release(call, decide)
 

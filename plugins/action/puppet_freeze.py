@@ -9,10 +9,10 @@ import time
 from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
-from ansible_collections.tidegate.delivery.plugins.module_utils.lock import this_user
-from ansible_collections.tidegate.delivery.plugins.module_utils.planned import require_planned_thaw
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_agent import look
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.lock import this_user
+from ansible_collections.tidegate.delivery.plugins.module_utils.plan.planned import require_planned_thaw
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.agent import look
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.freeze import (
     Change,
     freeze,
     reason_text,
@@ -21,7 +21,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze im
     would_freeze,
     would_thaw,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_run import live_runs
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.run import live_runs
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
@@ -88,7 +88,14 @@ def _frozen(call: Call) -> Change:
     reason = reason_text(call.deployment_id, service(call), this_user())
     if call.check:
         return would_freeze(look(call.node(), confdir(call)), reason, call.host)
-    return freeze(call.node(), confdir(call), reason, settings_cache=settings_cache(call))
+    own = call.ledger.ledger
+    return freeze(
+        call.node(),
+        confdir(call),
+        reason,
+        settings_cache=settings_cache(call),
+        known=lambda id: own.deployment(id) is not None,
+    )
 
 
 def _thawed(call: Call) -> Change:

@@ -12,29 +12,29 @@ from functools import partial
 from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DomainError, Locked, Refused
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Step
-from ansible_collections.tidegate.delivery.plugins.module_utils.hiera import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.plan.planned import require_planned_pin
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.hiera import (
     Scalar,
     checked_values,
     common_file,
     node_file,
-    read_hiera,
     with_common,
     with_pins,
     without_pins,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.planned import require_planned_pin
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_pins import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.pin_files import FileChange
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.pins import (
     LONGEST,
     Edit,
-    FileChange,
     change,
     planned,
 )
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.place import Place
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.puppet_options import diff
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.puppet_options import diff, facts_file, rollout_dir
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import LEASE_GRACE
 
 # A raise takes seconds: so long it waits for another one's. Its lock outlasts the slowest one.
@@ -46,7 +46,7 @@ _REMOVING = ("absent", "sealed")
 
 
 class ActionModule(DomainAction):
-    """Arguments → edits of Hiera files on every server or none → what changed."""
+    """Arguments → edits of the pins' files on every server or node, or on none → what changed."""
 
     EFFECT = True
     RECORDED = ("outcome", "msg", "values", "files", "kept")
@@ -57,7 +57,8 @@ class ActionModule(DomainAction):
 
     def require_planned(self, call: Call) -> None:
         args = call.args
-        require_planned_pin(call.ledger.plan, args["state"], args["servers"], args["nodes"] or [], args["values"])
+        given = args["servers"] or [], args["nodes"] or [], args["values"], args["place"]
+        require_planned_pin(call.ledger.plan, args["state"], *given)
         if args["state"] == "absent":
             _require_raised(call)
 
@@ -67,13 +68,13 @@ class ActionModule(DomainAction):
 
     def act(self, call: Call) -> dict[str, Any]:
         values = checked_values(call.args["values"])
-        folders = {server: _folder(call, server) for server in _given(call, "servers")}
-        edits = {server: _edits(call, folder, values) for server, folder in folders.items()}
-        servers = dict(call.nodes(folders))
+        place = Place(call.args["place"])
+        folders, edits = _on_nodes(call, values) if place is Place.FACT else _on_servers(call, values)
+        holders = dict(call.nodes(edits))
         if call.check:
-            return _result(call, values, planned(servers, edits))
+            return _result(call, values, planned(holders, edits, place), place)
         with _common_lock(call) if call.args["state"] == "raised" else nullcontext():
-            return _result(call, values, change(servers, folders, edits))
+            return _result(call, values, change(holders, folders, edits, place), place)
 
 
 def _require_raised(call: Call) -> None:
@@ -125,23 +126,39 @@ def _given(call: Call, option: str) -> list[str]:
     return names
 
 
-def _folder(call: Call, server: str) -> str:
-    folder = str(call.hostvar(server, "tidegate_rollout_dir"))
-    if not folder.startswith("/") or ".." in folder.split("/"):
-        raise BadInput(
-            f"{folder!r} is no absolute path", where=f"{server}: tidegate_rollout_dir", remedy="Give an absolute path"
-        )
-    return folder
+Edits = dict[str, dict[str, Edit]]
 
 
-def _edits(call: Call, folder: str, values: dict[str, Scalar]) -> dict[str, Edit]:
+def _on_servers(call: Call, values: dict[str, Scalar]) -> tuple[dict[str, str], Edits]:
+    """By compile server, its folder and the edits of its files."""
+    folders = {server: rollout_dir(call, server) for server in _given(call, "servers")}
     if call.args["state"] == "raised":
-        return {common_file(folder): partial(with_common, values=values, deployment=call.deployment_id)}
-    edit: Edit = partial(without_pins, keys=values, deployment=call.deployment_id, is_open=partial(_is_open, call))
-    if call.args["state"] == "pinned":
-        edit = partial(with_pins, values=values, deployment=call.deployment_id, is_open=partial(_is_open, call))
+        common = partial(with_common, values=values, deployment=call.deployment_id)
+        return folders, {server: {common_file(folder): common} for server, folder in folders.items()}
+    edit = _edit(call, values)
     certnames = [str(call.hostvar(node, "tidegate_certname", node)) for node in _given(call, "nodes")]
-    return {node_file(folder, certname): edit for certname in certnames}
+    return folders, {
+        server: {node_file(folder, certname): edit for certname in certnames} for server, folder in folders.items()
+    }
+
+
+def _on_nodes(call: Call, values: dict[str, Scalar]) -> tuple[dict[str, str], Edits]:
+    """By node, the folder of its external facts and the edit of its own file."""
+    if call.args["state"] == "raised":
+        raise BadInput("no fact holds for all nodes", where="place", remedy="Raise the common value with place: hiera")
+    files = {node: facts_file(call, node) for node in _given(call, "nodes")}
+    edit = _edit(call, values)
+    # The lock file is beside the pins; only where there is a POSIX shell.
+    return {node: path.rpartition("/")[0] for node, path in files.items()}, {
+        node: {path: edit} for node, path in files.items()
+    }
+
+
+def _edit(call: Call, values: dict[str, Scalar]) -> Edit:
+    is_open = partial(_is_open, call)
+    if call.args["state"] == "pinned":
+        return partial(with_pins, values=values, deployment=call.deployment_id, is_open=is_open)
+    return partial(without_pins, keys=values, deployment=call.deployment_id, is_open=is_open)
 
 
 def _is_open(call: Call, deployment: str) -> bool:
@@ -150,27 +167,27 @@ def _is_open(call: Call, deployment: str) -> bool:
     return known is None or not known.state.final
 
 
-def _result(call: Call, values: dict[str, Scalar], changes: list[FileChange]) -> dict[str, Any]:
+def _result(call: Call, values: dict[str, Scalar], changes: list[FileChange], place: Place) -> dict[str, Any]:
     state = call.args["state"]
     written = [each for each in changes if each.changed]
     told = ", ".join(key if state in _REMOVING else f"{key}: {value}" for key, value in values.items())
-    servers = ", ".join(call.args["servers"])
+    holders = ", ".join(dict.fromkeys(each.server for each in changes))
     result: dict[str, Any] = {
         "changed": bool(written),
         "outcome": state,
-        "msg": f"{told} {_SAID[state]} on {servers} ({len(written)} of {len(changes)} files changed)",
+        "msg": f"{told} {_SAID[state]} on {holders} ({len(written)} of {len(changes)} files changed)",
         "values": {key: str(value) for key, value in values.items()},
         "files": [f"{each.server}: {each.path}" for each in written],
-        "kept": _kept(values, changes) if state in _REMOVING else [],
+        "kept": _kept(values, changes, place) if state in _REMOVING else [],
     }
     if call.diff:
         result["diff"] = [_diff(each) for each in written]
     return result
 
 
-def _kept(values: dict[str, Scalar], changes: list[FileChange]) -> list[str]:
+def _kept(values: dict[str, Scalar], changes: list[FileChange], place: Place) -> list[str]:
     """Pins of these keys that someone else set: they stay."""
-    files = [read_hiera(f"{each.server}: {each.path}", each.after) for each in changes]
+    files = [place.read(f"{each.server}: {each.path}", each.after) for each in changes]
     return [f"{file.path}: {key}" for file in files for key in values if key in file.values]
 
 

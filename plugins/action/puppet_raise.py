@@ -10,7 +10,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils import advice
-from ansible_collections.tidegate.delivery.plugins.module_utils.common_value import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DomainError
+from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import LocalShell, PosixNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.plan.planned import require_planned_raise
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.common_value import (
     COMMAND_TIMEOUT,
     LOOKUP_TIMEOUT,
     Asked,
@@ -21,16 +24,13 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.common_value imp
     shadowing,
     told,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DomainError
-from ansible_collections.tidegate.delivery.plugins.module_utils.hiera import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.hiera import (
     Scalar,
     checked_values,
     common_file,
     read_hiera,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.node import LocalShell, PosixNode
-from ansible_collections.tidegate.delivery.plugins.module_utils.planned import require_planned_raise
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_pins import read_files
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.pin_files import read_files
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
@@ -133,6 +133,7 @@ def _request(call: Call, values: dict[str, Scalar]) -> dict[str, Any]:
         "environment": deployment.environment,
         "kind": str(deployment.kind),
         "version": deployment.version,
+        "revision": deployment.revision,
         "values": values,
     }
 

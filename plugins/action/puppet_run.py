@@ -8,18 +8,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.boot import OnPending
-from ansible_collections.tidegate.delivery.plugins.module_utils.jobs import job_id
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_agent import look
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_evidence import puppet_evidence
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze import freeze_of
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_outcome import PuppetOutcome
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_result import Request, Result
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_run import run
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.folder_files import puppet_name
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.ledger import Kind
+from ansible_collections.tidegate.delivery.plugins.module_utils.node.boot import OnPending
+from ansible_collections.tidegate.delivery.plugins.module_utils.node.jobs import job_id
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.agent import look
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.evidence import puppet_evidence
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.freeze import freeze_of
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.outcome import PuppetOutcome
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.report import Report
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.result import Request, Result
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.revision import compiled_from
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.run import run
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.taken import Expected, compared
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.folder import file_name
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.options import seconds
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.puppet_options import (
     confdir,
@@ -48,6 +52,7 @@ class ActionModule(DomainAction):
         "adopted",
         "report",
         "configuration_version",
+        "revision",
         "duration_s",
         "own_s",
         "noop_pending",
@@ -61,7 +66,7 @@ class ActionModule(DomainAction):
     def act(self, call: Call) -> dict[str, Any]:
         if call.check:
             return _would_run(call)
-        result = run(call.node(), _request(call), call.progress, call.stopping)
+        result = compared(run(call.node(), _request(call), call.progress, call.stopping), _expected(call))
         told = _told(call, result)
         _keep(call, result, told)
         return told
@@ -70,9 +75,9 @@ class ActionModule(DomainAction):
 def _keep(call: Call, result: Result, told: dict[str, Any]) -> None:
     """Leave in the deployment's folder what the run's report says."""
     if call.folder is not None:
-        name = file_name(call.host, call.ledger.deployment.attempt)
+        name = puppet_name(call.host, call.ledger.deployment.attempt)
         evidence = puppet_evidence(call.host, result, str(told["msg"]))
-        call.folder.write_json(f"puppet/{name}.json", call.redact(evidence))
+        call.folder.write_json(name, call.redact(evidence))
 
 
 def _request(call: Call) -> Request:
@@ -86,8 +91,22 @@ def _request(call: Call) -> Request:
         interval=seconds(call.args, "interval"),
         confdir=confdir(call),
         environment=call.args.get("environment") or "",
+        # Not an option: what the deployment brings is on record. A rollback takes what is served.
+        revision=own.revision if own.kind is Kind.DEPLOY else "",
         settings_cache=settings_cache(call),
         reboot=OnPending(call.args["reboot"]),
+    )
+
+
+def _expected(call: Call) -> Expected:
+    record = call.ledger
+    puppet = record.plan.get("puppet") or {}
+    return Expected(
+        service=record.deployment.service,
+        pinned=puppet.get("pin") or {},
+        opened=tuple(puppet.get("open") or {}),
+        environment=record.environment,
+        ledger=str(call.hostvar(call.host, "tidegate_ledger", "")),
     )
 
 
@@ -109,6 +128,7 @@ def _told(call: Call, result: Result) -> dict[str, Any]:
         "own_s": result.seconds,
         "report": result.report_path,
         "configuration_version": report.configuration_version if report else "",
+        "revision": _revision(call, report) if report else "",
         "noop_pending": bool(report and report.noop_pending),
         "resources": dict(report.resources or {}) if report else {},
         "failed_resources": _failed_resources(result),
@@ -121,6 +141,12 @@ def _told(call: Call, result: Result) -> dict[str, Any]:
         return told | {"outcome": result.outcome.value, "msg": f"{call.host}: {said}"}
     where = f"{call.host}: {result.report_path}" if result.report_path else call.host
     return told | _failed(call, result.outcome, result.verdict.detail, where)
+
+
+def _revision(call: Call, report: Report) -> str:
+    """Of a deployment without one, what Puppet says there is when the code was read."""
+    own = call.ledger.deployment.revision
+    return compiled_from(report.configuration_version, report.environment, own) if own else ""
 
 
 def _failed(call: Call, outcome: PuppetOutcome, detail: str, where: str) -> dict[str, Any]:

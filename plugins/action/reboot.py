@@ -8,9 +8,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.boot import look_at_boot
-from ansible_collections.tidegate.delivery.plugins.module_utils.planned import require_planned_reboot
-from ansible_collections.tidegate.delivery.plugins.module_utils.reboot import reboot
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
+from ansible_collections.tidegate.delivery.plugins.module_utils.node.boot import Boot, look_at_boot
+from ansible_collections.tidegate.delivery.plugins.module_utils.node.reboot import reboot
+from ansible_collections.tidegate.delivery.plugins.module_utils.plan.planned import require_planned_reboot
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
@@ -27,6 +28,9 @@ class ActionModule(DomainAction):
     IN_WAVE = True
     STEP = "reboot"
     AT_STOP = AtStop.GIVE_UP
+    _boot: Boot | None = None
+    _unread: DomainError | None = None
+    """Why the boot could not be recorded: without that no order is given."""
     RECORDED = ("outcome", "msg", "pending", "boot_before", "boot_after", "own_s")
 
     def deadline(self, call: Call) -> float:
@@ -35,9 +39,19 @@ class ActionModule(DomainAction):
     def require_planned(self, call: Call) -> None:
         require_planned_reboot(call.ledger.plan)
 
+    def begun_with(self, call: Call) -> dict[str, Any] | None:
+        """The boot that is to end: an attempt that finds no end of this one tells by it whether it came about."""
+        try:
+            self._boot = look_at_boot(call.node())
+        except DomainError as error:
+            self._unread = error
+        return {"boot_before": self._boot.id} if self._boot and self._boot.pending else None
+
     def act(self, call: Call) -> dict[str, Any]:
+        if self._unread is not None:
+            raise self._unread
         node = call.node()
-        before = look_at_boot(node)
+        before = self._boot or look_at_boot(node)
         told = {"pending": before.pending, "boot_before": before.id}
         if not before.pending:
             msg = f"{call.host}: no reboot is pending"

@@ -8,18 +8,24 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.drift import drift_count, drift_table
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
-from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment
-from ansible_collections.tidegate.delivery.plugins.module_utils.lock import Held, Liveness, liveness, this_process, when
-from ansible_collections.tidegate.delivery.plugins.module_utils.pool_places import place_of, pool_values, pools_table
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.ledger import Deployment
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.lock import (
+    Held,
+    Liveness,
+    liveness,
+    this_process,
+    when,
+)
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.drift import drift_count, drift_table
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.places import place_of, pool_values, pools_table
 from ansible_collections.tidegate.delivery.plugins.module_utils.status_table import status_table
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.needs import pipeline
 
 with pipeline():
-    from ansible_collections.tidegate.delivery.plugins.module_utils.placement import Placement
+    from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.placement import Placement
     from ansible_collections.tidegate.delivery.plugins.plugin_utils.drift_look import Movers, find_all_drift
     from ansible_collections.tidegate.delivery.plugins.plugin_utils.scene import Scene
     from ansible_collections.tidegate.delivery.plugins.plugin_utils.survey import Look
@@ -32,7 +38,7 @@ with pipeline():
         watch,
     )
 
-_SHOWN = ("id", "kind", "version", "state", "attempt", "opened_at", "opened_by", "closed_at")
+_SHOWN = ("id", "kind", "version", "revision", "state", "attempt", "opened_at", "opened_by", "closed_at")
 
 
 class ActionModule(DomainAction):
@@ -107,7 +113,7 @@ def _node(scene: Scene, placement: Placement, node: str, states: Answers, look: 
     name = scene.service.name
     served = look.served[name]
     pools = pools_seen(scene, placement)
-    absence = scene.history.absent.get(node)
+    absence, joined = scene.history.absent.get(node), scene.history.joined.get(node)
     place = {
         host: " ".join(place_of(state, pool.online, pool.maintenance, node, unchecked=pool.unchecked) for pool in pools)
         for host, state in states.items()
@@ -116,6 +122,7 @@ def _node(scene: Scene, placement: Placement, node: str, states: Answers, look: 
     return {
         "version": served.version,
         "digest": served.digest,
+        "revision": joined.revision if joined and joined.same_as(served) else "",
         "problem": look.unreachable or look.problems.get(name, ""),
         "pools": place,
         "taken_by": str(absence) if absence and out else "",

@@ -21,7 +21,8 @@ options:
     default: 0
   required_tests:
     description:
-      - Tests that must have passed, whatever O(allowed_failures) and O(categories) say.
+      - Tests that must have run and passed, whatever O(allowed_failures) says.
+      - O(categories) must let them run. One that a runner left out because of them is missing; one that is in the results counts as it ended.
       - By their full names as the results have them; without its arguments, all cases of a parameterised test.
     type: list
     elements: str

@@ -32,6 +32,10 @@ class BadInput(DomainError):
     reason = "bad_input"
 
 
+class NotLetIn(BadInput):
+    """User or password were refused; nothing was touched. A node that starts refuses right ones, too."""
+
+
 class Refused(DomainError):
     """A rule forbids it (floor, owner, lock, permit); nothing was touched."""
 
@@ -39,9 +43,13 @@ class Refused(DomainError):
 
 
 class Locked(Refused):
-    """Somebody else holds the lock."""
+    """Somebody else holds the lock; `deployment` is the one that it is held for, where that is known."""
 
     reason = "locked"
+
+    def __init__(self, message: str, *, where: str = "", remedy: str = "", deployment: str = "") -> None:
+        super().__init__(message, where=where, remedy=remedy)
+        self.deployment = deployment
 
 
 class Unreachable(DomainError):

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 from xml.sax.saxutils import escape
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Event
 
 BLOT = "***"
 # Shorter ones are in every other word: blotting them out would make messages unreadable and hide nothing.
@@ -87,10 +87,7 @@ class Redactor:
     """
 
     def __init__(self, secrets: Iterable[str], public: Collection[str] = ()) -> None:
-        parts = {part for secret in secrets for part in _parts(secret)} - set(public)
-        forms = {form for part in parts for form in _forms(part)}
-        # The longest first: what is a part of another one must not spoil it.
-        self.forms = tuple(sorted(forms, key=lambda form: (-len(form), form)))
+        self.forms = printed(secrets, public)
 
     def text(self, text: str) -> str:
         """The text without secrets, also those that somebody cut short with `…`, and without users in URLs."""
@@ -134,10 +131,20 @@ class Redactor:
         return piece
 
 
-def _parts(secret: str) -> Iterator[str]:
+def printed(secrets: Iterable[str], public: Collection[str] = (), least: int = LEAST) -> tuple[str, ...]:
+    """All forms in which programs print these secrets and their lines, but for those shorter than `least`.
+
+    The longest first: what is a part of another one must not spoil it.
+    """
+    parts = {part for secret in secrets for part in _parts(secret, least)} - set(public)
+    forms = {form for part in parts for form in _forms(part)}
+    return tuple(sorted(forms, key=lambda form: (-len(form), form)))
+
+
+def _parts(secret: str, least: int) -> Iterator[str]:
     """The secret, and each of its lines: programs show many lines one by one."""
     for part in (secret, secret.strip(), *(line.strip() for line in secret.splitlines())):
-        if len(part) >= LEAST:
+        if len(part) >= least:
             yield part
 
 

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 
 _AGAIN_S = 1.0
+# Each password that is refused may count towards locking the account.
+LOG_IN_AGAIN_S = 15.0
 
 
 class Silence:
@@ -31,14 +33,14 @@ class Silence:
         """Whether the last question got no answer."""
         return self._since is not None
 
-    def bear(self, error: Exception) -> None:
-        """Wait a second before the next question; raise `error` when that was too long."""
+    def bear(self, error: Exception, again_s: float = _AGAIN_S) -> None:
+        """Wait `again_s` seconds before the next question; raise `error` when that was too long."""
         now, self._error = self._clock(), error
         if self._since is None:
             self._since = now
         if now - self._since >= self._patience:
             raise error
-        self._sleep(_AGAIN_S)
+        self._sleep(again_s)
 
     def over(self) -> None:
         """There is an answer."""

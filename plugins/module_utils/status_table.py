@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.columns import columns
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.revision import with_configuration
 
 
 def status_table(services: Mapping[str, Any], locks: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -26,13 +27,18 @@ def status_table(services: Mapping[str, Any], locks: Sequence[Mapping[str, Any]]
 def _headline(service: Mapping[str, Any]) -> str:
     under_way, last = service["under_way"], service["last_done"]
     if under_way:
-        return f"{under_way['kind']} to {under_way['version']} is {under_way['state']} ({under_way['id']})"
-    return f"{last['kind']} to {last['version']} was done at {last['closed_at']}" if last else "no deployment on record"
+        return f"{under_way['kind']} to {_release(under_way)} is {under_way['state']} ({under_way['id']})"
+    return f"{last['kind']} to {_release(last)} was done at {last['closed_at']}" if last else "no deployment on record"
+
+
+def _release(deployment: Mapping[str, Any]) -> str:
+    return with_configuration(deployment["version"], deployment.get("revision", ""))
 
 
 def _node_rows(nodes: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     for node, seen in nodes.items():
-        yield node, _where(seen["pools"]), seen["version"] or "?", "; ".join(_notes(seen))
+        release = with_configuration(seen["version"] or "?", seen.get("revision", ""))
+        yield node, _where(seen["pools"]), release, "; ".join(_notes(seen))
 
 
 def _where(pools: Mapping[str, str]) -> str:

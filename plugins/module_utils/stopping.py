@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from enum import Enum
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Step
 
 # A wait that sleeps looks this often whether somebody asked to stop, in seconds.
 LOOK_EVERY = 0.5

@@ -74,8 +74,14 @@ deployments:
     digest:
       description: The SHA-256 of its artifact.
       type: str
+    revision:
+      description: The revision of the configuration that came with it; empty when there was none.
+      type: str
     previous_version:
       description: What was served before.
+      type: str
+    previous_revision:
+      description: The revision of the configuration that was deployed with that.
       type: str
     state:
       description: V(open), V(held), V(done), V(rolled_back) or V(superseded).
@@ -112,6 +118,16 @@ deployments:
     folder:
       description: Its folder on the controller that ran it; empty for one that has none.
       type: str
+ledger:
+  description: The URL of the ledger that was read.
+  type: str
+  returned: success and O(id) is not given
+  sample: sqlite:////var/lib/tidegate/ledger.sqlite
+environment:
+  description: The environment whose deployments these are.
+  type: str
+  returned: success and O(id) is not given
+  sample: prod
 events:
   description: The deployment's events, oldest first, as the ledger has them, with C(seq) and C(hash) of their place in the chain.
   type: list

@@ -232,6 +232,11 @@ sessions_cut:
   returned: success
   type: dict
   sample: {}
+sessions_cut_total:
+  description: How many sessions were cut, of all nodes together.
+  returned: success
+  type: int
+  sample: 0
 commands:
   description: Per load balancer, the commands that were sent.
   returned: success

@@ -15,7 +15,8 @@ description:
     followed; it is an answer with its own status.
   - The row begins anew with every answer that differs, and when RV(pid) or RV(started) change, since the process was restarted then.
   - An answer's body may have 1 MiB. What never answers, or answers byte by byte, is given up at O(request_timeout).
-  - No connection to the node by Ansible is needed, unless O(checks) run something there. On Windows a program is run, a process' start is not read yet.
+  - No connection to the node by Ansible is needed, unless O(checks) run something there. A process' start on Windows is asked of C(wmic.exe), which
+    Windows Server 2025 has only when it was added.
 options:
   url:
     description:
@@ -23,7 +24,7 @@ options:
       - Needed, except with O(checks) or O(deployment). Without it, all options that are not given are taken from the check that the
         deployment's plan has of O(service) on this node for O(step).
     type: str
-  status:
+  status: &status
     description: The status codes that are good.
     type: list
     elements: int
@@ -31,7 +32,7 @@ options:
   version:
     description: The version that the node must tell in its JSON answer.
     type: dict
-    suboptions:
+    suboptions: &told
       path:
         description: The one place in the JSON document, such as V($.version), V($.items[0]) or V($["a b"]).
         type: str
@@ -43,15 +44,7 @@ options:
   digest:
     description: The artifact's SHA-256 that the node must tell. Case and a leading V(sha256:) make no difference.
     type: dict
-    suboptions:
-      path:
-        description: The one place in the JSON document, such as V($.version), V($.items[0]) or V($["a b"]).
-        type: str
-        required: true
-      value:
-        description: The value expected there.
-        type: str
-        required: true
+    suboptions: *told
   started:
     description: The process must have started later than this, by the node's own clock.
     type: dict
@@ -63,15 +56,16 @@ options:
       after:
         description:
           - An ISO 8601 time with a time zone, or a Unix time.
-          - Or V(deployment), since Puppet first ran on the node for O(deployment). That time is moved to the node's clock by the C(Date) of its answer.
+          - Or V(deployment), since Puppet first ran on the node for O(deployment); any time where it changed nothing there.
+            That time is moved to the node's clock by the C(Date) of its answer.
         type: str
         required: true
   pid:
     description: Where the answer tells the process id; not being told is no failure.
     type: str
     default: $.pid
-  expect:
-    description: Further places in the JSON answer and what must stand there. Types count, so V(true) is not V(1).
+  expect: &places
+    description: Places in the JSON answer and what must stand there. Types count, so V(true) is not V(1).
     type: list
     elements: dict
     default: []
@@ -84,7 +78,7 @@ options:
         description: The value expected there.
         type: raw
         required: true
-  components:
+  components: &components
     description: The states of the service's components, all of which must be good.
     type: dict
     suboptions:
@@ -125,46 +119,10 @@ options:
             description: What is asked. With O(checks[].http.aim) on the maintenance front end.
             type: str
             required: true
-          status:
-            description: The status codes that are good.
-            type: list
-            elements: int
-            default: [200]
-          expect:
-            description: Places in the JSON answer and what must stand there.
-            type: list
-            elements: dict
-            default: []
-            suboptions:
-              path:
-                description: The one place in the JSON document.
-                type: str
-                required: true
-              value:
-                description: The value expected there.
-                type: raw
-                required: true
-          components:
-            description: The states of the service's components, all of which must be good.
-            type: dict
-            suboptions:
-              path:
-                description:
-                  - Where they are in the JSON answer, such as V($.entries) of ASP.NET Core's usual response writers or V($.components).
-                  - There is an object of component to state, or to an object with V(status), or a list of objects with V(name) and V(status).
-                type: str
-                required: true
-              accept:
-                description: The good states; case makes no difference. Add V(Degraded) where a degraded component is good enough.
-                type: list
-                elements: str
-                default: [Healthy, UP, ok]
-              required:
-                description: Components that must be there.
-                type: list
-                elements: str
-                default: []
-          aim:
+          status: *status
+          expect: *places
+          components: *components
+          aim: &aim
             description: How one node is aimed at through the maintenance front end.
             type: dict
             suboptions:
@@ -243,24 +201,29 @@ options:
               - For a plugin that goes through the maintenance front end. It is asked before and after the plugin, aimed as
                 the plugin must aim itself, and both answers must come from the node; otherwise the plugin's answer counts for nothing.
             type: str
-          aim:
-            description: How one node is aimed at through the maintenance front end.
-            type: dict
-            suboptions:
-              header:
-                description: The request header that names the node.
-                type: str
-                default: X-Tidegate-Node
-              served_by:
-                description: The response header in which the front end says who answered. It must name the node.
-                type: str
-                default: X-Served-By
+          aim: *aim
+      service:
+        description: A service's state as the node's own service manager has it, systemd or that of Windows.
+        type: dict
+        suboptions:
+          name:
+            description: The systemd unit, or the Windows service's name (not its display name).
+            type: str
+            required: true
+          accept:
+            description:
+              - The states that are good, in Windows' words. For systemd a unit that is C(active) or C(reloading) is V(running), C(inactive) is V(stopped),
+                C(activating) is V(start_pending) and C(deactivating) is V(stop_pending). One that failed is never good.
+            type: list
+            elements: str
+            choices: [stopped, start_pending, stop_pending, running, continue_pending, pause_pending, paused]
+            default: [running]
       process:
         description: A process on the node that must have been started lately. Its age is measured by the node's own clock.
         type: dict
         suboptions:
           unit:
-            description: The systemd unit of which it is the main process.
+            description: The systemd unit, or the Windows service, of which it is the main process.
             type: str
           pid_file:
             description: The file that has its process id.
@@ -273,7 +236,7 @@ options:
             type: str
           after:
             description:
-              - V(deployment), since Puppet first ran on the node for O(deployment).
+              - V(deployment), since Puppet first ran on the node for O(deployment); any time where it changed nothing there.
               - Or a time by the controller's clock, as ISO 8601 with a time zone or as a Unix time. By default the process must just be there.
             type: str
   in_a_row:

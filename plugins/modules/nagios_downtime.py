@@ -14,6 +14,7 @@ description:
     and reads them back from its state.
   - Which Nagios, which of its hosts and services and for how long is said by the service's descriptor and taken from the deployment's
     plan. Nothing is done when it names no Nagios.
+  - Of a plan with C(intent=thaw), V(closed) ends the downtimes of just the dead deployments that it names, and fails when it can't.
   - Each downtime carries the deployment in its comment. Whoever else's downtime is never ended. One that an earlier deployment of the same
     service left there is taken over without a gap.
   - Opening what is open changes nothing, unless less than half of the time is left. Then it is prolonged. Closing what is not open changes nothing.
@@ -50,6 +51,7 @@ notes:
   - The connection's user on the Nagios server must be allowed to write the command file and to read the state file (become).
   - Proved with Nagios Core 4.4.6.
 seealso:
+  - module: tidegate.delivery.nagios_downtime_info
   - module: tidegate.delivery.puppet_freeze
   - module: tidegate.delivery.haproxy_pool
 author:

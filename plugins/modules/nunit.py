@@ -20,8 +20,8 @@ description:
   - The tests find V(TIDEGATE_URL), V(TIDEGATE_NODE), V(TIDEGATE_AIM_HEADER), V(TIDEGATE_AIM_VALUE), V(TIDEGATE_VERSION),
     V(TIDEGATE_RUN) and V(TIDEGATE_RUN_HEADER) in their environment.
   - The box runs one test at a time unless O(parallel) says otherwise; others wait in its queue, first come, first served.
-    Each run unpacks the artifact into a fresh folder, and removes it when it has ended; what the last five runs said is
-    kept. At the time limit the runner and all its children are ended.
+    Each run unpacks the artifact into a fresh folder, and removes it when it has ended; what the last five runs
+    said, and those that ended within ten minutes, is kept. At the time limit the runner and all its children are ended.
 options:
   service:
     description: The service that is tested, if it is not the deployment's own but one that moves with it.

@@ -26,8 +26,10 @@ options:
         pool. From there V(join) or the next deployment brings it in.
       - V(repair) takes nodes out again that are out by our doing and that came back, or left only half. Who took them out stays who it was, nothing
         joins, and what is somebody else's is told and left alone.
-      - V(thaw) ends freezes of Puppet that deployments left which are over or held. Those of deployments that the ledger doesn't know end only
-        on nodes that O(nodes) names, and those of others and of open deployments never. Nothing moves.
+      - V(thaw) ends freezes of Puppet that deployments left which are over or held, and downtimes in Nagios that deployments left which are over.
+        A node stays frozen on which Puppet may still change a service.
+        Those of deployments that the ledger doesn't know end only on nodes that O(nodes) names, and those of others and of open deployments
+        never. Nothing moves.
     type: str
     choices: [deploy, rollback, resume, leave, join, adopt, repair, thaw]
     default: deploy
@@ -37,6 +39,12 @@ options:
     required: true
   version:
     description: The version to deploy. Needed with O(intent=deploy).
+    type: str
+  revision:
+    description:
+      - The configuration's revision that is to come with the release, as C(config_version) of the nodes' Puppet environment tells it; of a
+        commit the first seven digits or more will do. It must be what the compile servers serve now, else the request is refused and nothing is touched.
+      - When it is left out it is what they serve. With O(intent=resume) it is always that of the deployment which goes on.
     type: str
   node:
     description: The node to move. Needed with O(intent=leave), O(intent=join) and O(intent=adopt).
@@ -66,12 +74,21 @@ options:
       - The RV(plan.decisions_sha256) of the plan that somebody was shown in check mode and said yes to.
       - When what is decided now differs from it, the request is refused and nothing is touched. How many servers are usable is no decision.
     type: str
+  wait:
+    description:
+      - How long to wait for deployments of services that share nodes with this one, with O(intent=deploy), O(intent=rollback) and O(intent=resume).
+        They move together, so they are deployed in turn; nothing is held meanwhile, and all is looked at afresh then.
+      - A deployment of the same service is never waited for.
+      - In check mode too, so that what is shown is what will be done; with V(0s) it shows what is there right now.
+    type: str
+    default: 1h
 extends_documentation_fragment:
   - tidegate.delivery.on_controller
   - action_common_attributes
 notes:
   - Runs on the controller and needs the pipeline there (C(pip install tidegate)).
-  - Uses the inventory variables C(tidegate_environment), C(tidegate_ledger), C(tidegate_services), C(tidegate_artifacts) and C(tidegate_address).
+  - Uses the inventory variables C(tidegate_environment), C(tidegate_ledger), C(tidegate_services), C(tidegate_artifacts), C(tidegate_address),
+    C(tidegate_puppet_environment), C(tidegate_puppet_confdir) and C(tidegate_state_dir).
 seealso:
   - module: tidegate.delivery.deployment
   - module: tidegate.delivery.service_info
@@ -104,6 +121,12 @@ EXAMPLES = r"""
     service: tradeapi
     version: 1.1.0
     without: [lb2]
+
+- name: Plan and open a deployment only if the compile servers serve this commit of the control repository
+  tidegate.delivery.plan:
+    service: tradeapi
+    version: 1.1.0
+    revision: 3f1c2ab
 
 - name: Plan the way back to the release before
   tidegate.delivery.plan:
@@ -143,11 +166,20 @@ plan:
     digest:
       description: The SHA-256 of its artifact.
       type: str
+    revision:
+      description: The configuration's revision that comes with it; empty when there is none.
+      type: str
+    no_revision:
+      description: Why the compile servers tell no revision, or why it is no part of the release; empty when it is.
+      type: str
     kind:
       description: V(deploy) or V(rollback).
       type: str
     previous_version:
-      description: What a rollback would go back to.
+      description: What a rollback would go back to; of a rollback, what it undoes.
+      type: str
+    previous_revision:
+      description: The configuration's revision that was deployed with that.
       type: str
     resumes:
       description: The id of the open deployment that goes on; empty when there is none.
@@ -187,7 +219,8 @@ plan:
     left_alone:
       description:
         - With O(intent=repair), the drift that is somebody else's, or that no leave could end, as M(tidegate.delivery.service_info) tells it.
-        - With O(intent=thaw), the freezes that stay, as M(tidegate.delivery.puppet_freeze_info) tells them.
+        - With O(intent=thaw), the freezes that stay, as M(tidegate.delivery.puppet_freeze_info) tells them, and then the downtimes that
+          stay, as M(tidegate.delivery.nagios_downtime_info) tells them.
       type: list
       elements: dict
     decisions_sha256:

@@ -12,7 +12,7 @@ version_added: 0.1.0
 description:
   - Disables the agent with a reason that names the deployment, reads back that the freeze is ours, and waits for a run in progress to end.
   - A freeze by someone else is respected. Freezing is refused then, and thawing leaves it as it is and says whose it is.
-  - A freeze that an earlier deployment left behind is taken over without a gap. Thawing ends this deployment's own freeze only; what dead
+  - A freeze that an earlier deployment of the same ledger left behind is taken over without a gap. Thawing ends this deployment's own freeze only; what dead
     deployments left is ended by the playbook C(thaw.yml), whose plan names each of them.
 options:
   state:
@@ -29,6 +29,7 @@ options:
     type: str
     default: 10m
 extends_documentation_fragment:
+  - tidegate.delivery.on_node
   - action_common_attributes
   - tidegate.delivery.effect
   - tidegate.delivery.puppet_agent
@@ -39,10 +40,6 @@ attributes:
   diff_mode:
     support: full
     details: The reason in the agent's lock file.
-  platform:
-    support: full
-    platforms: posix
-    details: Linux, over ssh or locally.
 seealso:
   - module: tidegate.delivery.puppet_run
   - module: tidegate.delivery.puppet_pin

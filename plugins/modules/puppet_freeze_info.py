@@ -11,6 +11,8 @@ short_description: Show where Puppet is disabled, and what dead deployments left
 version_added: 0.1.0
 description:
   - Asks every node of a service, or of all services, whether its Puppet agent is disabled, and the ledger about the deployment that the reason names.
+  - Of services with C(deploy.puppet.open_key) it asks the compile servers as well on which nodes that key stands. Where it does, a merge changes the
+    service at once.
   - Changes nothing and takes no lock. M(tidegate.delivery.plan) with C(intent=thaw) thaws what is left.
 options:
   service:
@@ -21,7 +23,8 @@ extends_documentation_fragment:
   - action_common_attributes
 notes:
   - Runs on the controller and needs the pipeline there (C(pip install tidegate)).
-  - Uses the inventory variables C(tidegate_environment), C(tidegate_ledger), C(tidegate_services) and, for each node, C(tidegate_puppet_confdir).
+  - Uses the inventory variables C(tidegate_environment), C(tidegate_ledger), C(tidegate_services), for each node C(tidegate_puppet_confdir) and
+    C(tidegate_certname), for each compile server C(tidegate_rollout_dir).
 seealso:
   - module: tidegate.delivery.puppet_freeze
   - module: tidegate.delivery.plan
@@ -42,12 +45,18 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: What nobody will thaw by itself, in a few words; empty when there is nothing.
+  description: What deployments of this ledger left and nobody will thaw or take back by itself, in a few words; empty when there is nothing.
   returned: success
   type: str
   sample: "left frozen on 1 node: n3"
+problems:
+  description: Why services can't be looked at. Their nodes are not asked.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 table:
-  description: The same as RV(frozen) as people read it.
+  description: The same as RV(frozen), RV(open) and RV(problems) as people read it.
   returned: success
   type: list
   elements: str
@@ -81,6 +90,36 @@ frozen:
       type: str
     why:
       description: Why it is so, or why the node can't be asked.
+      type: str
+    next:
+      description: What leads on.
+      type: str
+open:
+  description: Each node on which Puppet may change a service outside of its deployments, and each compile server that can't be asked.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    node:
+      description: The node; empty when a compile server can't be asked.
+      type: str
+    whose:
+      description: As in RV(frozen).
+      type: str
+    service:
+      description: The service.
+      type: str
+    key:
+      description: Its C(deploy.puppet.open_key).
+      type: str
+    where:
+      description: The file that has the key, and on which server.
+      type: str
+    deployment:
+      description: The deployment that set it; empty when it isn't ours.
+      type: str
+    why:
+      description: Why it is so, or why the server can't be asked.
       type: str
     next:
       description: What leads on.

@@ -11,8 +11,8 @@ short_description: Pin Puppet values for single nodes, and raise the common ones
 version_added: 0.1.0
 description:
   - Edits files of a global Hiera layer on the compile servers, C(nodes/<certname>.yaml) for pins and C(common.yaml)
-    for the values of all other nodes, below the rollout folder.
-  - Every file is written on every server or on none, in one rename, and read back. Other keys and people's comments stay.
+    for the values of all other nodes, below the rollout folder. With O(place=fact) pins are in an external fact on each node instead.
+  - Every file is written on every server (or node) or on none, in one rename, and read back. Other keys and people's comments stay.
   - A comment in the file says which deployment set which key. A value that a person or an unfinished deployment set
     is theirs. Setting another one is refused, and removing leaves it.
   - A server that caches its environments (C(environment_timeout = unlimited)) reads these files again all the same when they change.
@@ -29,10 +29,19 @@ options:
     choices: [pinned, absent, sealed, raised]
     default: pinned
   servers:
-    description: The compile servers, by their inventory names. All of them serve the same nodes.
+    description: The compile servers, by their inventory names. All of them serve the same nodes. Needed unless O(place=fact).
     type: list
     elements: str
-    required: true
+  place:
+    description:
+      - Where the pins of O(nodes) are.
+      - V(hiera), in files on every compile server. The node can't change its own pin, and needs not be reachable.
+      - V(fact), in the file C(tidegate_pins.yaml) among the external facts of each node, in the fact C(tidegate_pins). Hiera takes it through
+        C(tidegate::pinned_by_the_node) of Tidegate's Puppet module. Whoever is root on the node can set it, and the node must be reachable.
+        The folder is the host's variable C(tidegate_facts_dir), by default Facter's own.
+    type: str
+    choices: [hiera, fact]
+    default: hiera
   nodes:
     description:
       - The nodes, by their inventory names. Their certificate's name is the host's variable C(tidegate_certname), by default the inventory name.
@@ -54,8 +63,8 @@ attributes:
     details: The files on each server.
   platform:
     support: full
-    platforms: posix
-    details: The servers, over ssh or locally. They need coreutils and C(flock).
+    platforms: posix, windows
+    details: The servers, over ssh or locally, and with O(place=fact) the nodes, over WinRM as well. They need coreutils and C(flock), on Windows tar.
 seealso:
   - module: tidegate.delivery.puppet_run
   - module: tidegate.delivery.puppet_freeze
@@ -72,6 +81,14 @@ EXAMPLES = r"""
     values:
       tradeapi::version: 1.1.0
       tradeapi::digest: "{{ tidegate_digest }}"
+  run_once: true
+
+- name: The same where only the nodes can be reached
+  tidegate.delivery.puppet_pin:
+    deployment: "{{ tidegate_deployment }}"
+    place: fact
+    nodes: [n1, n2]
+    values: {tradeapi::version: 1.1.0}
   run_once: true
 
 - name: All nodes shall run it

@@ -46,6 +46,7 @@ options:
     description: A suffix of the job id, for a second run in the same attempt.
     type: str
 extends_documentation_fragment:
+  - tidegate.delivery.on_node
   - action_common_attributes
   - tidegate.delivery.effect
   - tidegate.delivery.puppet_agent
@@ -55,10 +56,6 @@ attributes:
     details: Says that it would run, or that someone disabled the agent. Puppet's own noop mode is not used.
   diff_mode:
     support: none
-  platform:
-    support: full
-    platforms: posix
-    details: Linux, over ssh or locally.
 seealso:
   - module: tidegate.delivery.puppet_freeze
   - module: tidegate.delivery.puppet_pin
@@ -87,12 +84,15 @@ outcome:
     - V(failed_resources) or V(failed_restart), see RV(failed_resources).
     - V(catalog_failure), the server gave no catalog. V(catalog_unusable), the node can't apply it. V(cached_catalog), an old one was applied.
     - V(wrong_environment), the run did not use O(environment).
+    - V(other_revision), the catalog is of another configuration than the one that the recorded deployment brings.
     - V(server_unreachable), V(server_unavailable), V(server_refused), V(certificate_unsigned), V(certificate_invalid), the server gave nothing.
     - V(disabled), V(already_running), V(no_agent), V(not_root), V(agent_failed), nothing was run.
     - V(hook_failed), puppet.conf's own command before or after the run failed.
     - V(noop_pending), the node runs Puppet in noop mode and something would have changed.
     - V(reboot_pending), see O(reboot). V(rebooted), the node was rebooted while Puppet ran.
     - V(terminated), someone ended the run. V(timed_out), it passed O(timeout). V(lost), it is gone without a trace. V(shell_lost), so is its WinRM shell.
+    - V(pin_not_taken), V(wrong_target), Puppet's code took another release than the pinned one, or says that the node belongs elsewhere.
+    - V(not_opened), Puppet's code left the service in noop, though the deployment opened it on the node.
     - V(disk_full), V(no_report), how it ended could not be written down or read.
     - V(unknown), the evidence does not fit together.
     - V(would_run), in check mode.
@@ -146,7 +146,14 @@ configuration_version:
   description: The catalog's version; empty when there was none.
   returned: unless in check mode
   type: str
-  sample: "1769869501"
+  sample: puppet1-production-3f1c2ab4d5e
+revision:
+  description:
+    - The configuration's revision in it, without the compile server's name, the environment's and what the command complained of; empty
+      when there was none, or the deployment has none on record.
+  returned: unless in check mode
+  type: str
+  sample: 3f1c2ab4d5e
 noop_pending:
   description: Whether a resource that is noop by itself would have changed. That is no failure.
   returned: unless in check mode

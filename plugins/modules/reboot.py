@@ -12,16 +12,19 @@ version_added: 0.1.0
 description:
   - Looks whether a reboot is pending and, if so, reboots the node and waits until it tells another boot id.
   - Pending is what C(/run/reboot-required) says (Debian and Ubuntu write it; elsewhere a package hook or Puppet can), and a
-    shutdown that systemd has scheduled, as Puppet's C(reboot) type makes it.
+    shutdown that systemd has scheduled, as Puppet's C(reboot) type makes it. On Windows it is what servicing or Windows Update keep in the registry.
   - Refused unless the deployment's plan says C(reboot=if_pending), which the descriptor's C(deploy.reboot) does, and unless the node has left.
     A plan is refused where another service on the node would be touched and isn't named in C(moves_with).
-  - A node that no longer answers is waited for. When its controller is killed meanwhile, the next attempt finds nothing pending any more.
+  - A node that no longer answers is waited for. The boot that is to end is recorded before. When the controller is killed, the deployment's next attempt
+    waits until that node is in another boot, before it plans anything.
+  - On Windows it needs C(wmic.exe), which Windows Server 2025 has only when it was added.
 options:
   timeout:
     description: How long the node may take to go and to come back.
     type: str
     default: 10m
 extends_documentation_fragment:
+  - tidegate.delivery.on_node
   - action_common_attributes
   - tidegate.delivery.effect
 attributes:
@@ -30,10 +33,6 @@ attributes:
     details: Says whether it would be rebooted.
   diff_mode:
     support: none
-  platform:
-    support: full
-    platforms: posix
-    details: Linux, over ssh or locally.
 seealso:
   - module: tidegate.delivery.puppet_run
 author:
@@ -64,7 +63,7 @@ pending:
   type: str
   sample: /run/reboot-required is there, because of linux-image-6.1.0-28-amd64
 boot_before:
-  description: The node's boot id before, from C(/proc/sys/kernel/random/boot_id).
+  description: The node's boot id before, from C(/proc/sys/kernel/random/boot_id). On Windows the time of its last boot, as WMI writes it.
   returned: success
   type: str
   sample: 5cf92ad8-8b4d-4a2f-9a1b-0d0e5cf8e1c3

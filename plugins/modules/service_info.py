@@ -60,7 +60,9 @@ services:
   returned: success and O(view=status)
   contains:
     nodes:
-      description: By node, the release it serves, its place on each load balancer, who took it out and who froze it.
+      description:
+        - By node, the release it serves and the configuration's revision it joined with, its place on each load balancer, who took it out and who
+          froze it.
       type: dict
     silent_load_balancers:
       description: By load balancer that didn't answer, why.

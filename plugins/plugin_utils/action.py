@@ -16,7 +16,8 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Stopped
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event
+from ansible_collections.tidegate.delivery.plugins.module_utils.excerpt import printable_value
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Event
 from ansible_collections.tidegate.delivery.plugins.module_utils.parallel import rounds
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop, before
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.arguments import argument_spec, read_ahead
@@ -46,7 +47,7 @@ class DomainAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
     EFFECT: ClassVar[bool] = False
     # Whether it belongs to a wave: then the lock of each of its nodes must be ours as well.
     IN_WAVE: ClassVar[bool] = False
-    # The ledger's name for the step (see module_utils/events.py).
+    # The ledger's name for the step (see module_utils/ledger/events.py).
     STEP: ClassVar[str] = ""
     # The keys of a result that go into the ledger. Chosen, never dumped: secrets can't get in.
     RECORDED: ClassVar[tuple[str, ...]] = ("outcome", "msg")
@@ -79,6 +80,10 @@ class DomainAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
 
     def require_planned(self, call: Call) -> None:
         """Raise Refused when the options are not what the recorded plan says."""
+
+    def begun_with(self, call: Call) -> dict[str, Any] | None:  # noqa: ARG002
+        """What is recorded with the beginning of an effect, for whoever goes on after a kill. Raises nothing."""
+        return None
 
     def parts(self, call: Call) -> list[Call] | None:  # noqa: ARG002
         """The calls for one node each that this one stands for; None when it is acted as a whole.
@@ -148,7 +153,7 @@ class DomainAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         deadline = self.deadline(call) if parts is None else self._longest(parts)
         if self.EFFECT and not call.check:
             self._require_permit(call, deadline)
-            call.record(self.step(call), "started")
+            call.record(self.step(call), "started", details=self.begun_with(call))
         elif call.deployment_id and not call.check:
             call.ledger.renew(deadline, self.step(call))
         if parts is not None:
@@ -280,11 +285,13 @@ class _NotPermitted(Exception):
 
 
 def _cleaned(call: Call | None, outcome: dict[str, Any]) -> dict[str, Any]:
-    """The result without secrets. Facts are what later tasks work with: a plan with a secret in it was refused."""
-    if call is None:
-        return outcome
+    """The result without secrets, and without what a terminal would obey: parts of it were written by others.
+
+    Facts are what later tasks work with: a plan with a secret in it was refused.
+    """
     facts = {key: outcome[key] for key in ("ansible_facts",) if key in outcome}
-    return {**call.redact({key: value for key, value in outcome.items() if key not in facts}), **facts}
+    told = {key: value for key, value in outcome.items() if key not in facts}
+    return {**printable_value(told if call is None else call.redact(told)), **facts}
 
 
 def _failure(error: DomainError) -> dict[str, Any]:

@@ -19,8 +19,8 @@ from ansible.utils.display import Display
 
 from ansible_collections.tidegate.delivery.plugins.module_utils import advice
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DomainError
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event
-from ansible_collections.tidegate.delivery.plugins.module_utils.node import Node
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Event
+from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import Node
 from ansible_collections.tidegate.delivery.plugins.module_utils.parallel import Answer, in_parallel
 from ansible_collections.tidegate.delivery.plugins.module_utils.redaction import Redactor
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import Stopping

@@ -15,8 +15,8 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.loader import become_loader, connection_loader
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Unreachable
-from ansible_collections.tidegate.delivery.plugins.module_utils.node import Completed, Node, PosixNode
-from ansible_collections.tidegate.delivery.plugins.module_utils.windows_node import WindowsNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import Completed, Node, PosixNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.windows.node import WindowsNode
 
 WINRM = "tidegate.delivery.winrm"
 _SUPPORTED = {
@@ -95,7 +95,7 @@ def _windows(host: str, connection: Any, become: bool) -> WindowsNode:  # noqa: 
             where=f"{host}: ansible_become",
             remedy="Take ansible_become away, and log in as the user who may do it",
         )
-    return WindowsNode(host, connection.start_directly)
+    return WindowsNode(host, connection.directly)
 
 
 def _keep_alive(connection: Any) -> None:  # noqa: ANN401

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.drift import Drift, Known, find_drift
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Step
-from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment
-from ansible_collections.tidegate.delivery.plugins.module_utils.lock import node_lock
-from ansible_collections.tidegate.delivery.plugins.module_utils.placement import Placement
-from ansible_collections.tidegate.delivery.plugins.module_utils.plan import Served
-from ansible_collections.tidegate.delivery.plugins.module_utils.pool_places import ONLINE, place_of
+from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.placement import Placement
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.ledger import Deployment
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.lock import node_lock
+from ansible_collections.tidegate.delivery.plugins.module_utils.plan.plan import Served
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.drift import Drift, Known, find_drift
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.places import ONLINE, place_of
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.scene import Scene
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.survey import read_served

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -19,7 +18,8 @@ from typing import IO, TYPE_CHECKING, Any
 from ansible.utils.display import Display
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DomainError, Refused
-from ansible_collections.tidegate.delivery.plugins.module_utils.event_copy import After, catch_up
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.event_copy import After, catch_up
+from ansible_collections.tidegate.delivery.plugins.module_utils.whole_file import write_whole
 
 if TYPE_CHECKING:
     from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
@@ -29,7 +29,6 @@ EVENTS = "events.jsonl"
 _READ_LIMIT = 16 * 1024 * 1024
 _SQLITE = "sqlite:///"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
-_ODD = re.compile(r"[^A-Za-z0-9._-]")
 
 
 class DeploymentFolder:
@@ -110,11 +109,6 @@ def folder_of(call: Call, environment: str, deployment: str) -> DeploymentFolder
     )
 
 
-def file_name(*parts: str | int) -> str:
-    """A file's name of these parts, joined by dots; characters that it should not have become `_`."""
-    return ".".join(_ODD.sub("_", str(part)) for part in parts)
-
-
 def _default(url: str) -> str:
     if not url.startswith(_SQLITE):
         raise BadInput(
@@ -139,11 +133,4 @@ def _make(path: Path) -> None:
 
 def _write(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
     _make(path.parent)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".tidegate.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            fill(file)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    write_whole(path, fill)

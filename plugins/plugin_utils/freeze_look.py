@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
-from ansible_collections.tidegate.delivery.plugins.module_utils.left_frozen import Frozen, judge_freeze, silent
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.left_frozen import Frozen, judge_freeze, silent
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.scene import Scene
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.survey import read_freeze

@@ -9,27 +9,27 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils import advice
-from ansible_collections.tidegate.delivery.plugins.module_utils.by_hand import ADOPT, is_adoption
-from ansible_collections.tidegate.delivery.plugins.module_utils.drift import to_repair
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Step
-from ansible_collections.tidegate.delivery.plugins.module_utils.leaving_out import left_out_lines
-from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind
-from ansible_collections.tidegate.delivery.plugins.module_utils.lock import this_user
-from ansible_collections.tidegate.delivery.plugins.module_utils.opening import Opening
-from ansible_collections.tidegate.delivery.plugins.module_utils.plan import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.by_hand import ADOPT, is_adoption
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.ledger import Deployment, Kind
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.lock import this_user
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.opening import Opening
+from ansible_collections.tidegate.delivery.plugins.module_utils.plan.answer import (
+    decisions_digest,
+    planned_by_hand,
+    require_confirmed,
+)
+from ansible_collections.tidegate.delivery.plugins.module_utils.plan.plan import (
     NodeView,
     Plan,
     PlannedWave,
     Served,
     Standing,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.plan_answer import (
-    decisions_digest,
-    planned_by_hand,
-    require_confirmed,
-)
-from ansible_collections.tidegate.delivery.plugins.module_utils.waves import blocking, no_room
+from ansible_collections.tidegate.delivery.plugins.module_utils.plan.waves import blocking, no_room
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.drift import to_repair
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.leaving_out import left_out_lines
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.drift_look import drift_now
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.nagios_facts import nagios_facts

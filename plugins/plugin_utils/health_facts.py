@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.descriptor_types import fill
-from ansible_collections.tidegate.delivery.plugins.module_utils.service_health import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.descriptor_types import fill
+from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.service_health import (
     Aim,
     Check,
     Components,
@@ -17,6 +17,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.service_health i
     Http,
     Nagios,
     Process,
+    ServiceManaged,
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import format_duration
 
@@ -59,6 +60,7 @@ def _check(check: Check, words: Mapping[str, str], since: str | None) -> dict[st
         "tcp": {"address": words["node"], **check.tcp.model_dump()} if check.tcp else None,
         "command": check.command.model_dump() | {"argv": _argv(check.command.argv, words)} if check.command else None,
         "nagios": _nagios(check.nagios, words) if check.nagios else None,
+        "service": _service(check.service) if check.service else None,
         "process": _process(check.process, words, since) if check.process else None,
     }
 
@@ -82,6 +84,10 @@ def _nagios(nagios: Nagios, words: Mapping[str, str]) -> dict[str, Any]:
         "url": fill(nagios.url, **words) if nagios.url else None,
         "aim": _aim(nagios.aim),
     }
+
+
+def _service(service: ServiceManaged) -> dict[str, Any]:
+    return {"name": service.name, "accept": list(service.accept)}
 
 
 def _process(process: Process, words: Mapping[str, str], since: str | None) -> dict[str, Any]:

@@ -11,26 +11,25 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.components import Components
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
-from ansible_collections.tidegate.delivery.plugins.module_utils.expectation import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.health.check import Pace
+from ansible_collections.tidegate.delivery.plugins.module_utils.health.components import Components
+from ansible_collections.tidegate.delivery.plugins.module_utils.health.expectation import (
     Clock,
     Expectation,
     Expected,
     StartedAfter,
     epoch,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.health import Pace
-from ansible_collections.tidegate.delivery.plugins.module_utils.http_answer import Answer, Target, ask, target
-from ansible_collections.tidegate.delivery.plugins.module_utils.nagios_plugin import State, parse_range
-from ansible_collections.tidegate.delivery.plugins.module_utils.node import LocalShell, Node, PosixNode
-from ansible_collections.tidegate.delivery.plugins.module_utils.node_checks import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.health.http_answer import Answer, Target, ask, target
+from ansible_collections.tidegate.delivery.plugins.module_utils.health.nagios_plugin import State, parse_range
+from ansible_collections.tidegate.delivery.plugins.module_utils.health.node_checks import (
     CommandCheck,
     NodeCheck,
     PluginCheck,
     ProcessCheck,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.probes import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.health.probes import (
     CommandsProbe,
     Probe,
     all_of,
@@ -38,18 +37,20 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.probes import (
     http_probe,
     tcp_probe,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.process_start import FoundBy, ProcessQuestion
+from ansible_collections.tidegate.delivery.plugins.module_utils.health.service_state import ServiceCheck
+from ansible_collections.tidegate.delivery.plugins.module_utils.health.tcp_answer import TcpQuestion
+from ansible_collections.tidegate.delivery.plugins.module_utils.health.warmup import WarmupPlan
+from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import LocalShell, PosixNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.node.process_start import FoundBy, ProcessQuestion
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import Stopping
-from ansible_collections.tidegate.delivery.plugins.module_utils.tcp_answer import TcpQuestion
-from ansible_collections.tidegate.delivery.plugins.module_utils.warmup import WarmupPlan
-from ansible_collections.tidegate.delivery.plugins.module_utils.windows_node import WindowsNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.windows.services import ServiceState
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.health_facts import SINCE_DEPLOYMENT
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.options import seconds
 
 if TYPE_CHECKING:
     from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 
-_KINDS = ("http", "tcp", "command", "nagios", "process")
+_KINDS = ("http", "tcp", "command", "nagios", "service", "process")
 _MOST_CHECKS = 20
 _WHILE = "while health was checked"
 # A plugin on the controller gets nothing of what Ansible's own environment holds: there may be secrets in it.
@@ -93,7 +94,7 @@ def read_ahead(call: Call) -> None:
     """Read what the checks of several nodes need once, before threads begin."""
     options = [call.args.get("started"), *(check.get("process") for check in call.args["checks"])]
     if call.deployment_id and any(option and option.get("after") == SINCE_DEPLOYMENT for option in options):
-        _ = call.ledger.puppet_began, call.ledger.deployment
+        _ = call.ledger.puppet_began
 
 
 def probe_of(call: Call) -> Probe:
@@ -128,7 +129,7 @@ def _others(call: Call) -> dict[str, Probe]:
             raise BadInput(error.message, where=f"checks.{name}: {error.where}", remedy=error.remedy) from None
     if on_node:
         # Their names stand in what differs already.
-        found[""] = CommandsProbe(_fit(call.nodes(call.covered)[call.covered[0]], on_node), on_node, call.stopping)
+        found[""] = CommandsProbe(call.nodes(call.covered)[call.covered[0]], on_node, call.stopping)
     return found
 
 
@@ -143,18 +144,8 @@ def _kind(check: Mapping[str, Any]) -> str:
 
 def _on_node(check: Mapping[str, Any]) -> bool:
     nagios = check.get("nagios")
-    return bool(check.get("command") or check.get("process") or (nagios and nagios["run_on"] == "node"))
-
-
-def _fit(node: Node, checks: Mapping[str, NodeCheck]) -> Node:
-    process = next((name for name, check in checks.items() if isinstance(check, ProcessCheck)), None)
-    if process is not None and isinstance(node, WindowsNode):
-        raise BadInput(
-            "when a process started can't be read on Windows yet",
-            where=f"checks.{process}: {node.name}",
-            remedy="Let the service tell its start in its answer, and give that place in started.path",
-        )
-    return node
+    own = check.get("command") or check.get("service") or check.get("process")
+    return bool(own or (nagios and nagios["run_on"] == "node"))
 
 
 def _alone(call: Call, kind: str, option: Mapping[str, Any]) -> Probe:
@@ -195,12 +186,14 @@ def _command(call: Call, kind: str, option: Mapping[str, Any]) -> NodeCheck:
             )
         limits = {str(label): parse_range(str(limit)) for label, limit in (option.get("perfdata") or {}).items()}
         return PluginCheck(tuple(option["argv"]), tuple(State(state) for state in option["accept"]), limits)
+    if kind == "service":
+        return ServiceCheck(option["name"], tuple(ServiceState[state.upper()] for state in option["accept"]))
     by = [each for each in FoundBy if option.get(each.value) is not None]
     if len(by) != 1:
         raise BadInput("it names not one process", where="process", remedy="Give one of unit, pid_file and port")
     question = ProcessQuestion(by[0], str(option[by[0].value]), option.get("address") or "")
-    after = option.get("after")
-    return ProcessCheck(question, None if after is None else _moment(call, after, "process.after")[0])
+    moment = _moment(call, option["after"], "process.after") if option.get("after") else None
+    return ProcessCheck(question, moment[0] if moment else None)
 
 
 def _pattern(text: str | None) -> re.Pattern[str] | None:
@@ -246,20 +239,21 @@ def _expected(option: Mapping[str, Any] | None) -> Expected | None:
 
 
 def _started(call: Call, option: Mapping[str, Any] | None) -> StartedAfter | None:
-    if not option:
-        return None
-    after, clock = _moment(call, option["after"], "started.after")
-    return StartedAfter(option["path"], after, clock)
+    moment = _moment(call, option["after"], "started.after") if option else None
+    return StartedAfter(option["path"], *moment) if option and moment else None
 
 
-def _moment(call: Call, text: str, where: str) -> tuple[float, Clock]:
-    """A Unix time, and by whose clock it is. `deployment`: since Puppet first ran on the node for the deployment."""
+def _moment(call: Call, text: str, where: str) -> tuple[float, Clock] | None:
+    """A Unix time, and by whose clock it is. `deployment`: since Puppet first ran on the node for the deployment.
+
+    None where that changed nothing, or did not run: nothing had to be started anew.
+    """
     try:
         if text != SINCE_DEPLOYMENT:
             return epoch(text), Clock.NODE
         if call.deployment_id:
-            own = call.ledger
-            return epoch(own.puppet_began.get(call.covered[0], own.deployment.opened_at)), Clock.CONTROLLER
+            began = call.ledger.puppet_began.get(call.covered[0])
+            return None if began is None else (epoch(began), Clock.CONTROLLER)
     except ValueError as error:
         raise BadInput(str(error), where=where, remedy="Give an ISO 8601 time or a Unix time") from None
     raise BadInput("there is no deployment since which", where=where, remedy="Give deployment, or a time")

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from ansible.errors import AnsibleError
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.catalog_placement import Placed
-from ansible_collections.tidegate.delivery.plugins.module_utils.descriptor import Problem
+from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.catalog_placement import Placed
+from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.descriptor import Problem
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.load_balancers import accesses

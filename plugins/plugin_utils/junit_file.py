@@ -11,11 +11,12 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
-from ansible_collections.tidegate.delivery.plugins.module_utils.junit_report import Suite, write_report
-from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_gate import Gate, Quarantined, Rules
-from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_results import chunks_of
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.folder import DeploymentFolder, file_name
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Event, Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.folder_files import results_name
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.gate import Gate, Quarantined, Rules
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.junit_report import Suite, write_report
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.results import chunks_of
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.folder import DeploymentFolder
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.saved import digest_of
 
 if TYPE_CHECKING:
@@ -33,11 +34,6 @@ def keep_junit(record: Record, folder: DeploymentFolder) -> None:
     if last:
         suites = (_suite(service, node, event, record.plan, folder.path) for (service, node), event in last.items())
         folder.write_by(JUNIT, lambda file: write_report(file, record.deployment.id, suites))
-
-
-def results_name(service: str, node: str, attempt: int) -> str:
-    """Where in a deployment's folder the results of a node's tests are."""
-    return f"nunit/{file_name(service, node, attempt)}.xml"
 
 
 def _last_of_each(events: list[Event]) -> dict[tuple[str, str], Event]:

@@ -9,15 +9,15 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.left_out import LeftOut
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.runtime import (
     LOCK_TIMEOUT,
     VARIABLES,
     Admin,
     AdminAccess,
     Runtime,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_left_out import LeftOut
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import NAME
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.state import NAME
 
 if TYPE_CHECKING:
     from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils import advice
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Outcome, Step
-from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind, State
-from ansible_collections.tidegate.delivery.plugins.module_utils.lock import this_user
-from ansible_collections.tidegate.delivery.plugins.module_utils.opening import Opening
-from ansible_collections.tidegate.delivery.plugins.module_utils.plan_answer import decisions_digest, require_confirmed
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.by_hand import purpose
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.ledger import Deployment, Kind, State
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.lock import this_user
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.opening import Opening
+from ansible_collections.tidegate.delivery.plugins.module_utils.plan.answer import decisions_digest, require_confirmed
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.plan_facts import for_plays
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.scene import Scene, open_by_hand
@@ -69,8 +70,8 @@ def plan_mending(call: Call, mending: Mending) -> dict[str, Any]:
 def _close(scene: Scene, mending: Mending, begun: Deployment | None) -> None:
     """Nothing is left of one that was cut off."""
     if begun is not None:
-        msg = {"msg": f"nothing is left to {mending.intent}"}
-        closing = scene.event(Step.CLOSE, Outcome.OK, begun.id, msg)
+        told = {"msg": f"nothing is left to {mending.intent}"} | purpose(begun)
+        closing = scene.event(Step.CLOSE, Outcome.OK, begun.id, told)
         scene.record.ledger.update_state(begun.id, State.DONE, closing)
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.placement import hosts_of
+from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.service import Service
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused
-from ansible_collections.tidegate.delivery.plugins.module_utils.placement import hosts_of
-from ansible_collections.tidegate.delivery.plugins.module_utils.service import Service
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import format_duration
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 
@@ -23,15 +23,15 @@ def nagios_facts(call: Call, service: Service, beside: Mapping[str, Sequence[Ser
     """
     if service.nagios is None:
         return None
-    server = _server(call, service)
+    server = nagios_server(call, service)
     for other in {other.name: other for others in beside.values() for other in others}.values():
-        if other.nagios and _server(call, other) != server:
+        if other.nagios and nagios_server(call, other) != server:
             raise Refused(
                 f"{other.name} and {service.name} move together, but not with one Nagios",
                 where=f"{other.name}: nagios.server",
                 remedy="Name the same server in both, or none in one of them",
             )
-    hosts = {node: str(call.hostvar(node, "tidegate_nagios_host", node)) for node in beside}
+    hosts = {node: nagios_host(call, node) for node in beside}
     twice = sorted(node for node in hosts if list(hosts.values()).count(hosts[node]) > 1)
     if twice:
         raise BadInput(
@@ -58,6 +58,12 @@ def merged_services(services: Sequence[Service]) -> list[str] | None:
     return sorted({name for names in named for name in names or ()})
 
 
-def _server(call: Call, service: Service) -> str:
+def nagios_host(call: Call, node: str) -> str:
+    """What Nagios calls a node."""
+    return str(call.hostvar(node, "tidegate_nagios_host", node))
+
+
+def nagios_server(call: Call, service: Service) -> str:
+    """The host of the inventory on which the service's Nagios runs. Raises BadInput for one that isn't there."""
     server = service.nagios.server if service.nagios else ""
     return hosts_of(server, call.vars["groups"], f"{service.name}: nagios.server")[0]

@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
 from ansible_collections.tidegate.delivery.plugins.module_utils.excerpt import excerpt
-from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_gate import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.gate import (
     NUnitOutcome,
     Quarantined,
     Rules,
@@ -21,7 +21,9 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_gate impor
 
 REMEDIES = {
     NUnitOutcome.FAILED: "Fix what fails, or the tests",
-    NUnitOutcome.MISSING: "Look why the tests of required_tests did not run, or take them off that list",
+    NUnitOutcome.MISSING: (
+        "Look why the tests of required_tests did not run (categories must let them), or take them off that list"
+    ),
     NUnitOutcome.TOO_FEW: "Look why tests are missing, or lower min_tests, then run the same again",
     NUnitOutcome.NO_TESTS: "Look at what the runner said and at categories: no test means no proof",
     NUnitOutcome.BROKEN_RESULTS: "Look at the results file and at what the runner said, then run the same again",
@@ -31,7 +33,12 @@ REMEDIES = {
 
 def rules(args: Mapping[str, Any], assemblies: Sequence[str] = ()) -> Rules:
     """The gate's rules from the options. Raises BadInput, which names the option."""
+    for name, least in (("min_tests", 1), ("allowed_failures", 0)):
+        if args[name] < least:
+            raise BadInput(f"{name} is {args[name]}", where=name, remedy=f"Give {least} or more")
     excused = tuple(_quarantined(entry) for entry in args["quarantine"])
+    if len({entry.test for entry in excused}) < len(excused):
+        raise BadInput("a test is in quarantine twice", where="quarantine", remedy="Name each test once")
     twice = {entry.test for entry in excused} & set(args["required_tests"])
     if twice:
         raise BadInput(

@@ -10,13 +10,18 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.artifact import Artifact, checked_version, find_artifact
-from ansible_collections.tidegate.delivery.plugins.module_utils.descriptor_types import fill
+from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.artifact import (
+    Artifact,
+    checked_version,
+    find_artifact,
+)
+from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.descriptor_types import fill
+from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.placement import Placement, hosts_of
+from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.service import Service
+from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.service_nunit import NUnit, NUnitAim
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DomainError, Refused
-from ansible_collections.tidegate.delivery.plugins.module_utils.placement import Placement, hosts_of
-from ansible_collections.tidegate.delivery.plugins.module_utils.plan import Fate, Plan, PlannedWave, Served
-from ansible_collections.tidegate.delivery.plugins.module_utils.service import Service
-from ansible_collections.tidegate.delivery.plugins.module_utils.service_nunit import NUnit, TestsAim
+from ansible_collections.tidegate.delivery.plugins.module_utils.plan.plan import Fate, Plan, PlannedWave, Served
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.place import Place
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import format_duration
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.health_facts import health_facts
@@ -34,11 +39,12 @@ class Target:
     version: str
     digest: str
     artifact: Artifact
+    revision: str = ""
 
     @property
     def served(self) -> Served:
-        """What a node must tell when it serves this release."""
-        return Served(self.version, self.digest)
+        """What a node must tell when it serves this release, and the configuration that it must have been given."""
+        return Served(self.version, self.digest, self.revision)
 
 
 def artifact_of(call: Call, service: Service, version: str) -> Artifact:
@@ -100,17 +106,26 @@ def for_wave(plan: Mapping[str, Any], number: int) -> dict[str, Any]:
 
 
 def puppet_facts(
-    call: Call, service: Service, target: Target, plan: Plan, known: Mapping[str, Served], deployment: str
+    call: Call,
+    service: Service,
+    target: Target,
+    plan: Plan,
+    known: Mapping[str, Served],
+    deployment: str,
+    looks: Mapping[str, Look],
 ) -> dict[str, Any]:
     """Pins: what the wave's nodes get, what nodes that are left out keep, what goes at the end.
 
     What is `open` lets Puppet change the service, and goes before a node joins.
 
-    `known` is each node's release. Raises Refused for a node that is left out and whose release nobody knows: it
-    would take the new one by itself.
+    `known` is each node's release. Raises Refused for a node that is left out and would take the new release by itself:
+    nobody knows which one it has, or its pin is a fact of its own and it can't be reached.
     """
     puppet = service.deploy.puppet
+    if Place(puppet.pin) is Place.FACT:
+        require_reached(service, plan.of(Fate.SKIP), looks)
     return {
+        "place": puppet.pin,
         "servers": list(hosts_of(puppet.servers, call.vars["groups"], f"{service.name}: deploy.puppet.servers")),
         "timeout": format_duration(puppet.timeout),
         "common": puppet.common,
@@ -120,6 +135,18 @@ def puppet_facts(
         "keep": {name: _kept(call, service, name, known) for name in plan.of(Fate.SKIP)},
         "unpin": [node.name for node in plan.nodes if node.fate is not Fate.SKIP],
     }
+
+
+def require_reached(service: Service, left_out: Sequence[str], looks: Mapping[str, Look]) -> None:
+    """Refused when a node that is left out can't be told its pin, which would be a fact of its own."""
+    for name in left_out:
+        if looks[name].unreachable:
+            raise Refused(
+                f"{name} is left out and can't be reached, and its pin would be a fact of its own: nothing would keep "
+                f"it from the new release when it comes back ({looks[name].unreachable})",
+                where=f"{service.name}: {name}",
+                remedy="Bring it back, take it out of the inventory, or set deploy.puppet.pin to hiera",
+            )
 
 
 def _kept(call: Call, service: Service, name: str, known: Mapping[str, Served]) -> dict[str, str]:
@@ -268,7 +295,7 @@ class Checks:
         return self._artifacts[key]
 
 
-def _aim(aim: TestsAim, named: Mapping[str, str]) -> dict[str, str]:
+def _aim(aim: NUnitAim, named: Mapping[str, str]) -> dict[str, str]:
     told = {"by": aim.by, "header": aim.header, "served_by": aim.served_by}
     return told | ({"host": fill(aim.host, **named).lower()} if aim.host else {})
 

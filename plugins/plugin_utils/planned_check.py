@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused
-from ansible_collections.tidegate.delivery.plugins.module_utils.evidence import planned_options
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.evidence import planned_options
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.arguments import argument_spec
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.options import distinct
 

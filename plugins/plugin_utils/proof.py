@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils import advice
-from ansible_collections.tidegate.delivery.plugins.module_utils.capacity import usable
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Refused
-from ansible_collections.tidegate.delivery.plugins.module_utils.expectation import bare_digest
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState
-from ansible_collections.tidegate.delivery.plugins.module_utils.health import NotRead, read_release
-from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import allows_unchecked
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.state import LoadBalancerState
+from ansible_collections.tidegate.delivery.plugins.module_utils.health.check import NotRead, read_release
+from ansible_collections.tidegate.delivery.plugins.module_utils.health.expectation import bare_digest
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.capacity import usable
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.cells import allows_unchecked
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.load_balancers import admin_of
 
@@ -28,8 +28,13 @@ def load_balancer_reader(call: Call, backends: list[str]) -> Any:  # noqa: ANN40
     return read
 
 
-def require_online(call: Call, wave: Mapping[str, Any], nodes: Mapping[str, Any]) -> None:
-    """Refused unless every node of the wave is usable on every load balancer and serves its release."""
+def require_online(
+    call: Call, wave: Mapping[str, Any], nodes: Mapping[str, Any]
+) -> Mapping[str, LoadBalancerState | DomainError]:
+    """Refused unless every node of the wave is usable on every load balancer and serves its release.
+
+    What was read of the load balancers is returned.
+    """
     backends = [pool["online"] for pool in wave["pools"]]
     both = [*backends, *(pool["maintenance"] for pool in wave["pools"])]
     without = wave.get("without", [])
@@ -38,7 +43,7 @@ def require_online(call: Call, wave: Mapping[str, Any], nodes: Mapping[str, Any]
         return admin_of(call, host, both, without=without).read(backends)
 
     call.nodes(wave["load_balancers"])
-    states = call.in_parallel(read, wave["load_balancers"])
+    states: Mapping[str, LoadBalancerState | DomainError] = call.in_parallel(read, wave["load_balancers"])
     problems = [problem for host, state in states.items() for problem in _not_online(host, state, wave)]
     problems += [problem for name in wave["nodes"] for problem in _wrong_release(name, nodes[name]["checks"])]
     if problems:
@@ -47,6 +52,7 @@ def require_online(call: Call, wave: Mapping[str, Any], nodes: Mapping[str, Any]
             where=", ".join(wave["nodes"]),
             remedy=f"See {advice.status()}, then run the same command again",
         )
+    return states
 
 
 def _not_online(host: str, state: LoadBalancerState | DomainError, wave: Mapping[str, Any]) -> list[str]:

@@ -6,15 +6,20 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Any
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Refused
-from ansible_collections.tidegate.delivery.plugins.module_utils.jobs import job_id
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.node.jobs import job_id
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet import node_fact
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.connections import WINRM
 
+_ABSOLUTE = re.compile(r"/|[A-Za-z]:\\")
 _STATE_DIR = "/var/lib/tidegate"
-_STATE_DIR_ON_WINDOWS = r"C:\ProgramData\Tidegate"
+# What is in it is trusted, and any user may make folders in C:\ProgramData. In Puppet's own, Puppet's package lets only
+# Administrators and SYSTEM write (puppet-agent, resources/windows/wix/appdatafiles.wxs, O:SYG:SYD:P…).
+_STATE_DIR_ON_WINDOWS = r"C:\ProgramData\PuppetLabs\Tidegate"
 
 
 def confdir(call: Call, host: str = "") -> str:
@@ -49,6 +54,25 @@ def settings_cache(call: Call, host: str = "") -> str:
     name = hashlib.sha256(confdir(call, host).encode()).hexdigest()[:12]
     between = "\\" if on_windows(call, host or call.host) else "/"
     return "" if call.check else f"{state_dir(call, host)}{between}puppet-settings-{name}"
+
+
+def facts_file(call: Call, host: str) -> str:
+    """A node's file of pins among its external facts. Raises BadInput when its folder is no absolute path."""
+    default = node_fact.FOLDER_ON_WINDOWS if on_windows(call, host) else node_fact.FOLDER
+    return node_fact.fact_file(absolute(call, host, "tidegate_facts_dir", default))
+
+
+def rollout_dir(call: Call, server: str) -> str:
+    """A compile server's folder of pins. Raises BadInput when it is no absolute path."""
+    return absolute(call, server, "tidegate_rollout_dir")
+
+
+def absolute(call: Call, host: str, name: str, default: str = "") -> str:
+    """A host's variable that is an absolute path there. Raises BadInput when it is something else."""
+    folder = str(call.hostvar(host, name, default) if default else call.hostvar(host, name))
+    if not _ABSOLUTE.match(folder) or ".." in re.split(r"[/\\]", folder):
+        raise BadInput(f"{folder!r} is no absolute path", where=f"{host}: {name}", remedy="Give an absolute path")
+    return folder
 
 
 def service(call: Call) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils import advice
-from ansible_collections.tidegate.delivery.plugins.module_utils.by_hand import is_adoption
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
-from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind, State, service_of
-from ansible_collections.tidegate.delivery.plugins.module_utils.lock import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.by_hand import is_adoption, purpose
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Event, Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.ledger import Deployment, Kind, State, service_of
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.lock import (
     Holder,
     Lease,
     Liveness,
@@ -30,17 +30,17 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.lock import (
     this_process,
     this_user,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.ownership import (
-    moved_by_us,
-    settled,
-    taken_by,
-)
-from ansible_collections.tidegate.delivery.plugins.module_utils.permit import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.permit import (
     confirms_wave,
     covers,
     evidence_missing,
     undo_refused,
     waves_missing,
+)
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.ownership import (
+    moved_by_us,
+    settled,
+    taken_by,
 )
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.controller import controller_pid
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.folder import DeploymentFolder
@@ -143,9 +143,15 @@ class Record:
 
     @cached_property
     def puppet_began(self) -> dict[str, str]:
-        """When Puppet was first run on each node for the deployment, an ISO 8601 time by the ledger's clock."""
-        started = [event for event in self.events_of(Step.PUPPET) if event.outcome is Outcome.STARTED]
-        return {node: event.at for event in reversed(started) for node in event.nodes}
+        """When Puppet was first run on each node for the deployment, an ISO 8601 time by the ledger's clock.
+
+        A node that every run left unchanged is not among them. One whose end nobody saw may have changed something.
+        """
+        events = self.events_of(Step.PUPPET)
+        started = [event for event in events if event.outcome is Outcome.STARTED]
+        open_runs = Counter(node for event in started for node in event.nodes)
+        open_runs.subtract(node for event in events if event.outcome is Outcome.UNCHANGED for node in event.nodes)
+        return {node: event.at for event in reversed(started) for node in event.nodes if open_runs[node] > 0}
 
     def moves_of(self, services: Iterable[str], nodes: Iterable[str]) -> tuple[dict[str, Deployment], list[Event]]:
         """Deployments of these services, moves by hand included, and when each of these nodes was moved, oldest first.
@@ -222,6 +228,25 @@ class Record:
     def wave_numbers(self) -> list[int]:
         """The planned waves, in order."""
         return [int(wave["number"]) for wave in self.plan.get("waves", [])]
+
+    def all_joined(self) -> bool:
+        """Whether all planned waves were confirmed to be online in this attempt."""
+        return not waves_missing(self.events_of(Step.WAVE), self.deployment.attempt, self.wave_numbers())
+
+    def configured(self, nodes: Sequence[str]) -> dict[str, list[str]]:
+        """These nodes by the configuration's revision that their last good Puppet run of this attempt was of.
+
+        An empty one for a deployment without: what Puppet then says is when the code was read.
+        """
+        if not self.deployment.revision:
+            return {"": list(nodes)}
+        runs = [event for event in self.events_of(Step.PUPPET) if event.attempt == self.deployment.attempt]
+        good = {node: event for event in runs if event.outcome.good for node in event.nodes}
+        found: dict[str, list[str]] = {}
+        for node in nodes:
+            told = good[node].details.get("revision") if node in good else ""
+            found.setdefault(str(told or ""), []).append(node)
+        return found
 
     def require_joined(self, numbers: Iterable[int]) -> None:
         """Refused unless these waves were confirmed to be online in this attempt."""
@@ -382,7 +407,7 @@ class Record:
                     outcome=Outcome.OK,
                     by=this_user(),
                     nodes=move.nodes,
-                    details={"msg": f"{', '.join(move.nodes)} joined with deployment {self._id}"},
+                    details={"msg": f"{', '.join(move.nodes)} joined with deployment {self._id}"} | purpose(move),
                 )
                 self.ledger.update_state(move.id, State.DONE, closing)
 

@@ -14,22 +14,37 @@ from typing import Any
 from ansible import context
 
 from ansible_collections.tidegate.delivery.plugins.module_utils import advice
-from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused
-from ansible_collections.tidegate.delivery.plugins.module_utils.leaving_out import left_out_lines
-from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind
-from ansible_collections.tidegate.delivery.plugins.module_utils.lock import this_user
-from ansible_collections.tidegate.delivery.plugins.module_utils.opening import Opening
-from ansible_collections.tidegate.delivery.plugins.module_utils.plan import Fate, Plan, Served, make_plan
-from ansible_collections.tidegate.delivery.plugins.module_utils.plan_answer import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Locked, Refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.ledger import Deployment, Kind
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.lock import this_user
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.opening import (
+    Opening,
+    only_settles,
+    require_configuration,
+)
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.quarantine import ending
+from ansible_collections.tidegate.delivery.plugins.module_utils.plan.answer import (
     Decided,
     nothing_to_do,
     plan_answer,
     require_confirmed,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.plan_table import plan_table, summary
-from ansible_collections.tidegate.delivery.plugins.module_utils.quarantine import ending
+from ansible_collections.tidegate.delivery.plugins.module_utils.plan.plan import Fate, Plan, Served, make_plan
+from ansible_collections.tidegate.delivery.plugins.module_utils.plan.table import (
+    configuration_lines,
+    plan_table,
+    summary,
+)
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.leaving_out import left_out_lines
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.revision import (
+    Configuration,
+    names,
+    short,
+    with_configuration,
+)
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.nagios_facts import nagios_facts
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.options import seconds
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.plan_facts import (
     Checks,
     Target,
@@ -40,7 +55,11 @@ from ansible_collections.tidegate.delivery.plugins.plugin_utils.plan_facts impor
     step_facts,
     wave_facts,
 )
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.reboot_wait import await_reboots
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.scene import Scene, Seen
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.turns import Turn
+
+_SETTLING = "another configuration is served by now, and only settling is left: deploy again when this one is closed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +82,8 @@ class Planned:
     plan: Plan
     deployment: Deployment
     excluded: tuple[str, ...]
+    # Why the release has no configuration revision; empty when it has one.
+    no_revision: str = ""
 
     @property
     def scene(self) -> Scene:
@@ -76,9 +97,24 @@ class Planned:
 
 
 def plan_release(call: Call, decide: Callable[[Scene], Opening]) -> dict[str, Any]:
-    """Plan what `decide` makes of the request; unless in check mode, take the locks and open the deployment."""
-    request = _request(Scene(call, _named(call)), decide)
-    if call.check:
+    """Plan what `decide` makes of the request; unless in check mode, take the locks and open the deployment.
+
+    A deployment of a service that shares its nodes is waited for. All is looked at afresh then.
+    """
+    turn = Turn(_named(call), seconds(call.args, "wait"), call.progress, call.stopping)
+    while True:
+        scene = Scene(call, turn.service)
+        try:
+            return _planned_now(_request(scene, decide), patient=turn.patient)
+        except Locked as locked:
+            turn.wait(locked, scene.record.live_locks)
+
+
+def _planned_now(request: Request, *, patient: bool) -> dict[str, Any]:
+    await_reboots(request.scene, _excluded(request))
+    if request.scene.call.check:
+        if patient:
+            request.scene.require_turn()
         return _answer(_plan(request), opens=False)
     with request.scene.locked(request.id):
         request.scene.require_unchanged(request.before)
@@ -108,11 +144,45 @@ def _plan(request: Request) -> Planned:
     scene = request.scene
     excluded = _excluded(request)
     scene.require_ready()
+    request, configuration = _configured(request)
     seen = scene.look(request.opening.without)
     left_out = dict.fromkeys(excluded, "excluded by the operator")
-    plan = make_plan(request.target.served, seen.sites, scene.service.waves, left_out)
+    opening = request.opening
+    settling = _SETTLING if only_settles(opening, configuration.revision, scene.all_moved) else ""
+    plan = make_plan(
+        request.target.served,
+        seen.sites,
+        scene.service.waves,
+        left_out,
+        opening.away_from,
+        settling,
+        opening.undone,
+    )
     _require_forks(plan)
-    return Planned(request, seen, plan, _deployment(request, seen, plan), excluded)
+    deployment = _deployment(request, seen, plan)
+    if plan.waves:
+        require_configuration(deployment, configuration.revision)
+    return Planned(request, seen, plan, deployment, excluded, configuration.why)
+
+
+def _configured(request: Request) -> tuple[Request, Configuration]:
+    """The request with the configuration's revision that its release has: what goes on, else what is served."""
+    served = request.scene.configuration(request.opening.kind)
+    _require_named(str(request.scene.call.args.get("revision") or ""), served, request)
+    going_on = request.opening.revision
+    revision = served.revision if going_on is None else going_on
+    return replace(request, target=replace(request.target, revision=revision)), served
+
+
+def _require_named(named: str, served: Configuration, request: Request) -> None:
+    if named and not names(named, served.revision):
+        told = f"the compile servers serve {short(served.revision)}" if served.revision else served.why
+        raise Refused(
+            f"configuration {short(named)} was asked for, and {told}",
+            where=f"{request.scene.service.name} {request.target.version}: revision",
+            remedy="Bring that revision of the control repository to the compile servers first, or leave revision out: "
+            "then it is what they serve",
+        )
 
 
 def _excluded(request: Request) -> tuple[str, ...]:
@@ -136,7 +206,7 @@ def _deployment(request: Request, seen: Seen, plan: Plan) -> Deployment:
     covered = tuple(node.name for node in plan.nodes)
     if request.opening.resumes and request.before is not None:
         return _continued(request.before, request.target, covered)
-    scene, target = request.scene, request.target
+    scene, target, previous = request.scene, request.target, _previous(request, seen, plan)
     return Deployment(
         id=request.id,
         kind=request.opening.kind,
@@ -144,7 +214,9 @@ def _deployment(request: Request, seen: Seen, plan: Plan) -> Deployment:
         environment=scene.environment,
         version=target.version,
         digest=target.digest,
-        previous_version=_previous(request, seen),
+        previous_version=previous.version,
+        revision=target.revision,
+        previous_revision=previous.revision,
         nodes=covered,
         services=(scene.service.name, *scene.service.moves_with),
         opened_by=this_user(),
@@ -160,25 +232,34 @@ def _continued(before: Deployment, target: Target, covered: tuple[str, ...]) -> 
             where=target.artifact.url,
             remedy="A version has one artifact: publish the change under a new version and deploy that",
         )
-    return replace(before, nodes=covered, digest=target.digest)
+    return replace(before, nodes=covered, digest=target.digest, revision=target.revision)
 
 
-def _previous(request: Request, seen: Seen) -> str:
-    """What a rollback goes back to: what was served before, never the release that a held deployment left behind."""
-    before = request.before
+def _previous(request: Request, seen: Seen, plan: Plan) -> Served:
+    """What a rollback goes back to: what was served before, never the release that a held deployment left behind.
+
+    Of a rollback, what it undoes.
+    """
+    before, away_from = request.before, request.opening.away_from
+    if away_from is not None and away_from.version:
+        return away_from
     if before is not None and request.opening.kind is Kind.DEPLOY:
-        inherited = before.previous_version if before.kind is Kind.DEPLOY else before.version
-        if inherited:
-            return inherited
-    return seen.common_version(but=request.target.version)
+        own = before.kind is Kind.DEPLOY
+        version = before.previous_version if own else before.version
+        revision = before.previous_revision if own else before.revision
+        if version:
+            return Served(version, revision=revision)
+    return seen.release_before(request.target.served, plan.of(Fate.MOVE))
 
 
 def _answer(planned: Planned, *, opens: bool) -> dict[str, Any]:
     """The result; with `opens` the deployment is opened first."""
     scene, call = planned.scene, planned.scene.call
     answer = plan_answer(_decided(planned))
-    msg = summary(scene.service.name, planned.deployment.version, scene.environment, planned.plan)
+    release = with_configuration(planned.deployment.version, planned.deployment.revision)
+    msg = summary(scene.service.name, release, scene.environment, planned.plan)
     table = [*plan_table(planned.plan, planned.seen.sites), *left_out_lines(planned.seen.left_out)]
+    table += configuration_lines(planned.deployment, planned.no_revision)
     table += ending(scene.service, datetime.now(UTC).date())
     if not advice.by_command():
         for line in [msg, *table]:
@@ -200,7 +281,15 @@ def _decided(planned: Planned) -> Decided:
     services = {node: here for each in planned.scene.placements for node, here in each.services.items()}
     beside = {node: [other.name for other in here[1:]] for node, here in services.items()}
     without = tuple(planned.seen.left_out)
-    return Decided(planned.request.opening, planned.deployment, planned.plan, planned.seen.sites, beside, without)
+    return Decided(
+        planned.request.opening,
+        planned.deployment,
+        planned.plan,
+        planned.seen.sites,
+        beside,
+        without,
+        planned.no_revision,
+    )
 
 
 def _common(planned: Planned, msg: str) -> dict[str, Any]:
@@ -237,7 +326,15 @@ def _facts(planned: Planned) -> dict[str, Any]:
         "releases": _before(planned),
         "skipped": {node.name: node.why for node in plan.nodes if node.fate is Fate.SKIP},
         "excluded": list(planned.excluded),
-        "puppet": puppet_facts(scene.call, scene.service, target, plan, _releases(planned), planned.deployment.id),
+        "puppet": puppet_facts(
+            scene.call,
+            scene.service,
+            target,
+            plan,
+            _releases(planned),
+            planned.deployment.id,
+            planned.seen.looks,
+        ),
         "nagios": nagios_facts(
             scene.call, scene.service, {name: scene.placement_of(name).services[name] for name in plan.of(Fate.MOVE)}
         ),

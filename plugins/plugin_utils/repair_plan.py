@@ -9,15 +9,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils import advice
-from ansible_collections.tidegate.delivery.plugins.module_utils.by_hand import REPAIR, is_repair
-from ansible_collections.tidegate.delivery.plugins.module_utils.drift import Drift, drift_table, to_repair
+from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.placement import Placement
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Refused
-from ansible_collections.tidegate.delivery.plugins.module_utils.placement import Placement
-from ansible_collections.tidegate.delivery.plugins.module_utils.plan import Plan, PlannedWave
-from ansible_collections.tidegate.delivery.plugins.module_utils.plan_answer import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.by_hand import REPAIR, is_repair
+from ansible_collections.tidegate.delivery.plugins.module_utils.plan.answer import (
     planned_by_hand,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.waves import blocking, fitting, floor_message
+from ansible_collections.tidegate.delivery.plugins.module_utils.plan.plan import Plan, PlannedWave
+from ansible_collections.tidegate.delivery.plugins.module_utils.plan.waves import blocking, fitting, floor_message
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.drift import Drift, drift_table, to_repair
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.drift_look import drift_now
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.mending import Decided, Mending, plan_mending

@@ -6,26 +6,18 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
+from ansible_collections.tidegate.delivery.plugins.module_utils.whole_file import write_whole
 
 
 def save(path: Path, data: Iterable[bytes]) -> None:
     """Write under a temporary name beside `path`, then rename. Raises BadInput when that is not possible."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".tidegate.")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.writelines(data)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        write_whole(path, lambda file: file.writelines(data))
     except OSError as error:
         raise BadInput(f"can't save the results: {error}", where=str(path), remedy="Check the folder") from None
 

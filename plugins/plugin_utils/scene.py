@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -15,24 +15,35 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils import advice
-from ansible_collections.tidegate.delivery.plugins.module_utils.by_hand import is_repair, is_thaw
-from ansible_collections.tidegate.delivery.plugins.module_utils.catalog import Catalog, find_service, load_catalog
+from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.catalog import (
+    Catalog,
+    find_service,
+    load_catalog,
+)
+from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.placement import Placement, hosts_of, place
+from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.service import Service
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DomainError, Refused
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
-from ansible_collections.tidegate.delivery.plugins.module_utils.history import History, read_history
-from ansible_collections.tidegate.delivery.plugins.module_utils.leaving_out import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.by_hand import is_repair, is_thaw, purpose
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Event, Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.history import History, read_history
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.ledger import (
+    Deployment,
+    Kind,
+    new_deployment_id,
+    service_of,
+)
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.lock import locked, service_lock, this_user
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.opening import Opening
+from ansible_collections.tidegate.delivery.plugins.module_utils.plan.plan import Served, SiteView
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.leaving_out import (
     require_down,
     require_leavable,
     with_way_on,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind, new_deployment_id
-from ansible_collections.tidegate.delivery.plugins.module_utils.lock import service_lock, this_user
-from ansible_collections.tidegate.delivery.plugins.module_utils.opening import Opening
-from ansible_collections.tidegate.delivery.plugins.module_utils.placement import Placement, hosts_of, place
-from ansible_collections.tidegate.delivery.plugins.module_utils.plan import SiteView
-from ansible_collections.tidegate.delivery.plugins.module_utils.service import Service
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.revision import Configuration
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import WHILE_PLANNING
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.configuration import Told, of_all, told_configurations
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.folder import DeploymentFolder, folder_of
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.plan_facts import first_error
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import Record, plan_digest
@@ -50,6 +61,8 @@ from ansible_collections.tidegate.delivery.plugins.plugin_utils.survey import (
 PLANNING_LEASE = 300.0
 # The one that was done last, and one that it superseded.
 _ENDED_LATELY = 2
+# Of those that were superseded in a row, and the moves by hand in between.
+_PAST = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +79,22 @@ class Seen:
         versions = Counter(node.served.version for site in self.sites for node in site.nodes)
         ranked = [version for version, _count in versions.most_common() if version and version != but]
         return ranked[0] if ranked else ""
+
+    def release_before(self, target: Served, moving: Collection[str]) -> Served:
+        """What a rollback from `target` goes back to: the other version that most nodes serve, as they joined with it.
+
+        When the nodes that move all serve the target's version: that version, with what they joined with.
+        """
+        nodes = [node for site in self.sites for node in site.nodes]
+        moved = [node for node in nodes if node.name in moving]
+        joined = [node.joined for node in nodes if node.joined]
+        version = self.common_version(but=target.version)
+        if target.revision and moved and all(node.served.same_as(target) for node in moved):
+            others = [node.joined for node in moved if node.joined and node.joined.same_as(target)]
+            others = [each for each in others if each.revision != target.revision]
+            version, joined = (target.version, others) if others else (version, joined)
+        revisions = Counter(each.revision for each in joined if each.version == version)
+        return Served(version, revision=revisions.most_common(1)[0][0] if version and revisions else "")
 
 
 class Scene:
@@ -89,6 +118,27 @@ class Scene:
     def last_done(self) -> Deployment | None:
         """The deploy or rollback that was done last."""
         return self.record.ledger.last_done(self.service.name, self.environment)
+
+    @property
+    def past(self) -> list[Deployment]:
+        """Its latest deployments, newest first."""
+        return self.record.ledger.deployments(self.service.name, self.environment, _PAST)
+
+    def configuration(self, kind: Kind) -> Configuration:
+        """What the compile servers serve right now, or why that has no revision or doesn't count. Asked once."""
+        if self.service.deploy.puppet.revision == "ignored":
+            return Configuration(why=f"deploy.puppet.revision of {self.service.name} is ignored")
+        return of_all(self._configurations, kind)
+
+    @cached_property
+    def _configurations(self) -> Told:
+        servers = self.service.deploy.puppet.servers
+        named = hosts_of(servers, self.call.vars["groups"], f"{self.service.name}: deploy.puppet.servers")
+        return told_configurations(self.call, named, self.nodes)
+
+    def all_moved(self) -> bool:
+        """Whether every wave of the open deployment's last attempt has joined, so that only settling is left."""
+        return self.under_way is not None and Record.of(self.call, self.under_way.id).all_joined()
 
     @property
     def left_out(self) -> tuple[str, ...]:
@@ -177,7 +227,9 @@ class Scene:
         puppet = self.service.deploy.puppet
         groups = self.call.vars["groups"]
         servers = hosts_of(puppet.servers, groups, f"{self.service.name}: deploy.puppet.servers")
-        folders = {host: str(self.call.hostvar(host, "tidegate_rollout_dir")) for host in servers}
+        # Where pins are the nodes' own facts and others raise the common value, nothing is written there.
+        written = servers if puppet.pin == "hiera" or puppet.common == "layer" else ()
+        folders = {host: str(self.call.hostvar(host, "tidegate_rollout_dir")) for host in written}
         here = {each.name: each for placement in self.placements for on in placement.services.values() for each in on}
         for service in here.values():
             if service.verify.nunit:
@@ -201,6 +253,13 @@ class Scene:
         """The service's lock, and those of the services that share its nodes: their floors are at stake too."""
         names = {each.name for placement in self.placements for here in placement.services.values() for each in here}
         return sorted(service_lock(self.environment, name) for name in names)
+
+    def require_turn(self) -> None:
+        """Raise Locked while a service that shares nodes with this one is being deployed."""
+        names = self.record.live_locks().intersection(self.lock_names())
+        for held in self.record.locks.held():
+            if held.name in names and service_of(held.holder.deployment) != self.service.name:
+                raise locked(held, self.record.holder())
 
     @contextmanager
     def locked(self, deployment: str) -> Iterator[None]:
@@ -242,14 +301,18 @@ class Scene:
         ledger = self.record.ledger
         text = json.dumps(plan, sort_keys=True)
         told: dict[str, Any] = {"msg": str(plan["msg"]), "version": deployment.version, "digest": deployment.digest}
+        told |= purpose(replace(deployment, plan=text))
         told |= {"plan_sha256": plan_digest(text), "decisions": list(table)}
+        told |= {"revision": deployment.revision} if deployment.revision else {}
         told |= {"left_out": plan["left_out"]} if plan.get("left_out") else {}
         event = self.event(Step.PLAN, Outcome.OK, deployment.id, told, deployment.nodes)
         if opening.resumes:
-            return ledger.new_attempt(deployment.id, text, deployment.nodes, event)
+            return ledger.new_attempt(deployment.id, text, deployment.nodes, event, revision=deployment.revision)
         supersedes = None
         if opening.supersedes:
-            ended = {"msg": f"superseded by {deployment.id}"}
+            ended = {"msg": f"superseded by {deployment.id}", "superseded_by": deployment.id}
+            before = ledger.deployment(opening.supersedes)
+            ended |= purpose(before) if before else {}
             supersedes = (opening.supersedes, self.event(Step.CLOSE, Outcome.OK, opening.supersedes, ended))
         opened = ledger.open(replace(deployment, plan=text), event, supersedes=supersedes)
         if opening.supersedes:

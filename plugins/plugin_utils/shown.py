@@ -12,6 +12,8 @@ from typing import Any
 
 from ansible.utils.display import Display
 
+from ansible_collections.tidegate.delivery.plugins.module_utils.excerpt import printable
+
 _thread = threading.local()
 # Every way to show something ends in one of these; the connection plugins' `vvv` and its like in `verbose`.
 _WAYS = ("display", "verbose", "debug", "warning", "error")
@@ -19,7 +21,10 @@ _WAYS = ("display", "verbose", "debug", "warning", "error")
 
 @contextmanager
 def redacted(redact: Callable[[str], str]) -> Iterator[None]:
-    """Have everything that this worker shows redacted. A worker lives for one task: nobody else's is."""
+    """Have everything that this worker shows redacted, and nothing in it that a terminal would obey.
+
+    A worker lives for one task: nobody else's is.
+    """
     shown = Display()
     for way in _WAYS:
         setattr(shown, way, _through(redact, getattr(shown, way)))
@@ -32,7 +37,7 @@ def redacted(redact: Callable[[str], str]) -> Iterator[None]:
 
 def _through(redact: Callable[[str], str], show: Callable[..., Any]) -> Callable[..., Any]:
     def clean(text: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (Ansible's own signature)
-        return show(_clean(redact, text) if isinstance(text, str) else text, *args, **kwargs)
+        return show(printable(_clean(redact, text)) if isinstance(text, str) else text, *args, **kwargs)
 
     return clean
 

@@ -22,7 +22,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.errors import (
     Stopped,
     Unreachable,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.lock import this_user
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.lock import this_user
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import Stopping
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.clients import ended_when
 

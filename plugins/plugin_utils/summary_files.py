@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.summary import summarise, summary_text
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.summary import summarise, summary_text
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.junit_file import keep_junit
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.report_file import keep_report
 
 if TYPE_CHECKING:
-    from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment
+    from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.ledger import Deployment
     from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import Record
 
 _SUMMARY = "summary.json"
@@ -21,10 +22,14 @@ _SUMMARY = "summary.json"
 def keep_summary(
     record: Record, deployment: Deployment, redact: Callable[[Any], Any], ways_on: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Write `junit.xml` and the summary's files anew; what a result tells of them. `deployment`: as it is by now."""
+    """Write `junit.xml`, the report and the summary's files anew; what a result tells of them.
+
+    `deployment`: as it is by now.
+    """
     summary = redact(summarise(deployment, record.events, record.plan, ways_on))
     if record.folder is not None:
         keep_junit(record, record.folder)
+        keep_report(record, deployment, redact, ways_on)
         record.folder.write("summary.txt", summary_text(summary).encode(errors="replace"))
         # Last: that it tells the end means that all before it is there.
         record.folder.write_json(_SUMMARY, summary)

@@ -6,29 +6,29 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.capacity import served, usable
-from ansible_collections.tidegate.delivery.plugins.module_utils.descriptor_types import fill
+from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.descriptor_types import fill
+from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.placement import Placement, PoolMove
+from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.service import Service
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Refused
-from ansible_collections.tidegate.delivery.plugins.module_utils.expectation import bare_digest
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_saved import unsaved
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.saved import unsaved
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.state import (
     LoadBalancerState,
     ServerRow,
     carrying,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.health import NotRead, read_release
-from ansible_collections.tidegate.delivery.plugins.module_utils.history import History
-from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Kind
-from ansible_collections.tidegate.delivery.plugins.module_utils.placement import Placement, PoolMove
-from ansible_collections.tidegate.delivery.plugins.module_utils.plan import NodeView, Served, SiteView, Standing
-from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Pool, allows_unchecked
-from ansible_collections.tidegate.delivery.plugins.module_utils.pool_checks import problems
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_agent import look
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze import Freeze, freeze_of
-from ansible_collections.tidegate.delivery.plugins.module_utils.service import Service
-from ansible_collections.tidegate.delivery.plugins.module_utils.waves import PoolView
+from ansible_collections.tidegate.delivery.plugins.module_utils.health.check import NotRead, read_release
+from ansible_collections.tidegate.delivery.plugins.module_utils.health.expectation import bare_digest
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.history import History
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.ledger import Kind
+from ansible_collections.tidegate.delivery.plugins.module_utils.plan.plan import NodeView, Served, SiteView, Standing
+from ansible_collections.tidegate.delivery.plugins.module_utils.plan.waves import PoolView
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.capacity import served, usable
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.cells import Pool, allows_unchecked
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.checks import problems
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.agent import look
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.freeze import Freeze, freeze_of
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.load_balancers import admin_of
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.puppet_options import confdir, settings_cache
@@ -36,12 +36,16 @@ from ansible_collections.tidegate.delivery.plugins.plugin_utils.puppet_options i
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one node told: the releases of all services on it, and what keeps us from working there."""
+    """What one node told: the releases of all services on it, and what keeps us from working there.
+
+    `ours`: its freeze is of a deployment in this ledger. Another ledger's is as foreign as a person's.
+    """
 
     served: Mapping[str, Served]
     problems: Mapping[str, str]
     unreachable: str = ""
     freeze: Freeze | None = None
+    ours: bool = False
 
 
 def read_load_balancers(
@@ -91,7 +95,13 @@ def look_at(call: Call, services: Mapping[str, Sequence[Service]]) -> dict[str, 
 
     call.nodes(services)
     looks = call.in_parallel(read, list(services))
-    return {name: _required(look) for name, look in looks.items()}
+    return {name: _with_owner(call, _required(look)) for name, look in looks.items()}
+
+
+def _with_owner(call: Call, look: Look) -> Look:
+    freeze = look.freeze
+    known = freeze is not None and freeze.ours and call.ledger.ledger.deployment(freeze.deployment) is not None
+    return replace(look, ours=known)
 
 
 def _required(look: Look | DomainError) -> Look:
@@ -188,8 +198,8 @@ def _node_view(name: str, placement: Placement, standing: Standing, seen: Look, 
         standing=standing,
         served=seen.served[service],
         unreachable=seen.unreachable,
-        foreign_freeze=str(seen.freeze) if seen.freeze and not seen.freeze.ours else "",
-        our_freeze=seen.freeze.deployment if seen.freeze else "",
+        foreign_freeze=str(seen.freeze) if seen.freeze and not seen.ours else "",
+        our_freeze=seen.freeze.deployment if seen.freeze and seen.ours else "",
         ours=ours,
         taken_by="" if absence is None else str(absence),
         joined=history.joined.get(name),

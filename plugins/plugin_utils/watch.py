@@ -8,13 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.catalog import Survey, find_service, survey_catalog
+from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.catalog import (
+    Survey,
+    find_service,
+    survey_catalog,
+)
+from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.placement import Placement
+from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.service import Service
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState
-from ansible_collections.tidegate.delivery.plugins.module_utils.placement import Placement
-from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import allows_unchecked
-from ansible_collections.tidegate.delivery.plugins.module_utils.pool_places import PoolSeen
-from ansible_collections.tidegate.delivery.plugins.module_utils.service import Service
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.state import LoadBalancerState
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.cells import allows_unchecked
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.places import PoolSeen
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.proof import load_balancer_reader
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.scene import Scene

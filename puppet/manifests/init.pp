@@ -9,13 +9,21 @@ class tidegate (
   Pattern[/\A[^"\\[:cntrl:]]+\z/] $ledger,
   Boolean $protected = true,
   Pattern[/\A(\/|[A-Za-z]:\/)/] $folder = $facts['os']['family'] ? {
-    'windows' => 'C:/ProgramData/tidegate',
+    'windows' => 'C:/ProgramData/PuppetLabs/tidegate',
     default   => '/etc/tidegate',
   },
 ) {
+  # Everybody on the node may read the file. The value is not told: Puppet's log and reports are read by more.
+  if $ledger =~ /\/\/[^\/?#]*:[^\/?#]*@/ {
+    fail('Class[Tidegate]: ledger has a password; give its URL without one')
+  }
+
   file { $folder:
     ensure => directory,
   }
+
+  # What a run's report tells of them to Tidegate; a schedule does nothing by itself.
+  schedule { ["tidegate environment ${environment}", "tidegate ledger ${ledger}"]: }
 
   # No value can hold what JSON would need to escape.
   file { "${folder}/target.json":

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import digest, genesis
-from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Anchor, Verdict
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import digest, genesis
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.ledger import Anchor, Verdict
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event
-from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Entry, State
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Event
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.ledger import Deployment, Entry, State
 from tidegate.ledger import OF_ONE, PAGE, SqlLedger
 from tidegate.store import Store
 
@@ -37,9 +37,11 @@ class CopiedLedger(SqlLedger):
             self._written(str(id_))
         return opened
 
-    def new_attempt(self, id: str, plan: str, nodes: tuple[str, ...], event: Event) -> Deployment:
+    def new_attempt(
+        self, id: str, plan: str, nodes: tuple[str, ...], event: Event, *, revision: str | None = None
+    ) -> Deployment:
         """Open it again as its next attempt."""
-        opened = super().new_attempt(id, plan, nodes, self._clean(event))
+        opened = super().new_attempt(id, plan, nodes, self._clean(event), revision=revision)
         self._written(id)
         return opened
 

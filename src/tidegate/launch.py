@@ -12,7 +12,7 @@ import signal
 import sys
 from pathlib import Path
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.jobs_script import DETACHED
+from ansible_collections.tidegate.delivery.plugins.module_utils.node.jobs_script import DETACHED
 from ansible_collections.tidegate.delivery.plugins.module_utils.prctl import end_with_parent
 
 

@@ -12,15 +12,16 @@ from sqlalchemy import Connection, Row, Select, bindparam, insert, select, text,
 
 from ansible_collections.tidegate.delivery.plugins.module_utils import advice
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import (
     Event,
     Step,
     canonical,
     digest,
     genesis,
     parse,
+    stamp,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.ledger import (
     Anchor,
     Deployment,
     Entry,
@@ -85,6 +86,12 @@ class SqlLedger:
         """Entries after seq `since`, oldest first; no transaction stays open between them."""
         wanted = _ALL if deployment is None else OF_ONE
         return self._pages(wanted, since, of=environment, deployment=deployment)
+
+    def stored(self, environment: str, since: int, limit: int) -> list[tuple[int, str, str]]:
+        """Seq, hash and canonical text of at most `limit` entries after seq `since`, oldest first."""
+        with self._store.read() as connection:
+            rows = _ALL.run(connection, of=environment, after=since, page=limit).all()
+        return [(row.seq, row.hash, row.body) for row in rows]
 
     def entries_of(self, environment: str, deployment: str, steps: Iterable[Step]) -> list[Entry]:
         """A deployment's entries of these steps only, oldest first."""
@@ -173,12 +180,15 @@ class SqlLedger:
             _append(connection, _of(opened, replace(event, attempt=1)))
         return opened
 
-    def new_attempt(self, id: str, plan: str, nodes: tuple[str, ...], event: Event) -> Deployment:
+    def new_attempt(
+        self, id: str, plan: str, nodes: tuple[str, ...], event: Event, *, revision: str | None = None
+    ) -> Deployment:
         """Open it again as its next attempt."""
         with self._store.write() as connection:
             old = _required(connection, id)
             require_change(old, State.OPEN)
             new = replace(old, attempt=old.attempt + 1, plan=plan, nodes=nodes, state=State.OPEN)
+            new = new if revision is None else replace(new, revision=revision)
             return _save(connection, new, replace(event, attempt=new.attempt))
 
     def update_state(self, id: str, state: State, event: Event) -> Deployment:
@@ -297,7 +307,7 @@ def _deployment(row: Row[Any]) -> Deployment:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return stamp(datetime.now(UTC))
 
 
 def _text(value: bytes | None) -> str:

@@ -1,4 +1,4 @@
-"""The locks on SQLite, beside the ledger: the rules are in module_utils/lock.py, here they meet the rows."""
+"""The locks on SQLite, beside the ledger: the rules are in module_utils/ledger/lock.py, here they meet the rows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, case, delete, insert, select, update
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
-from ansible_collections.tidegate.delivery.plugins.module_utils.lock import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.lock import (
     Claim,
     Held,
     Holder,

@@ -6,12 +6,13 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ansible_runner import Runner, RunnerConfig
 
+from ansible_collections.tidegate.delivery.plugins.module_utils.excerpt import printable, printable_value
 from tidegate.processes import Brood
 from tidegate.scratch import scratch_folder
 
@@ -57,6 +58,10 @@ class Said:
     ok: bool = True
     result: Mapping[str, Any] = field(default_factory=dict)
     text: str = ""
+
+    def printable(self) -> Said:
+        """The same without what a terminal would obey: nodes, servers and other modules have their say in it."""
+        return replace(self, result=printable_value(self.result), text=printable(self.text))
 
 
 def read_line(line: str) -> Said:

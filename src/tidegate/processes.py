@@ -7,7 +7,7 @@ import signal
 
 import psutil
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.jobs_script import DETACHED
+from ansible_collections.tidegate.delivery.plugins.module_utils.node.jobs_script import DETACHED
 
 # What was asked to end politely gets this long, in seconds.
 GRACE_S = 3.0

@@ -30,13 +30,14 @@ from sqlalchemy import (
     insert,
     literal_column,
     select,
+    update,
 )
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DeadlineExceeded
 
-SCHEMA = 1
+SCHEMA = 2
 BUSY_S = 30.0
 PREFIX = "sqlite:///"
 
@@ -83,6 +84,8 @@ deployments = Table(
     Column("opened_at", String, nullable=False),
     Column("opened_by", String, nullable=False),
     Column("closed_at", String, nullable=False),
+    Column("revision", String, nullable=False, server_default=""),
+    Column("previous_revision", String, nullable=False, server_default=""),
 )
 UNDER_WAY = deployments.c.state.in_(("open", "held")) & (deployments.c.kind != "hand")
 Index(
@@ -124,6 +127,14 @@ GUARDS = (
          OR NEW.seq > 1 AND NEW.prev_hash <> (SELECT hash FROM entries WHERE chain = NEW.chain AND seq = NEW.seq - 1)
        BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: an entry must continue its chain'); END""",
 )
+
+# What brings a ledger from a schema to the next one, by the older one's number.
+UPGRADES = {
+    1: (
+        "ALTER TABLE deployments ADD COLUMN revision VARCHAR NOT NULL DEFAULT ''",
+        "ALTER TABLE deployments ADD COLUMN previous_revision VARCHAR NOT NULL DEFAULT ''",
+    )
+}
 
 # Epoch milliseconds of the database's clock (unixepoch('subsec') needs SQLite 3.42, Debian 12 has 3.40).
 NOW_MS = literal_column("CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)", Integer)
@@ -194,6 +205,9 @@ class Store:
         if found is None:
             self._create()
             found = self._schema()
+        if found in UPGRADES:
+            self._upgrade()
+            found = self._schema()
         if found != SCHEMA:
             raise BadInput(
                 f"the ledger has schema {found}, this Tidegate knows schema {SCHEMA}",
@@ -220,6 +234,15 @@ class Store:
             for guard in GUARDS:
                 connection.exec_driver_sql(guard)
             connection.execute(insert(meta), [{"key": "schema", "value": SCHEMA}, {"key": "fence", "value": 0}])
+
+    def _upgrade(self) -> None:
+        with self.write() as connection:
+            found = self._found(connection)  # another process may have been faster
+            while found in UPGRADES:
+                for statement in UPGRADES[found]:
+                    connection.exec_driver_sql(statement)
+                found += 1
+            connection.execute(update(meta).where(meta.c.key == "schema").values(value=found))
 
     @contextmanager
     def _told(self) -> Iterator[None]:

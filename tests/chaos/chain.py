@@ -15,14 +15,18 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab import agents, processes
+from lab import agents, boot, processes
 from lab.layout import PROJECT, Layout, Service
 from lab.witness import wait_until
+from tests.chaos.flow_steps import steps_of_flow
 from tests.chaos.kills import By, Ending, Kill
 from tests.chaos.seen import Looker, Unmet, require
 from tests.integration.flow.lab_site import PLAYBOOK
 
 BAD = "1.2.0"
+_STEPS = list(steps_of_flow())
+REBOOTS = {step.id for step in _STEPS if step.reboots}
+PUPPET_RUNS = {step.id for step in _STEPS if step.module == "puppet_run"}
 _TIDEGATE = PLAYBOOK.with_name("tidegate")
 _CALLBACK = Path(__file__).parent / "callback"
 # Set for every process of one run, so that whoever outlives it is found.
@@ -31,6 +35,10 @@ _RUN_LIMIT_S = 600.0
 _GONE_S = 15.0
 # What a dead run could still write would come at once.
 _QUIET_S = 0.3
+# A command that was sent so long ago is under way: on its host, or in its answer.
+_UNDER_WAY_S = 0.05
+# So long after a Puppet run was sent it runs, and goes on for longer than that.
+_RUNS_S = 1.0
 # How long a Puppet run is held up at most, and how long once it could have been adopted.
 _SLOW_S = 60.0
 _LOOKED_S = 1.0
@@ -131,6 +139,8 @@ class Chain:
         try:
             obstacle = _Obstacle(self, kill.ending)
             before = self.looker.serving()
+            if kill.step in REBOOTS:
+                boot.reboot_required(self.layout.host(self.nodes[0])).write_text("")
             argv = self.command(kill.by, "deploy", obstacle.version)
             with obstacle:
                 what = self._killed(argv, kill)
@@ -152,7 +162,14 @@ class Chain:
 
     def _killed(self, argv: list[str], kill: Kill) -> str:
         log = self.folder / f"{self.count:03}-touches.jsonl"
-        order = {"step": kill.step, "place": kill.place, "nth": kill.nth, "flavour": kill.flavour, "log": str(log)}
+        order = {
+            "step": kill.step,
+            "place": kill.place,
+            "nth": kill.nth,
+            "flavour": kill.flavour,
+            "under_way_s": _RUNS_S if kill.step in PUPPET_RUNS else _UNDER_WAY_S,
+            "log": str(log),
+        }
         ran = self.run(argv, order)
         touches = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
         fell = [each for each in touches if each["killed"]]

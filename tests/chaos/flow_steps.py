@@ -19,13 +19,14 @@ _SECTIONS = ("pre_tasks", "roles", "tasks", "post_tasks", "handlers")
 _NOT_IN_THE_LAB = (
     'settle_plan.puppet.common == "command"',
     "deploy_plan.puppet.open | length > 0",
+    "tidegate_plan.puppet.open | default({}) | length > 0",
     "hold_plan.puppet.open | default({}) | length > 0",
     *(f"{role}_plan.downtime | default(false)" for role in ("leave", "join", "hold")),
 )
 _ROLES = ("import_role", "include_role")
 _FILES = ("import_tasks", "include_tasks", "import_playbook", "include")
-# Tasks that a rollout of the lab never comes to: no node asks for a reboot. Their faults are in tests/integration/flow.
-_ELSEWHERE = ("reboot.yml",)
+# Tasks that a rollout comes to when a node asks for a reboot, which only the whole share of kills has a node do.
+REBOOT = "reboot.yml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,11 @@ class FlowStep:
     module: str
     play: str
     rescue: bool
+
+    @property
+    def reboots(self) -> bool:
+        """Whether only a node that asks for a reboot leads to it."""
+        return self.file.endswith(f"/{REBOOT}")
 
     @property
     def id(self) -> str:
@@ -60,14 +66,19 @@ def _of_play(playbook: Path, play: dict[str, Any]) -> Iterator[FlowStep]:
 
 def _of_tasks(file: Path, play: str, tasks: list[dict[str, Any]], *, rescue: bool) -> Iterator[FlowStep]:
     for task in tasks:
+        if task.get("when") in _NOT_IN_THE_LAB:
+            continue
         for part in ("block", "rescue", "always"):
             yield from _of_tasks(file, play, task.get(part, []), rescue=rescue or part == "rescue")
         for key, value in task.items():
-            assert _short(key) not in _FILES or value in _ELSEWHERE, f"{file}: follow {key} here as well"
+            assert _short(key) not in _FILES or value == REBOOT, f"{file}: follow {key} here as well"
+            if value == REBOOT:
+                more = file.with_name(REBOOT)
+                yield from _of_tasks(more, play, _load(more), rescue=rescue)
             if _short(key) in _ROLES:
                 main = PROJECT / "roles" / value["name"].removeprefix(OURS) / "tasks" / "main.yml"
                 yield from _of_tasks(main, play, _load(main), rescue=rescue)
-            if key.startswith(OURS) and task.get("when") not in _NOT_IN_THE_LAB:
+            if key.startswith(OURS):
                 yield FlowStep(_short_path(file), task["name"], key.removeprefix(OURS), play, rescue)
 
 

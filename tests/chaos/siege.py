@@ -122,7 +122,15 @@ def _alone(service: Service, described: dict[str, Any]) -> dict[str, Any]:
     sites = [{**site, "nodes": _group(service.name)} for site in described["sites"]]
     # Every step of the flow, for both services.
     warmup = {"urls": ["/quotes"], "until": {"p95": "500ms"}, "timeout": "1m"}
-    return {**described, "sites": sites, "moves_with": [], "verify": {**described["verify"], "warmup": warmup}}
+    # Only a node that asks for it is rebooted.
+    deploy = {**described["deploy"], "reboot": "if_pending"}
+    return {
+        **described,
+        "sites": sites,
+        "moves_with": [],
+        "deploy": deploy,
+        "verify": {**described["verify"], "warmup": warmup},
+    }
 
 
 def _group(name: str) -> str:

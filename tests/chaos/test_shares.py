@@ -21,6 +21,7 @@ def test_every_kind_of_step_is_found() -> None:
     assert modules == {"plan", "deployment", "puppet_freeze", "haproxy_pool", "puppet_pin", "puppet_run"} | {
         "health_check",
         "nunit",
+        "reboot",
     }
     assert [step.task for step in STEPS if step.rescue and step.module == "deployment"] == [
         "Record why the wave is held and release the locks",
@@ -54,8 +55,8 @@ def _steps_of(folder: Path, tasks: list[dict[str, object]]) -> list[FlowStep]:
 
 def test_the_everyday_share_has_each_step_in_all_places_and_ways() -> None:
     kills = everyday(STEPS, SERVICES)
-    assert len(kills) >= 30
-    assert {kill.step for kill in kills} == {step.id for step in STEPS}
+    assert len(kills) >= 20
+    assert {kill.step for kill in kills} == {step.id for step in STEPS if not step.reboots}
     assert {(kill.place, kill.service) for kill in kills} == set(product(Place, SERVICES))
     assert {(kill.by, kill.flavour, kill.service) for kill in kills} == set(product(By, Flavour, SERVICES))
     assert {kill.ending for kill in kills} == set(Ending)

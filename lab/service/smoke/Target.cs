@@ -41,6 +41,8 @@ namespace Lab.Smoke
             return Receive(request);
         }
 
+        private static string RunHeader => Environment.GetEnvironmentVariable("TIDEGATE_RUN_HEADER");
+
         private static HttpWebRequest Request(string method, string path)
         {
             var request = (HttpWebRequest)WebRequest.Create(Required("TIDEGATE_URL").TrimEnd('/') + path);
@@ -50,6 +52,9 @@ namespace Lab.Smoke
             request.Proxy = null;
             request.ServicePoint.Expect100Continue = false;
             request.Headers[AimHeader] = Node;
+            // By it HAProxy's log tells this run's requests from others of the same address.
+            if (RunHeader != null)
+                request.Headers[RunHeader] = Required("TIDEGATE_RUN");
             return request;
         }
 

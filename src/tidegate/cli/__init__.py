@@ -11,15 +11,18 @@ from rich.console import Console
 
 from ansible_collections.tidegate.delivery.plugins.module_utils import advice
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
-from ansible_collections.tidegate.delivery.plugins.module_utils.jobs_script import DETACHED
+from ansible_collections.tidegate.delivery.plugins.module_utils.excerpt import printable
 from ansible_collections.tidegate.delivery.plugins.module_utils.lasting_stream import to_nowhere
+from ansible_collections.tidegate.delivery.plugins.module_utils.node.jobs_script import DETACHED
 from ansible_collections.tidegate.delivery.plugins.module_utils.prctl import adopt_orphans
 from tidegate.cli.asking import history, status, validate
 from tidegate.cli.completion import completion
 from tidegate.cli.deploying import deploy, plan, resume, rollback
+from tidegate.cli.events import events
 from tidegate.cli.frozen import frozen
 from tidegate.cli.options import JSON_OPTION
 from tidegate.cli.pools import pools
+from tidegate.cli.reporting import report
 from tidegate.cli.session import say_json
 from tidegate.outcome import Exit, verdict_on
 
@@ -35,7 +38,11 @@ def tidegate() -> None:
     """
 
 
-for _command in (plan, deploy, rollback, resume, status, pools, frozen, history, validate, completion):
+_COMMANDS = (
+    *(plan, deploy, rollback, resume, status, pools, frozen),
+    *(history, events, report, validate, completion),
+)
+for _command in _COMMANDS:
     tidegate.add_command(_command)
 
 
@@ -74,7 +81,7 @@ def _ended(code: Exit, outcome: str, message: str, *, said: bool = False) -> Exi
     """Say it where it was asked for: whoever reads JSON gets a document whatever happened."""
     if not said:
         told = Console(stderr=True, soft_wrap=True)
-        told.print(f"tidegate: {message}", style="red", markup=False, highlight=False)
+        told.print(f"tidegate: {printable(message)}", style="red", markup=False, highlight=False)
     if JSON_OPTION in sys.argv[1:]:
         try:
             say_json(code, outcome, message)

@@ -8,7 +8,15 @@ from typing import Any
 
 import click
 
-from tidegate.cli.options import Common, PlaybookCommand, common_options, named, service_argument, without_option
+from tidegate.cli.options import (
+    Common,
+    PlaybookCommand,
+    common_options,
+    named,
+    revision_option,
+    service_argument,
+    without_option,
+)
 from tidegate.cli.session import Run, answer, carry_out
 from tidegate.outcome import Exit, judge
 from tidegate.playbook import Playbook
@@ -29,10 +37,19 @@ DRY_RUN = click.option("-n", "--dry-run", is_flag=True, help="Show the plan and 
 @click.argument("version")
 @_EXCLUDE
 @without_option
+@revision_option
 @common_options
-def plan(common: Common, service: str, version: str, exclude: tuple[str, ...], without: tuple[str, ...]) -> int:
+def plan(
+    common: Common,
+    service: str,
+    version: str,
+    exclude: tuple[str, ...],
+    without: tuple[str, ...],
+    revision: str | None,
+) -> int:
     """Show what a deployment would do: waves, capacity, each node's way. Changes nothing."""
-    return _show_plan(common, "deploy", service=service, version=version, **_left_out(exclude, without))
+    given = {"service": service, "version": version, "revision": revision, **_left_out(exclude, without)}
+    return _show_plan(common, "deploy", **given)
 
 
 @click.command(cls=PlaybookCommand)
@@ -40,6 +57,7 @@ def plan(common: Common, service: str, version: str, exclude: tuple[str, ...], w
 @click.argument("version")
 @_EXCLUDE
 @without_option
+@revision_option
 @YES
 @DRY_RUN
 @common_options
@@ -49,11 +67,12 @@ def deploy(
     version: str,
     exclude: tuple[str, ...],
     without: tuple[str, ...],
+    revision: str | None,
     yes: bool,
     dry_run: bool,
 ) -> int:
     """Bring a version to all nodes of a service, wave by wave. Run again after anything, it goes on."""
-    given = {"service": service, "version": version, **_left_out(exclude, without)}
+    given = {"service": service, "version": version, "revision": revision, **_left_out(exclude, without)}
     return move(common, "deploy", given, yes=yes, dry_run=dry_run)
 
 
@@ -61,14 +80,22 @@ def deploy(
 @service_argument
 @_EXCLUDE
 @without_option
+@revision_option
 @YES
 @DRY_RUN
 @common_options
 def rollback(
-    common: Common, service: str, exclude: tuple[str, ...], without: tuple[str, ...], yes: bool, dry_run: bool
+    common: Common,
+    service: str,
+    exclude: tuple[str, ...],
+    without: tuple[str, ...],
+    revision: str | None,
+    yes: bool,
+    dry_run: bool,
 ) -> int:
     """Go back to what was served before the open, or else the last, deployment."""
-    return move(common, "rollback", {"service": service, **_left_out(exclude, without)}, yes=yes, dry_run=dry_run)
+    given = {"service": service, "revision": revision, **_left_out(exclude, without)}
+    return move(common, "rollback", given, yes=yes, dry_run=dry_run)
 
 
 @click.command(cls=PlaybookCommand)
@@ -104,7 +131,8 @@ def move(common: Common, name: str, given: dict[str, Any], *, yes: bool, dry_run
 
 
 def _show_plan(common: Common, name: str, **given: Any) -> int:  # noqa: ANN401
-    return _answer_plan(common, "plan", _planned(common, name, given))
+    # What is there right now, also while a service that shares nodes is being deployed.
+    return _answer_plan(common, "plan", _planned(common, name, {**given, "wait": "0s"}))
 
 
 def _planned(common: Common, name: str, given: Mapping[str, Any]) -> Run:

@@ -143,12 +143,25 @@ def named(_context: click.Context, _parameter: click.Parameter, value: tuple[str
     return value
 
 
+def _named_one(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    """What an option was told, if it was: not empty, as a variable of a job that isn't set would be."""
+    if value is not None and not value.strip():
+        raise click.BadParameter("it is empty: give one, or leave the option out")
+    return value
+
+
 without_option = click.option(
     "--without",
     multiple=True,
     callback=named,
     metavar="LB",
     help="Go on without a load balancer whose HAProxy is down (proved on its host). Repeatable.",
+)
+revision_option = click.option(
+    "--revision",
+    callback=_named_one,
+    metavar="REV",
+    help="The configuration's revision that the compile servers must serve [default: what they serve].",
 )
 service_argument = click.argument("service", shell_complete=services)
 optional_service = click.argument("service", required=False, shell_complete=services)

@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 
 from ansible_collections.tidegate.delivery.plugins.module_utils import advice
+from ansible_collections.tidegate.delivery.plugins.module_utils.excerpt import printable, printable_json
 from ansible_collections.tidegate.delivery.plugins.module_utils.lasting_stream import to_nowhere
 from tidegate.cli.options import Common
 from tidegate.cli.show import make_display
@@ -47,7 +48,8 @@ def carry_out(playbook: Playbook, common: Common, judge: Judge, beginning: str, 
         brood = Brood()
         interruption = Interruption(brood, display.note)
 
-        def hear(each: Said) -> None:
+        def hear(heard: Said) -> None:
+            each = heard.printable()
             said.append(each)
             show(lambda: display.hear(each))
 
@@ -86,16 +88,16 @@ def _answered(common: Common, verdict: Verdict, document: Mapping[str, Any], lin
     for line in lines:
         # A plan for one node is one line, and that is how it ended, too.
         if line != verdict.message:
-            click.echo(line)
+            click.echo(printable(line))
     if verdict.message and verdict.exit is Exit.DONE:
-        click.secho(verdict.message, fg="green")
+        click.secho(printable(verdict.message), fg="green")
     elif verdict.message:
         sys.stdout.flush()
-        click.secho(f"{verdict.outcome}: {verdict.message}", fg="red", err=True)
+        click.secho(f"{verdict.outcome}: {printable(verdict.message)}", fg="red", err=True)
     return int(verdict.exit)
 
 
 def say_json(code: Exit, outcome: str, message: str, document: Mapping[str, Any] | None = None) -> None:
     """The one document on standard output: how it ended, and what was asked for."""
     told = {"exit": int(code), "outcome": outcome, "message": message, **(document or {})}
-    click.echo(json.dumps(told, indent=2, ensure_ascii=False))
+    click.echo(printable_json(json.dumps(told, indent=2, ensure_ascii=False)))

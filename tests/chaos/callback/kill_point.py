@@ -3,10 +3,11 @@
 It is loaded into ansible-playbook's main process and wraps what the workers, which are forked from it, will call. The
 order is a JSON file, named by the environment variable TIDEGATE_KILL:
     {"step": "<file>: <task>", "place": "before"|"inside"|"after", "nth": 3, "flavour": "group"|"everything",
-     "log": "<file>"}
+     "under_way_s": 0.05, "log": "<file>"}
 `before`: the step's action is entered and has done nothing. `inside`: its `nth` touch of the outside has just happened
-(a command was sent or answered, a request was answered, a transaction is about to be committed or is); when it has
-fewer, when its work is done and its end is not recorded. `after`: its end is recorded and Ansible doesn't know it yet.
+(a command was sent, `under_way_s` ago, or answered, a request was answered, a transaction is about to be committed or
+is); when it has fewer, when its work is done and its end is not recorded. `after`: its end is recorded and Ansible
+doesn't know it yet.
 Every touch goes to the log, so that a test can tell where the kill fell.
 """
 
@@ -35,9 +36,6 @@ from tidegate.store import Store
 ORDER_VARIABLE = "TIDEGATE_KILL"
 # The command that was started, whatever it starts itself: the leader of the group that is killed.
 LEADER_VARIABLE = "TIDEGATE_KILL_LEADER"
-
-# A command that was sent so long ago is under way: on its host, or in its answer.
-UNDER_WAY_S = 0.05
 
 
 @dataclass
@@ -103,11 +101,12 @@ class Executioner:
 
 def install(executioner: Executioner) -> None:
     """Wrap the actions' entry point and all ways by which they touch the outside."""
+    order = executioner.order
     _wrap_run(executioner)
     _wrap(
         AnsibleExecute,
         "__call__",
-        first=lambda self, *_: executioner.touch(f"command to {self._host} sent", after_s=UNDER_WAY_S),
+        first=lambda self, *_: executioner.touch(f"command to {self._host} sent", after_s=order["under_way_s"]),
         then=lambda self, *_: executioner.touch(f"command on {self._host} answered"),
     )
     _wrap(

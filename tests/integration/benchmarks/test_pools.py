@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Intent
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.state_machine import Intent
 from benchmarks import balancers
 from benchmarks.crowd import crowd
 from benchmarks.measured import Failed

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import State
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.ledger import State
 from benchmarks.measured import measure
 from benchmarks.simulated import PROJECT, SERVICE, site
 from benchmarks.waves import NODE_STEPS, WAVE_STEPS, Shape, bench

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
-from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Event, Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.ledger import Deployment, Kind
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import plan_digest
 from tidegate.ledger import SqlLedger
 from tidegate.store import Store
@@ -22,7 +22,7 @@ PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
 # Takes the deployment's lock as the plan action does: its holder is the ansible-playbook that runs the play.
 TAKE_LOCK = """
 from ansible.plugins.action import ActionBase
-from ansible_collections.tidegate.delivery.plugins.module_utils.lock import Holder, service_lock, this_process
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.lock import Holder, service_lock, this_process
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.controller import controller_pid
 from tidegate.locks import SqlLocks
 from tidegate.store import Store

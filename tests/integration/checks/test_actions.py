@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Outcome, Step
 from tests.integration.checks.plays import Place
 from tests.integration.health.servers import Node, always, respond
 from tests.integration.health.servers import serving as serving_node

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Event, Outcome, Step
 from tests.integration.checks.plays import Place
 from tests.integration.health.listener import free_port, listening
 from tests.integration.health.servers import Node, always, respond, serving

@@ -76,6 +76,12 @@ def test_the_second_example_reads_on_a_host_and_tells_what_failed(place: Place) 
 
 
 def test_what_can_not_be_judged_is_told_without_a_traceback(place: Place) -> None:
+    endless = place.play({"tidegate.delivery.nunit_results": {"files": ["/dev/zero"]}}, lock=False)
+    assert "is no file (/dev/zero)" in endless.result["msg"]
+    good = kept(place, "good.xml", '<testsuite><testcase name="A"/></testsuite>')
+    onto = place.play({"tidegate.delivery.nunit_results": {"files": [good], "junit": good}}, lock=False)
+    assert f"is one of the files (junit: {good})" in onto.result["msg"]
+    assert "<testsuites" not in Path(good).read_text()
     cut = kept(place, "cut.xml", "<test-run>\n<test-suite")
     done = place.play({"tidegate.delivery.nunit_results": {"files": [cut]}}, lock=False)
     assert done.rc != 0

@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Event, Outcome, Step
 from lab.layout import PROJECT, Layout
 from tests.integration.flow.lab_site import others
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Step
 from tests.integration.command.commanded import Commands, begun, only
 from tests.integration.flow.lab_site import NODES, Site, finished
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import State
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.ledger import State
 from lab import control, haproxy
 from tests.integration.command.commanded import Commands
 from tests.integration.flow.lab_site import ENVIRONMENT, Site

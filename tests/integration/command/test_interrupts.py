@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Event, Outcome, Step
 from tests.integration.command.commanded import Commands, Running, Terminal, begun, only
 from tests.integration.flow.lab_site import NODES, Site
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,12 +10,14 @@ from pathlib import Path
 
 import yaml
 
-MARK = "canary-4711"
+# Of this process alone: other tests with canaries may run beside it.
+MARK = f"canary-{secrets.token_hex(4)}"
 CANARIES = {
     "host": f"{MARK}-of-the-host",
     "group": f"{MARK}/of the group&co",
     "localhost": f'{MARK}-"quoted"-of-localhost',
     "environment": f"{MARK}-of-the-environment",
+    "tests": f"{MARK}-of-the-tests",
     "lines": f"{MARK}-line-one\n{MARK}-line-two\n",
 }
 
@@ -25,6 +28,7 @@ def write_inventory(folder: Path) -> Path:
     hosts = {
         "localhost": {"local_token": CANARIES["localhost"]},
         "n1": {"db_password": CANARIES["host"], "tls_private_key": CANARIES["lines"]},
+        "testbox": {"trade_test_token": CANARIES["tests"]},
     }
     nodes = {"vars": {"api_token": CANARIES["group"]}}
     path.write_text(yaml.safe_dump({"all": {"hosts": hosts, "children": {"tradeapi": nodes}}}))
@@ -32,10 +36,10 @@ def write_inventory(folder: Path) -> Path:
 
 
 class Processes:
-    """Command lines in which the mark was seen."""
+    """Command lines in which one of the marks was seen."""
 
-    def __init__(self, mark: str = MARK) -> None:
-        self.mark = mark
+    def __init__(self, *marks: str) -> None:
+        self.marks = marks or (MARK,)
         self.seen: set[str] = set()
         self.looks = 0
 
@@ -58,7 +62,7 @@ class Processes:
                     line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
                 except OSError:
                     continue
-                if self.mark in line:
+                if any(mark in line for mark in self.marks):
                     self.seen.add(line)
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from signal import SIGKILL, Signals
 from typing import Any, TypeVar
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Event
 from lab import processes
 from lab.layout import PROJECT, TRADEAPI
 from tests.integration.flow.lab_site import Played, Site, others

@@ -16,11 +16,12 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event
-from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Event, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.ledger import Deployment
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.permit import confirms_wave
 from lab import agents, control, haproxy_socket
 from lab.facts import Facts, newest_deployment, read_facts
-from lab.layout import PROJECT, TRADEAPI, Layout
+from lab.layout import PROJECT, TRADEAPI, Layout, Service
 from tidegate.ledger import SqlLedger
 from tidegate.locks import SqlLocks
 from tidegate.store import Store
@@ -30,7 +31,8 @@ PLAYBOOK = Path(sys.executable).parent / "ansible-playbook"
 NODES = TRADEAPI.nodes
 GOOD = ("1.1.0", "1.3.0", "1.0.0")
 ENDED = ("done", "rolled_back", "nothing in the ledger")
-_PLAY_LIMIT_S = 400.0
+# Six nodes in four waves, after another deployment's turn, take two minutes on an idle machine.
+_PLAY_LIMIT_S = 1200.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +60,9 @@ class Site:
     # Running playbooks
 
     def argv(self, name: str, *options: str, **extra: object) -> list[str]:
+        """The command of a playbook; an extra variable that is None is not given."""
         values = {"tidegate_services": str(self.services), **extra}
-        words = [word for key, value in values.items() for word in ("-e", _extra(key, value))]
+        words = [word for key, value in values.items() if value is not None for word in ("-e", _extra(key, value))]
         return [str(PLAYBOOK), "-i", "inventories/lab", f"playbooks/{name}.yml", *words, *options]
 
     @property
@@ -105,6 +108,10 @@ class Site:
     def events(self, deployment: str | None = None) -> list[Event]:
         return [entry.event for entry in self.ledger.entries(ENVIRONMENT, deployment=deployment)]
 
+    def last_event(self, deployment: str | None = None) -> Event:
+        """The newest one that is about the deployment itself: what customers got is recorded after its end."""
+        return [event for event in self.events(deployment) if event.step is not Step.CUSTOMERS][-1]
+
     def await_event(self, seen: Callable[[Event], bool], process: subprocess.Popen[str], limit_s: float = 120) -> None:
         """Wait until the newest deployment has such an event, while `process` runs."""
         before = {event.id for event in self.events()}
@@ -115,6 +122,29 @@ class Site:
             assert process.poll() is None, f"ended before: {process.stdout.read() if process.stdout else ''}"
             time.sleep(0.05)
         raise AssertionError("the event did not come")
+
+    def await_lock(self, name: str, limit_s: float = 120) -> None:
+        """Wait until somebody holds it."""
+        self._await(lambda: any(held.name == name for held in self.locks.held()), f"nobody took {name}", limit_s)
+
+    def await_wave(self, service: Service, number: int, limit_s: float = 1200) -> None:
+        """Wait until that wave of the service joins."""
+        before = {event.id for event in self.events()}
+
+        def joins(event: Event) -> bool:
+            return event.id not in before and event.service == service.name and event.wave == number
+
+        self._await(
+            lambda: any(joins(event) and confirms_wave(event) for event in self.events()),
+            f"wave {number} did not join",
+            limit_s,
+        )
+
+    def _await(self, seen: Callable[[], bool], otherwise: str, limit_s: float) -> None:
+        deadline = time.monotonic() + limit_s
+        while not seen():
+            assert time.monotonic() < deadline, otherwise
+            time.sleep(0.05)
 
     def servers(self) -> dict[str, str]:
         """Every server's administrative state in every backend of each load balancer, as HAProxy tells it."""
@@ -195,9 +225,14 @@ class Site:
         serving = self.facts().serving
         return next(version for version in GOOD if version not in {serving[node] for node in nodes or NODES})
 
-    def edited_services(self, folder: Path, edit: Callable[[dict[str, Any]], object]) -> Path:
+    def rarest_version(self) -> str:
+        """The good release that the fewest nodes serve: most of them would move."""
+        serving = list(self.facts().serving.values())
+        return min(GOOD, key=serving.count)
+
+    def edited_services(self, folder: Path, edit: Callable[[dict[str, Any]], object], name: str = "services") -> Path:
         """A copy of the catalog in which tradeapi's descriptor is another one."""
-        copy = folder / "services"
+        copy = folder / name
         copy.mkdir(exist_ok=True)
         for path in self.services.glob("*.yml"):
             described = yaml.safe_load(path.read_text())

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Outcome, Step
-from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import State
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.ledger import State
 from tests.integration.flow.lab_site import ENVIRONMENT, NODES, Played, Site, kill, others
 
 pytestmark = pytest.mark.lab
@@ -48,8 +48,11 @@ def planned(site: Site, version: str, nodes: list[str]) -> dict[str, Any]:
     return dict(result(site.deploy(version, "--check", "-v", nodes=nodes), "plan")["plan"])
 
 
-def test_the_plan_is_told_and_another_than_the_confirmed_one_is_refused(site: Site) -> None:
+def test_a_dry_run_tells_the_plan_and_touches_nothing_and_another_than_the_confirmed_one_is_refused(
+    site: Site,
+) -> None:
     version = site.other_version("n1", "n2")
+    before, entries = site.snapshot(), site.ledger.head(ENVIRONMENT)
     plan = planned(site, version, ["n1"])
     assert [(node["name"], node["fate"]) for node in plan["nodes"]] == [
         (name, "move" if name == "n1" else "skip") for name in NODES
@@ -60,7 +63,7 @@ def test_the_plan_is_told_and_another_than_the_confirmed_one_is_refused(site: Si
         (host, service, floor) for host in ("lb1", "lb2") for service, floor in (("tradeapi", 4), ("pricefeed", 1))
     }
 
-    before = site.snapshot()
+    assert (site.snapshot(), site.ledger.head(ENVIRONMENT)) == (before, entries)
     refused = site.deploy(version, nodes=["n2"], confirmed=plan["decisions_sha256"])
     assert refused.rc != 0
     assert "the plan changed since it was confirmed" in refused.output

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Outcome, Step
 from tests.integration.flow.lab_site import NODES, Played, Site
 from tests.integration.nagios.nagios_site import NagiosSite, running
 
@@ -85,3 +85,10 @@ def test_by_hand_and_without_a_nagios(watched: Watched) -> None:
     resumed = watched.play("resume")
     assert resumed.rc == 0, resumed.output
     assert watched.silent() == {"n1", "n1/disk", "n1/tradeapi"}, "as it was told: it ends by itself"
+    seen = watched.play("frozen")
+    assert seen.rc == 0, seen.output
+    assert "that deployment is done, and the node is not out" in seen.output
+    ended = watched.play("thaw")
+    assert ended.rc == 0, ended.output
+    assert watched.silent() == set(), "or when somebody asks for it"
+    assert "nothing to thaw" in watched.play("thaw").output

@@ -9,10 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Event, Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.windows.boot import PENDING_KEYS
 from lab import agents, boot, control, processes
 from lab.layout import TRADEAPI
+from lab.winrm.machine import Machine
+from lab.winrm.windows import Drive
 from tests.integration.flow.lab_site import NODES, Site, finished, kill
+from tests.integration.flow.unnoticed import unnoticed
 
 pytestmark = pytest.mark.lab
 TWO = ("n1", "n2")
@@ -29,7 +33,7 @@ def assert_held(site: Site, step: str, *nodes: str) -> None:
     assert all(set(online) == set(NODES) - set(nodes) for online in facts.online.values()), facts
     assert all(set(maintenance) <= set(nodes) for maintenance in facts.maintenance.values())
     assert not site.locks.held()
-    held = site.events(site.deployment().id)[-1]
+    held = site.last_event(site.deployment().id)
     assert (held.step, held.outcome, held.details["step"]) == (Step.HOLD, Outcome.HELD, step)
 
 
@@ -40,8 +44,18 @@ def touched(site: Site) -> set[str]:
 
 
 def test_a_release_that_fails_its_tests_is_held_and_no_later_wave_begins(even_site: Site) -> None:
+    """Before that the same deployment is held because of extra variables for a role, which change no move."""
     site = even_site
     before = site.facts().serving["n1"]
+    pools = [{"online": TRADEAPI.online, "maintenance": TRADEAPI.maintenance, "min_online": "0", "nodes": ["n1"]}]
+    wave = {"number": 1, "nodes": ["n1"], "load_balancers": ["lb1"], "pools": pools}
+    unlike = site.deploy("1.2.0", nodes=TWO, leave_wave=wave)
+    assert unlike.rc != 0
+    assert "not what the recorded plan says: load_balancers is lb1" in unlike.output
+    facts = site.facts()
+    assert facts.outcome == "held"
+    assert all(set(online) == set(NODES) for online in facts.online.values())
+
     played = site.deploy("1.2.0", nodes=TWO)
     assert played.rc != 0
     assert "TheSpreadIsPositive" in played.output
@@ -57,17 +71,6 @@ def test_a_release_that_fails_its_tests_is_held_and_no_later_wave_begins(even_si
     assert set(facts.serving.values()) == {before}
     assert all(set(online) == set(NODES) for online in facts.online.values())
     assert site.play("rollback", service="tradeapi").output.count("nothing to do") == 1
-
-
-def test_extra_variables_for_a_role_change_no_move(site: Site) -> None:
-    pools = [{"online": TRADEAPI.online, "maintenance": TRADEAPI.maintenance, "min_online": "0", "nodes": ["n1"]}]
-    wave = {"number": 1, "nodes": ["n1"], "load_balancers": ["lb1"], "pools": pools}
-    played = site.deploy(site.other_version("n1"), nodes=["n1"], leave_wave=wave)
-    assert played.rc != 0
-    assert "not what the recorded plan says: load_balancers is lb1" in played.output
-    facts = site.facts()
-    assert facts.outcome == "held"
-    assert all(set(online) == set(NODES) for online in facts.online.values())
 
 
 @pytest.mark.slow
@@ -196,9 +199,14 @@ def test_a_dropped_controller_does_not_end_the_nodes_puppet_run(site: Site) -> N
 
 
 @pytest.mark.slow
-def test_a_node_that_is_rebooted_while_puppet_runs_and_one_that_asks_for_it(site: Site, tmp_path: Path) -> None:
+def test_customers_do_not_notice_a_reboot_while_puppet_runs_nor_one_that_was_asked_for(
+    site: Site, tmp_path: Path
+) -> None:
     new, host = site.other_version("n1"), site.layout.host("n1")
-    with site.with_services(tmp_path, lambda described: described["deploy"].update(reboot="if_pending")):
+    with (
+        site.with_services(tmp_path, lambda described: described["deploy"].update(reboot="if_pending")),
+        unnoticed(site, "reboot", 200),
+    ):
         process = site.start_deploy(new, nodes=["n1"])
         site.await_event(has(Step.PUPPET, Outcome.STARTED, "n1"), process)
         jobs = host.tidegate_state / "jobs"
@@ -222,6 +230,35 @@ def test_a_node_that_is_rebooted_while_puppet_runs_and_one_that_asks_for_it(site
     ]
     facts = site.facts()
     assert facts.serving["n1"] == new
+    assert all(set(online) == set(NODES) for online in facts.online.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("node", ["n1", "n4"])
+def test_a_controller_that_is_killed_while_it_reboots_a_node(site: Site, tmp_path: Path, node: str) -> None:
+    new, host = site.other_version(node), site.layout.host(node)
+    machine = Machine(Drive(host.drive))
+    log = site.layout.log / f"{node}-boot.log"
+    log.unlink(missing_ok=True)
+    if host.windows_like:
+        machine.key(PENDING_KEYS[0]).mkdir(parents=True)
+    else:
+        boot.reboot_required(host).write_text("")
+    with site.with_services(tmp_path, lambda described: described["deploy"].update(reboot="if_pending")):
+        process = site.start_deploy(new, nodes=[node])
+        site.await_event(has(Step.REBOOT, Outcome.STARTED, node), process)
+        _await(machine.asked.exists if host.windows_like else log.exists, 60)
+        kill(process)
+        again = site.deploy(new, nodes=[node])
+    assert again.rc == 0, again.output
+    assert f"{node}, which an earlier attempt was rebooting: it is back" in again.output
+    events = site.events(site.deployment().id)
+    begun, *more = [event for event in events if event.step is Step.REBOOT]
+    assert begun.details["boot_before"]
+    assert not more, "it was rebooted once"
+    assert [event.attempt for event in events if event.step is Step.PUPPET and event.outcome.good] == [1, 2]
+    facts = site.facts()
+    assert facts.serving[node] == new
     assert all(set(online) == set(NODES) for online in facts.online.values())
 
 

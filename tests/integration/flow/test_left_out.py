@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Outcome, Step
 from lab import control
 from lab.layout import TRADEAPI
 from tests.integration.flow.lab_site import NODES, Site

@@ -12,29 +12,28 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
-from ansible.playbook.play_context import PlayContext
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
-from ansible_collections.tidegate.delivery.plugins.module_utils.windows_node import WindowsNode
-from ansible_collections.tidegate.delivery.plugins.module_utils.windows_services import ServiceState, status
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.connections import WINRM, connect
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Event, Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.windows.node import WindowsNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.windows.services import ServiceState, status
 from lab import control
-from lab.accesslog import AccessLog
 from lab.layout import WINRM_PORT
-from lab.load import Load
-from lab.windows_like import USER
-from tests.integration.flow.canaries import Processes, files_with_the_mark
+from tests.integration.flow.canaries import CANARIES, MARK, Processes, files_with_the_mark, write_inventory
 from tests.integration.flow.lab_site import Site, finished, kill
 from tests.integration.flow.test_faults import assert_held, has
-from tests.integration.windows.findable import make_findable
+from tests.integration.flow.unnoticed import unnoticed
+from tests.integration.windows.findable import over_winrm
 from tests.integration.windows.relay import Relay
 
 pytestmark = pytest.mark.lab
 WINDOWS = "n4"
 MIXED = ("n3", WINDOWS)
+# To which version, and the playbook.
+UnderWay = tuple[str, subprocess.Popen[str]]
 
 
 @pytest.fixture
@@ -50,6 +49,19 @@ def by_way_of(relay: Relay, folder: Path) -> list[str]:
     inventory = folder / "relay.yml"
     inventory.write_text(yaml.safe_dump({"all": {"hosts": {WINDOWS: {"ansible_port": relay.port}}}}))
     return ["-i", str(inventory)]
+
+
+@pytest.fixture
+def under_way(even_site: Site) -> Iterator[UnderWay]:
+    """A deployment to the node alone, in the middle of its Puppet run."""
+    version = even_site.other_version()
+    process = even_site.start_deploy(version, [WINDOWS])
+    try:
+        in_the_middle_of_its_puppet_run(even_site, process)
+        yield version, process
+    finally:
+        if process.poll() is None:
+            kill(process)
 
 
 def puppet_events(site: Site) -> list[Event]:
@@ -73,19 +85,24 @@ def eventually(seen: Callable[[], bool], process: subprocess.Popen[str] | None =
         time.sleep(0.05)
 
 
-def test_a_winrm_connection_that_is_cut_in_the_middle_of_a_puppet_run_costs_no_request_and_tells_no_password(
-    even_site: Site, tmp_path: Path, relay: Relay
+def test_a_winrm_connection_that_is_cut_in_the_middle_of_a_puppet_run_costs_no_request_and_tells_no_secret(
+    site: Site, tmp_path: Path, relay: Relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A Linux node and a Windows-like one in one wave, with -vvv, which shows all that was said to them."""
-    site = even_site
-    password = (site.layout.host(WINDOWS).winrm / "password").read_text()
-    version, processes, log = site.other_version(), Processes(password), AccessLog(site.layout)
+    """A Linux node and a Windows-like one in one wave, with -vvv, which shows all that was said to them.
+
+    Every secret of a deployment is in it at once: the inventory's, the environment's, WinRM's password, the tests'
+    token and the keys for ssh and Puppet.
+    """
+    monkeypatch.setenv("FOO_SECRET", CANARIES["environment"])
+    theirs = secrets_of(site)
+    version, processes = site.other_version(*MIXED), Processes(MARK, *theirs)
+    inventories = ["-i", str(write_inventory(tmp_path)), *by_way_of(relay, tmp_path)]
     with (
-        site.with_services(tmp_path, lambda service: service.update(waves=["100%"])),
+        site.with_services(tmp_path, in_one_wave_with_a_token),
         processes.watched(),
-        Load(site.layout, "mixed", 200) as load,
+        unnoticed(site, "mixed", 200),
     ):
-        process = site.start_deploy(version, MIXED, "-vvv", *by_way_of(relay, tmp_path))
+        process = site.start_deploy(version, MIXED, "-vvv", *inventories)
         # It says more than a pipe holds.
         with ThreadPoolExecutor(1) as reader:
             ended = reader.submit(finished, process)
@@ -94,33 +111,48 @@ def test_a_winrm_connection_that_is_cut_in_the_middle_of_a_puppet_run_costs_no_r
             assert lock.exists(), "the run goes on"
             played = ended.result()
     assert played.rc == 0, played.output
-    customers = load.result
-    assert customers is not None
-    assert customers.requests_total > 1_000
-    assert customers.requests_failed == 0, customers
-    logged = log.counts("mixed", customers.requests_written)
-    assert (logged.total, logged.failed, logged.retried, logged.redispatched) == (customers.requests_total, 0, 0, 0)
     assert {site.facts().serving[node] for node in MIXED} == {version}
     assert [event.outcome for event in puppet_events(site)] == [Outcome.STARTED, Outcome.CHANGED]
     assert not site.frozen()
 
     assert processes.looks > 20
     assert not processes.seen
-    assert password not in played.output
+    password = next(iter(theirs))
     assert base64.b64encode(f"deploy:{password}".encode()).decode() not in played.output
-    # What the node itself is given.
-    assert {path.parts[:3] for path in files_with_the_mark(site.layout.state, password)} == {
-        ("hosts", WINDOWS, "winrm")
+    # Whose a secret is, and whom it is given to, has it in a file; nobody else.
+    for mark, places in {MARK: (), **theirs}.items():
+        assert mark not in played.output
+        assert files_with_the_mark(site.layout.state, mark) <= {Path(place) for place in places}, places
+
+
+def secrets_of(site: Site) -> dict[str, tuple[str, ...]]:
+    """By secret, or a line of it, the files that hold it below the lab's folder; the first is WinRM's password."""
+    windows, linux = (site.layout.host(node) for node in (WINDOWS, MIXED[0]))
+    kept = {
+        windows.winrm / "password": (windows.winrm / "config.json", windows.winrm / "ntlm-users"),
+        site.layout.ssh_key: (),
+        linux.puppet_ssldir / "private_keys" / f"{linux.certname}.pem": (),
+    }
+    return {
+        (lines := path.read_text().splitlines())[len(lines) // 2]: tuple(
+            str(each.relative_to(site.layout.state)) for each in (path, *others)
+        )
+        for path, others in kept.items()
     }
 
 
+def in_one_wave_with_a_token(service: dict[str, Any]) -> None:
+    """Its tests get a variable of the inventory's."""
+    service.update(waves=["100%"])
+    service["verify"]["nunit"]["secrets"] = {"TRADE_TOKEN": "trade_test_token"}
+
+
 @pytest.mark.slow
-def test_a_node_whose_winrm_starts_anew_in_the_middle_of_a_puppet_run_holds_its_wave(even_site: Site) -> None:
+def test_a_node_whose_winrm_starts_anew_in_the_middle_of_a_puppet_run_holds_its_wave(
+    even_site: Site, under_way: UnderWay
+) -> None:
     """The shell is lost, and the run with it. The next attempt runs again."""
-    site = even_site
-    version = site.other_version()
-    process = site.start_deploy(version, [WINDOWS])
-    in_the_middle_of_its_puppet_run(site, process)
+    site, (version, process) = even_site, under_way
     control.stop_winrm(site.layout, WINDOWS)
     control.start_access(site.layout, WINDOWS)
     played = finished(process)
@@ -136,11 +168,10 @@ def test_a_node_whose_winrm_starts_anew_in_the_middle_of_a_puppet_run_holds_its_
 
 
 @pytest.mark.slow
-def test_a_node_that_stays_away_in_the_middle_of_a_puppet_run_holds_its_wave(even_site: Site) -> None:
-    site = even_site
-    version = site.other_version()
-    process = site.start_deploy(version, [WINDOWS])
-    in_the_middle_of_its_puppet_run(site, process)
+def test_a_node_that_stays_away_in_the_middle_of_a_puppet_run_holds_its_wave(
+    even_site: Site, under_way: UnderWay
+) -> None:
+    site, (version, process) = even_site, under_way
     control.stop_winrm(site.layout, WINDOWS)
     played = finished(process)
     assert played.rc != 0
@@ -155,11 +186,10 @@ def test_a_node_that_stays_away_in_the_middle_of_a_puppet_run_holds_its_wave(eve
 
 
 @pytest.mark.slow
-def test_what_a_killed_controller_left_running_is_waited_for_and_run_again(even_site: Site) -> None:
-    site = even_site
-    version = site.other_version()
-    process = site.start_deploy(version, [WINDOWS])
-    in_the_middle_of_its_puppet_run(site, process)
+def test_what_a_killed_controller_left_running_is_waited_for_and_run_again(
+    even_site: Site, under_way: UnderWay
+) -> None:
+    site, (version, process) = even_site, under_way
     kill(process)
     again = site.deploy(version, nodes=[WINDOWS])
     assert again.rc == 0, again.output
@@ -170,21 +200,8 @@ def test_what_a_killed_controller_left_running_is_waited_for_and_run_again(even_
 
 @pytest.fixture
 def node(site: Site) -> Iterator[WindowsNode]:
-    make_findable()
-    host = site.layout.host(WINDOWS)
-    variables = {
-        "ansible_connection": WINRM,
-        "ansible_host": host.address,
-        "ansible_port": WINRM_PORT,
-        "ansible_user": USER,
-        "ansible_password": (host.winrm / "password").read_text(),
-        "ansible_winrm_transport": ["ntlm"],
-        "ansible_winrm_ca_trust_path": str(host.winrm / "winrm.pem"),
-    }
     with ExitStack() as closing:
-        found = connect(WINDOWS, {WINDOWS: variables}, PlayContext(), False, closing)
-        assert isinstance(found, WindowsNode)
-        yield found
+        yield over_winrm(site.layout.host(WINDOWS), closing)
 
 
 def test_a_services_state_is_what_the_nodes_supervisor_says(node: WindowsNode) -> None:

@@ -31,6 +31,7 @@ def site_without_one(even_site: Site) -> Iterator[Site]:
 def switch_off(site: Site) -> None:
     control.kill_sshd(site.layout, OFF)
     supervise.stop(site.layout, [f"{OFF}-services"])
+    supervise.await_down(site.layout, [f"{OFF}-services"])
 
 
 def switch_on(site: Site) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Outcome, Step
 from lab import agents, build
 from lab.agents import environment_data, run_agent, write_yaml
 from lab.layout import Layout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Outcome, Step
-from ansible_collections.tidegate.delivery.plugins.module_utils.lock import Holder, service_lock, this_process
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.lock import Holder, service_lock, this_process
 from lab import control
 from tests.integration.flow.lab_site import ENVIRONMENT, Played, Site
 
@@ -32,51 +33,70 @@ def assert_refused(played: Played, *said: str) -> None:
     assert "Traceback" not in played.output
 
 
-@pytest.mark.parametrize(
-    ("extra", "said"),
-    [
-        ({"service": "tradapi", "version": "1.1.0"}, "service 'tradapi' is unknown"),
-        ({"service": "tradeapi", "version": "9.9.9"}, "version '9.9.9' of tradeapi doesn't exist"),
-        ({"service": "tradeapi"}, "no version was named"),
-        ({"version": "1.1.0"}, "Name the service"),
-        ({"service": "tradeapi", "version": "1.1.0", "exclude": ["n9"]}, "n9 doesn't host tradeapi"),
-        ({"service": "tradeapi", "version": "1.1.0", "tidegate_services": "/nowhere"}, "tidegate_services"),
-    ],
+NO_SENSE: tuple[tuple[dict[str, object], tuple[str, ...]], ...] = (
+    ({"service": "tradapi", "version": "1.1.0"}, ("service 'tradapi' is unknown",)),
+    ({"service": "tradeapi"}, ("no version was named",)),
+    ({"version": "1.1.0"}, ("Name the service",)),
+    ({"service": "tradeapi", "version": "1.1.0", "exclude": ["n9"]}, ("n9 doesn't host tradeapi",)),
+    ({"service": "tradeapi", "version": "1.1.0", "tidegate_services": "/nowhere"}, ("tidegate_services",)),
 )
-def test_a_request_that_makes_no_sense(site: Site, extra: dict[str, object], said: str) -> None:
+CANNOT_BE_KEPT: dict[str, tuple[Edit, tuple[str, ...]]] = {
+    "floor": (
+        lambda d: d.update(min_online="100%"),
+        ("min_online 100% asks for 6", "tradeapi: min_online", "83% or less"),
+    ),
+    "unknown-key": (
+        lambda d: d.update(min_onlin="60%"),
+        ("tradeapi.yml", "min_onlin: Extra inputs are not permitted"),
+    ),
+    "node-missing-in-a-pool": (
+        lambda d: d["sites"][0].update(nodes="nodes"),
+        ("p1 is missing in tradeapi_online", "Add `server p1"),
+    ),
+    "unknown-group": (
+        lambda d: d["sites"][0].update(nodes="nowhere"),
+        ("'nowhere' is unknown or empty", "sites.lab.nodes"),
+    ),
+    "unknown-backend": (
+        lambda d: d["pools"][0].update(online="traedapi"),
+        ("lb1 has no backend traedapi", "Correct the pools"),
+    ),
+    "co-hosted-service": (lambda d: d.update(moves_with=[]), ("n6 also hosts pricefeed", "moves_with: [pricefeed]")),
+    "no-yaml": (lambda _described: None, ("not valid YAML", "broken.yml")),
+}
+NOT_WRITABLE = ("the deployment's folder can't be written", "Give tidegate_deployments a folder")
+
+
+def test_requests_that_make_no_sense_and_descriptors_that_can_not_be_kept(site: Site, tmp_path: Path) -> None:
+    """All of them asked for in one playbook: it is the plan that refuses."""
+    asked = {"service": "tradeapi", "version": "1.3.0"}
+    requests = list(NO_SENSE)
+    for name, (edit, said) in CANNOT_BE_KEPT.items():
+        requests.append(({**asked, "tidegate_services": str(site.edited_services(tmp_path, edit, name))}, said))
+    (tmp_path / "no-yaml" / "broken.yml").write_text("name: [broken")
+    (tmp_path / "in-the-way").write_text("")
+    requests += [
+        ({**asked, "tidegate_deployments": str(tmp_path / "in-the-way"), "check": check}, NOT_WRITABLE)
+        for check in (False, True)
+    ]
+    places = {"tidegate_services": str(site.services), "tidegate_deployments": str(tmp_path / "deployments")}
     with untouched(site):
-        assert_refused(site.play("deploy", **extra), said)
-
-
-@pytest.mark.parametrize(
-    ("edit", "said"),
-    [
-        (lambda d: d.update(min_online="100%"), ["min_online 100% asks for 6", "tradeapi: min_online", "83% or less"]),
-        (lambda d: d.update(min_onlin="60%"), ["tradeapi.yml", "min_onlin: Extra inputs are not permitted"]),
-        (
-            lambda d: d["sites"][0].update(nodes="nodes"),
-            ["p1 is missing in tradeapi_online", "Add `server p1"],
-        ),
-        (lambda d: d["sites"][0].update(nodes="nowhere"), ["'nowhere' is unknown or empty", "sites.lab.nodes"]),
-        (
-            lambda d: d["pools"][0].update(online="traedapi"),
-            ["lb1 has no backend traedapi", "Correct the pools"],
-        ),
-        (lambda d: d.update(moves_with=[]), ["n6 also hosts pricefeed", "moves_with: [pricefeed]"]),
-    ],
-    ids=["floor", "unknown key", "node missing in a pool", "unknown group", "unknown backend", "co-hosted service"],
-)
-def test_a_descriptor_that_cannot_be_kept(site: Site, tmp_path: Path, edit: Edit, said: list[str]) -> None:
-    with untouched(site), site.with_services(tmp_path, edit):
-        assert_refused(site.deploy("1.3.0"), *said)
-
-
-def test_a_descriptor_that_is_no_yaml_is_an_error_and_no_warning(site: Site, tmp_path: Path) -> None:
-    folder = site.edited_services(tmp_path, lambda _described: None)
-    (folder / "broken.yml").write_text("name: [broken")
-    with untouched(site):
-        played = site.play("deploy", service="tradeapi", version="1.3.0", tidegate_services=str(folder))
-    assert_refused(played, "not valid YAML", "broken.yml")
+        played = site.play(
+            "../tests/integration/flow/plans",
+            tidegate_services=None,
+            requests=[{**places, **request} for request, _said in requests],
+            told_in=str(tmp_path / "told.json"),
+        )
+    assert played.rc == 0, played.output
+    assert "Traceback" not in played.output
+    told = json.loads((tmp_path / "told.json").read_text())
+    missing = [
+        (request, text, each)
+        for (request, said), each in zip(requests, told, strict=True)
+        for text in said
+        if text not in each
+    ]
+    assert not missing
 
 
 def test_a_node_that_cannot_be_reached(site: Site) -> None:
@@ -92,13 +112,14 @@ def test_a_load_balancer_that_does_not_answer(site: Site) -> None:
 
 
 def test_fewer_forks_than_the_largest_wave(site: Site) -> None:
+    version = site.rarest_version()
     with untouched(site):
-        assert_refused(site.deploy("1.3.0", "--forks", "1"), "1 forks are fewer than the largest wave")
+        assert_refused(site.deploy(version, "--forks", "1"), "1 forks are fewer than the largest wave")
 
 
 def test_a_refusal_is_in_the_ledger(site: Site) -> None:
     site.deploy("9.9.9")
-    last = site.events()[-1]
+    last = site.last_event()
     assert (last.step, last.outcome, last.service) == (Step.REFUSE, Outcome.REFUSED, "tradeapi")
     assert "9.9.9" in str(last.details["msg"])
 

@@ -8,11 +8,13 @@ from urllib.parse import quote
 
 import pytest
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Outcome, Step
 from lab import agents
 from tests.integration.flow.canaries import CANARIES, MARK, Processes, files_with_the_mark, write_inventory
 from tests.integration.flow.lab_site import Site
 from tests.integration.health.servers import always, respond, serving
+from tests.integration.splunk.collecting import Collecting
+from tests.waiting import until
 
 pytestmark = pytest.mark.lab
 
@@ -32,7 +34,7 @@ def said(site: Site, step: Step, attempt: int) -> str:
 
 
 @pytest.mark.slow
-def test_no_canary_shows_anywhere(site: Site, tmp_path: Path, inventory: Path) -> None:
+def test_no_canary_shows_anywhere(site: Site, tmp_path: Path, inventory: Path, shipped: Collecting) -> None:
     """First Puppet's output carries them, then the service's health; the first wave is held both times.
 
     With -vvv Ansible shows all that was said to nodes and what they answered: it has to pass us, too.
@@ -52,6 +54,7 @@ def test_no_canary_shows_anywhere(site: Site, tmp_path: Path, inventory: Path) -
             ),
         ):
             unhealthy = site.deploy(version, "-i", str(inventory), nodes=["n1"])
+            until(lambda: {event.id for event in site.events()} <= shipped.acknowledged(), "all has arrived", 120.0)
     assert failed.rc != 0 and unhealthy.rc != 0
 
     # They were there to be seen: what is left of the messages shows where.
@@ -62,13 +65,16 @@ def test_no_canary_shows_anywhere(site: Site, tmp_path: Path, inventory: Path) -
     assert "Retrieving pluginfacts" in failed.output  # Puppet's own words, as ssh brought them
     assert MARK not in failed.output + unhealthy.output
     assert processes.looks > 20 and not processes.seen
+    arrived = [(one.event, one.source, one.host) for one in shipped.receiver.arrivals.events()]
+    assert MARK not in json.dumps(arrived) and "***" in json.dumps(arrived)
+    assert not files_with_the_mark(shipped.spool)
     kept = files_with_the_mark(site.layout.state)
     # The node and the compile server have what they were given and what Puppet said of it: that is their own.
     theirs = {("hosts", "n1"), ("hosts", "puppet"), ("log", "puppetserver.log")}
     assert {path.parts[:2] for path in kept} <= theirs
     folder = Path(json.loads(site.deployment().plan)["folder"])
     assert {path.name for path in folder.iterdir()} == {
-        *("events.jsonl", "plan.json", "puppet", "summary.json", "summary.txt")
+        *("events.jsonl", "plan.json", "puppet", "report.html", "summary.json", "summary.txt")
     }
     site.reset()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Outcome, Step
 from tests.integration.flow.interrupts import (
     PipedRun,
     Run,
@@ -84,7 +84,8 @@ OPENED = Stop("opened", ended(Step.PLAN), "before the wave began", out=False)
 FREEZE = Stop("freeze", began(Step.FREEZE), "", out=False)
 DRAIN = Stop("drain", ended(Step.FREEZE), "while the wave left the online pool; online again: n1", out=False)
 PIN = Stop("pin", began(Step.PIN), "before Puppet ran", out=True)
-PUPPET = Stop("puppet", began(Step.PUPPET, 2.0), "while Puppet ran", out=True)
+# The command that starts a run waits for it, too.
+PUPPET = Stop("puppet", began(Step.PUPPET, 2.0), "as Puppet was started; if it runs, it goes on there", out=True)
 RELEASE = Stop("release", said("Read back which release is served"), "", out=True)
 # Of several good answers in a row, half a second apart.
 HEALTH = Stop("health", said("and wait until the nodes are healthy", 0.7), "", out=True)
@@ -127,7 +128,7 @@ def require_stopped(site: Site, at: Stop) -> None:
     facts = site.facts()
     assert all(set(nodes) == online for nodes in facts.online.values()), (at, facts)
     assert all(set(nodes) <= set(NODES) - online for nodes in facts.maintenance.values()), (at, facts)
-    last = site.events()[-1]
+    last = site.last_event()
     assert at.cause in str(last.details["msg"]), (at, last)
     if at is PLANNING:
         assert last.outcome is Outcome.STOPPED
@@ -145,21 +146,13 @@ def require_done(site: Site, version: str, *nodes: str) -> None:
     assert not site.frozen()
 
 
+@pytest.mark.slow
 def test_stopped_at_every_turn_a_deployment_completes_in_the_end(site: Site, tmp_path: Path) -> None:
+    """Every day the command is stopped, in three ways (integration/command)."""
     new = site.other_version("n1", "n2")
     stop(site, tmp_path, new, PLANNING, alone(signal.SIGINT))
     stop(site, tmp_path, new, DRAIN, its_reader_ends, TerminalRun)
     stop(site, tmp_path, new, PUPPET, everyone(signal.SIGTERM))
-    # Asked twice, it ends at once; the next run takes its locks over.
-    with deployment(Run, site, tmp_path, new) as run:
-        NUNIT.reached(run)
-        run.interrupt(signal.SIGINT)
-        run.await_text("once more ends at once")
-        time.sleep(SAME_REQUEST_S)
-        run.interrupt(signal.SIGINT)
-        assert run.ended().rc == 130
-        assert not run.survivors()
-
     # A wave that joins is brought to its end, and no other begins.
     with deployment(Run, site, tmp_path, new, "n1", "n2") as run:
         JOINING(run)
@@ -170,13 +163,30 @@ def test_stopped_at_every_turn_a_deployment_completes_in_the_end(site: Site, tmp
     assert facts.outcome == "held"
     assert facts.serving["n1"] == new != facts.serving["n2"]
     assert all(set(online) == set(NODES) for online in facts.online.values())
-    held = site.events()[-1]
+    held = site.last_event()
     assert "before the wave began" in str(held.details["cause"])
     assert held.nodes == ("n2",)
 
     again = site.deploy(new, nodes=("n1", "n2"))
     assert again.rc == 0, again.output
     require_done(site, new, "n1", "n2")
+
+
+@pytest.mark.slow
+def test_asked_twice_it_ends_at_once_and_the_next_run_takes_its_locks_over(site: Site, tmp_path: Path) -> None:
+    """Every day the command is asked twice (integration/command)."""
+    new = site.other_version("n1")
+    with deployment(Run, site, tmp_path, new) as run:
+        NUNIT.reached(run)
+        run.interrupt(signal.SIGINT)
+        run.await_text("once more ends at once")
+        time.sleep(SAME_REQUEST_S)
+        run.interrupt(signal.SIGINT)
+        assert run.ended().rc == 130
+        assert not run.survivors()
+    again = site.deploy(new, nodes=["n1"])
+    assert again.rc == 0, again.output
+    require_done(site, new, "n1")
 
 
 @pytest.mark.slow
@@ -193,9 +203,9 @@ def test_a_wave_of_two_that_jenkins_aborts_stays_together(site: Site, tmp_path: 
         assert all(set(online) == set(NODES) - two for online in facts.online.values()), facts
         # Those that answer: Puppet goes on there, and may be restarting the service.
         assert all(set(nodes) <= two for nodes in facts.maintenance.values()), facts
-        held = site.events()[-1]
+        held = site.last_event()
         assert (held.step, held.outcome, set(held.nodes)) == (Step.HOLD, Outcome.HELD, two)
-        assert "(SIGTERM) while Puppet ran" in str(held.details["cause"])
+        assert f"(SIGTERM) {PUPPET.cause}" in str(held.details["cause"])
         again = site.deploy(new, nodes=sorted(two))
         assert again.rc == 0, again.output
         require_done(site, new, *two)
@@ -213,7 +223,7 @@ def test_a_move_by_hand_that_is_stopped_while_it_drains_is_undone(site: Site, tm
         assert not run.survivors()
     assert not site.locks.held() and not site.frozen()
     assert all(set(online) == set(NODES) for online in site.facts().online.values())
-    assert "online again: n1" in str(site.events()[-1].details["msg"])
+    assert "online again: n1" in str(site.last_event().details["msg"])
     assert site.play("pool", service="tradeapi", node="n1", state="maintenance").rc == 0
     assert site.play("pool", service="tradeapi", node="n1", state="online").rc == 0
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Cell
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.cells import Cell
 from tests.integration.haproxy.haproxy_site import NET, Backend, LoadBalancer, Site, until
 
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Unreachable
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import Admin, Applied, Batch
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState
-from ansible_collections.tidegate.delivery.plugins.module_utils.move_surroundings import Limits, Surroundings
-from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Move
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.runtime import Admin, Applied, Batch
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.state import LoadBalancerState
 from ansible_collections.tidegate.delivery.plugins.module_utils.parallel import in_parallel
-from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Pool
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.cells import Pool
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.move_surroundings import Limits, Surroundings
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.moves import Move
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
 from lab import haproxy_socket
 from tests.integration.haproxy.applications import HELD, Applications

@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import Batch
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.runtime import Batch
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.state import (
     Record,
     parse_servers_state,
     parse_stat,
     server_rows,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.move_surroundings import Limits, Surroundings
-from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Move
 from ansible_collections.tidegate.delivery.plugins.module_utils.parallel import in_parallel
-from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Cell, Pool, classify
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Intent
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.cells import Cell, Pool, classify
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.move_surroundings import Limits, Surroundings
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.moves import Move
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.state_machine import Intent
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
 from lab import haproxy_socket
 from tests.integration.haproxy.applications import Applications

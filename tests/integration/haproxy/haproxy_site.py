@@ -17,16 +17,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import Admin, AdminAccess, Runtime
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_left_out import LeftOut
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState
-from ansible_collections.tidegate.delivery.plugins.module_utils.move_surroundings import Limits, Surroundings
-from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Move
-from ansible_collections.tidegate.delivery.plugins.module_utils.node import LocalShell, PosixNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.left_out import LeftOut
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.runtime import Admin, AdminAccess, Runtime
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.state import LoadBalancerState
+from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import LocalShell, PosixNode
 from ansible_collections.tidegate.delivery.plugins.module_utils.parallel import in_parallel
-from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Cell, Pool, look
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.cells import Cell, Pool, look
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.move_surroundings import Limits, Surroundings
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.moves import Move
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
 from lab import haproxy_socket
+from tests import waiting
 
 NET = "127.34"
 ONLINE, MAINTENANCE = "shop_online", "shop_maintenance"
@@ -146,6 +147,7 @@ defaults
   timeout connect 1s
   timeout client 15s
   timeout server 15s
+  timeout check 2s
   load-server-state-from-file local
   option httpchk GET /health
   default-server inter 200 rise 2 fall 2
@@ -336,11 +338,8 @@ def die_while_waiting_for(lock: str, work: Callable[[], object]) -> None:
 
 
 def until(reached: Callable[[], bool], what: str, seconds: float = 5.0, every: float = 0.05) -> None:
-    """Wait for something, with a deadline; it is looked for `every` so many seconds."""
-    deadline = time.monotonic() + seconds
-    while not reached():
-        assert time.monotonic() < deadline, f"not in {seconds} s: {what}"
-        time.sleep(every)
+    """As everywhere (tests/waiting.py), for what takes HAProxy a moment."""
+    waiting.until(reached, what, seconds, every)
 
 
 def get(address: str, port: int, path: str = "/", **headers: str) -> tuple[int, str, dict[str, str]]:

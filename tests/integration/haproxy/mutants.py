@@ -8,15 +8,17 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.tidegate.delivery.plugins.module_utils import capacity, moves, pool_cells, pools
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
-from ansible_collections.tidegate.delivery.plugins.module_utils.floors import Floors
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState
-from ansible_collections.tidegate.delivery.plugins.module_utils.lookout import Failed
-from ansible_collections.tidegate.delivery.plugins.module_utils.move_report import refused
-from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Move
-from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Cell, Seen, Spot
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.state import LoadBalancerState
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools import capacity, moves
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools import cells as pool_cells
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools import state_machine as pools
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.cells import Cell, Seen, Spot
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.floors import Floors
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.lookout import Failed
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.move_report import refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.moves import Move
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.state_machine import (
     Action,
     Change,
     Clock,

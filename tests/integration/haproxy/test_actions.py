@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import Batch
-from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Cell
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.runtime import Batch
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.cells import Cell
 from tests.integration.haproxy.haproxy_site import MAINTENANCE, NET, ONLINE, Customers, Site, get, until
 from tidegate.ledger import SqlLedger
 from tidegate.store import Store

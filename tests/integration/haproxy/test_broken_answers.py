@@ -12,14 +12,14 @@ from dataclasses import replace
 import pytest
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Locked, Refused, Unreachable
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import Batch, Runtime
-from ansible_collections.tidegate.delivery.plugins.module_utils.move_report import Stuck, Undone
-from ansible_collections.tidegate.delivery.plugins.module_utils.move_surroundings import Limits, Surroundings
-from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Move
-from ansible_collections.tidegate.delivery.plugins.module_utils.node import LocalShell, PosixNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.runtime import Batch, Runtime
+from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import LocalShell, PosixNode
 from ansible_collections.tidegate.delivery.plugins.module_utils.parallel import in_parallel
-from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Cell, Pool
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Intent
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.cells import Cell, Pool
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.move_report import Stuck, Undone
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.move_surroundings import Limits, Surroundings
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.moves import Move
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.state_machine import Intent
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
 from tests.integration.haproxy.haproxy_site import (
     MAINTENANCE,

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.move_report import Undone
-from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Cell
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.cells import Cell
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.move_report import Undone
 from lab import haproxy_socket
 from tests.integration.haproxy.clients import Caller, Crowd, Failed, Http1, Http2, Line
 from tests.integration.haproxy.customers_site import NODES, CustomersSite

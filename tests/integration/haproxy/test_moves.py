@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Refused
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import Batch
-from ansible_collections.tidegate.delivery.plugins.module_utils.move_report import Stuck, Undone
-from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Cell, Pool, Spot
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Action, Change, Intent
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.runtime import Batch
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.cells import Cell, Pool, Spot
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.move_report import Stuck, Undone
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.state_machine import Action, Change, Intent
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
 from tests.integration.haproxy.haproxy_site import (
     MAINTENANCE,

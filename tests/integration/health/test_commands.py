@@ -9,18 +9,22 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
-from ansible_collections.tidegate.delivery.plugins.module_utils.expectation import Differs, Finding
-from ansible_collections.tidegate.delivery.plugins.module_utils.nagios_plugin import State, parse_range, read_answer
-from ansible_collections.tidegate.delivery.plugins.module_utils.node import LocalShell, PosixNode
-from ansible_collections.tidegate.delivery.plugins.module_utils.node_checks import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.health.expectation import Differs, Finding
+from ansible_collections.tidegate.delivery.plugins.module_utils.health.nagios_plugin import (
+    State,
+    parse_range,
+    read_answer,
+)
+from ansible_collections.tidegate.delivery.plugins.module_utils.health.node_checks import (
     CommandCheck,
     NodeCheck,
     PluginCheck,
     ProcessCheck,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.node_commands import OUTPUT_LIMIT, run_each
-from ansible_collections.tidegate.delivery.plugins.module_utils.probes import CommandsProbe
-from ansible_collections.tidegate.delivery.plugins.module_utils.process_start import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.health.probes import CommandsProbe
+from ansible_collections.tidegate.delivery.plugins.module_utils.node.commands import OUTPUT_LIMIT, run_each
+from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import LocalShell, PosixNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.node.process_start import (
     FoundBy,
     Process,
     ProcessQuestion,

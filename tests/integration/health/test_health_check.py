@@ -5,13 +5,7 @@ from __future__ import annotations
 import socket
 import time
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.expectation import (
-    Expectation,
-    Expected,
-    Release,
-    StartedAfter,
-)
-from ansible_collections.tidegate.delivery.plugins.module_utils.health import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.health.check import (
     HealthOutcome,
     NotRead,
     Pace,
@@ -19,9 +13,15 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.health import (
     explain,
     read_release,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.http_answer import target
-from ansible_collections.tidegate.delivery.plugins.module_utils.probes import http_probe
-from ansible_collections.tidegate.delivery.plugins.module_utils.warmup import WarmupPlan, warm_up
+from ansible_collections.tidegate.delivery.plugins.module_utils.health.expectation import (
+    Expectation,
+    Expected,
+    Release,
+    StartedAfter,
+)
+from ansible_collections.tidegate.delivery.plugins.module_utils.health.http_answer import target
+from ansible_collections.tidegate.delivery.plugins.module_utils.health.probes import http_probe
+from ansible_collections.tidegate.delivery.plugins.module_utils.health.warmup import WarmupPlan, warm_up
 from tests.integration.health.servers import always, in_turn, never, respond, serving
 
 NEW = {"version": "1.1.0", "digest": "ab" * 32, "pid": 7, "started": "2026-01-31T12:00:00Z", "status": "ok"}

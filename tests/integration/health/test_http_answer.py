@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Stopped
-from ansible_collections.tidegate.delivery.plugins.module_utils.http_answer import BODY_LIMIT, ask, target
+from ansible_collections.tidegate.delivery.plugins.module_utils.health.http_answer import BODY_LIMIT, ask, target
 from tests.integration.health.servers import (
     Behaviour,
     always,

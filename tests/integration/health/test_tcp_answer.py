@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Stopped
-from ansible_collections.tidegate.delivery.plugins.module_utils.tcp_answer import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.health.tcp_answer import (
     ANSWER_LIMIT,
     TcpAnswer,
     TcpQuestion,

@@ -9,7 +9,7 @@ import pytest
 from ansible.playbook.play_context import PlayContext
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Unreachable
-from ansible_collections.tidegate.delivery.plugins.module_utils.node import Node
+from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import Node
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.connections import connect
 from lab import control
 from lab.layout import SSH_PORT, Layout

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.event_copy import catch_up
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.event_copy import catch_up
 from tests.integration.ledger.worker import event, say
 from tidegate.copied import CopiedLedger
 from tidegate.store import Store

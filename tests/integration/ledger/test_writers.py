@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step, genesis
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Event, Outcome, Step, genesis
 from tidegate.chain import Row, verify_rows
 from tidegate.ledger import SqlLedger
 from tidegate.store import Store

@@ -14,14 +14,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Locked
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import (
     Event,
     Outcome,
     Step,
     canonical,
     digest,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.lock import Holder, this_process
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.lock import Holder, this_process
 from tidegate import ledger
 from tidegate.ledger import SqlLedger
 from tidegate.locks import SqlLocks

@@ -11,9 +11,12 @@ import pytest
 
 from ansible_collections.tidegate.delivery.plugins.action.nagios_downtime import ActionModule
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
-from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Kind
-from ansible_collections.tidegate.delivery.plugins.module_utils.node import LocalShell, PosixNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.by_hand import THAW
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Event, Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.ledger import Kind
+from ansible_collections.tidegate.delivery.plugins.module_utils.nagios.downtime import Covered, Owner, to_open
+from ansible_collections.tidegate.delivery.plugins.module_utils.nagios.server import State, ask, find_nagios
+from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import LocalShell, PosixNode
 from tests.integration.nagios.nagios_site import NagiosSite
 from tests.unit.plugins.action.puppet_call import PuppetCall, act, deployment
 
@@ -35,13 +38,14 @@ class NagiosCall(PuppetCall):
         }
         self.kind = Kind.DEPLOY
         self.left: list[str] = []
+        self.thaws = False
         self.recorded: list[tuple[Any, ...]] = []
 
     @property
     def ledger(self) -> SimpleNamespace:
         moves = [_leave(self.left)] if self.left else []
         return SimpleNamespace(
-            plan={"nagios": self.nagios},
+            plan={"nagios": self.nagios} | ({"intent": THAW} if self.thaws else {}),
             deployment=replace(deployment("d1"), kind=self.kind),
             moves_of=lambda _services, _nodes: ({}, moves),
         )
@@ -103,6 +107,36 @@ def test_at_a_hold_only_what_is_out_stays_in_downtime(call: NagiosCall, site: Na
     assert result["nodes"]["web2"]["outcome"] == "open"
     assert result["msg"].endswith("; the downtime of web1 is closed")
     assert site.downtimes() == [("n2", "", OURS)]
+
+
+def test_a_thaw_ends_the_downtimes_of_just_the_deployments_that_its_plan_names(
+    call: NagiosCall, site: NagiosSite
+) -> None:
+    for deployment_id in ("d0", "d1"):
+        commands = to_open(_state(site), Covered("n1"), Owner(deployment_id, "tradeapi"), 3600, "ann")
+        site.tell(*(command.partition("] ")[2] for command in commands))
+    call.thaws, call.args["nodes"] = True, ["web1"]
+    call.nagios = {"server": "mon", "nodes": {"web1": {"host": "n1", "left": ["d0"]}}}
+    with pytest.raises(Refused, match="state is open, and the plan is for thaw"):
+        act(ActionModule, call)
+    call.args["state"], call.check = "closed", True
+    assert act(ActionModule, call)["changed"]
+    call.check = False
+    result = act(ActionModule, call)
+    assert (result["changed"], {comment for _host, _service, comment in site.downtimes()}) == (True, {OURS})
+    assert result["diff"][0]["before"].count(", d0") == 3
+    assert not act(ActionModule, call)["changed"]
+    call.nagios["nodes"]["web1"]["left"] = ["d1"]
+    assert act(ActionModule, call)["msg"] == "Nagios on mon: the downtime of web1 is closed"
+    assert site.downtimes() == []
+    site.end()
+    with pytest.raises(BadInput, match="does not run"):
+        act(ActionModule, call)
+
+
+def _state(site: NagiosSite) -> State:
+    node = PosixNode("mon", LocalShell())
+    return ask(node, find_nagios(node, str(site.configuration)), ["n1"])
 
 
 def test_no_nagios_in_the_plan(call: NagiosCall, site: NagiosSite) -> None:

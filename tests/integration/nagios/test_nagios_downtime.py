@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.tidegate.delivery.plugins.module_utils import nagios as nagios_module
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DeadlineExceeded
-from ansible_collections.tidegate.delivery.plugins.module_utils.nagios import ask, find_nagios
-from ansible_collections.tidegate.delivery.plugins.module_utils.nagios_downtime import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.nagios import server as nagios_module
+from ansible_collections.tidegate.delivery.plugins.module_utils.nagios.downtime import (
     Change,
     Covered,
     Owner,
@@ -19,7 +18,8 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.nagios_downtime 
     open_downtimes,
     to_open,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.node import LocalShell, PosixNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.nagios.server import ask, find_nagios
+from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import LocalShell, PosixNode
 from tests.integration.nagios.nagios_site import NagiosSite, running
 
 HERE = PosixNode("nagios", LocalShell())

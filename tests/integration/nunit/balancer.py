@@ -14,7 +14,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_model import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.model import (
     NOWHERE,
     Backends,
     Model,

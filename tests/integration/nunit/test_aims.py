@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.node import LocalShell, PosixNode
-from ansible_collections.tidegate.delivery.plugins.module_utils.nunit import NUnitResult, run_nunit
-from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_box import BoxRun
-from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_gate import NUnitOutcome, Rules
-from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_log import Account, Served
+from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import Completed, LocalShell, PosixNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.box_order import BoxRun
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.gate import NUnitOutcome, Rules
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.log import Account, Served
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.run import NUnitResult, run_nunit
 from tests.integration.nunit.balancer import AIM, BACKENDS, HOSTS, Balancer, balancing
 from tests.integration.nunit.servers import Site, serving
 from tests.integration.nunit.test_nunit_run import BOX, EXPECTED, TODAY, order
@@ -101,6 +102,39 @@ def test_a_log_that_was_rotated_meanwhile_is_read_on(balancer: Balancer, tmp_pat
     log.write_bytes(b"")
     proof = cut.proof(tmp_path.name, "n1", "127.0.0.1")
     assert (proof.served, "it was cut meanwhile" in proof.sentence) == (Served.UNKNOWN, True)
+
+
+def test_a_log_that_was_rotated_twice_meanwhile_is_incomplete(tmp_path: Path) -> None:
+    log, lines = tmp_path / "haproxy.log", _lines(tmp_path.name)
+    log.write_bytes(b"before\n")
+    read = account(log)
+    assert read.begin() == ""
+    with log.open("ab") as file:
+        file.write(lines[0])
+    os.utime(log, (0, 0))
+    log.rename(tmp_path / "haproxy.log-20260131")
+    # What strayed is in the one between them.
+    log.write_bytes(lines[1].replace(b"/n1", b"/n2"))
+    log.rename(tmp_path / "haproxy.log-20260131-1")
+    log.write_bytes(b"".join(lines[1:]))
+    proof = read.proof(tmp_path.name, "n1", "127.0.0.1")
+    assert (proof.served, "rotated more than once" in proof.sentence) == (Served.UNKNOWN, True)
+
+
+def test_what_ssh_says_of_its_own_does_not_spoil_a_log(tmp_path: Path) -> None:
+    class Noisy(LocalShell):
+        def __call__(self, command: str, stdin: bytes | None, timeout: float) -> Completed:
+            done = super().__call__(command, stdin, timeout)
+            return replace(done, stderr=b"Warning: Permanently added 'lb1' to the list of known hosts.\n" + done.stderr)
+
+    log = tmp_path / "haproxy.log"
+    log.touch()
+    read = Account({"lb1": str(log)}, {"lb1": PosixNode("lb1", Noisy())}, BACKENDS, required=True, by_id=False)
+    assert read.begin() == ""
+    log.write_bytes(b"".join(_lines(tmp_path.name)))
+    assert read.proof(tmp_path.name, "n1", "127.0.0.1").served is Served.BY_THE_NODE
+    log.unlink()
+    assert "No such file" in read.proof(tmp_path.name, "n1", "127.0.0.1").sentence
 
 
 def _lines(run: str) -> list[bytes]:

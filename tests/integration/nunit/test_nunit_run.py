@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import threading
 import time
@@ -16,11 +17,12 @@ from typing import Any
 import pytest
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Stopped, Unreachable
-from ansible_collections.tidegate.delivery.plugins.module_utils.expectation import Expectation, Expected
-from ansible_collections.tidegate.delivery.plugins.module_utils.node import Completed, LocalShell, PosixNode
-from ansible_collections.tidegate.delivery.plugins.module_utils.nunit import NUnitResult, run_nunit
-from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_box import BoxRun, cancel
-from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_gate import NUnitOutcome, Quarantined, Rules
+from ansible_collections.tidegate.delivery.plugins.module_utils.health.expectation import Expectation, Expected
+from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import Completed, LocalShell, PosixNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.box import cancel
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.box_order import BoxRun
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.gate import NUnitOutcome, Quarantined, Rules
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.run import NUnitResult, run_nunit
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import Stopping
 from tests.integration.nunit.artifacts import archive, packed
 from tests.integration.nunit.servers import Site, serving
@@ -117,9 +119,8 @@ def test_each_way_of_not_passing_is_told(site: Site, tmp_path: Path) -> None:
 
 
 def test_allowed_failures_count_inconclusive_ones(site: Site, tmp_path: Path) -> None:
-    wanted = order(site, tmp_path, ("MIXED",))
-    assert run(wanted, allowed_failures=4).verdict.outcome is NUnitOutcome.FAILED
-    assert run(wanted, allowed_failures=5).verdict.outcome is NUnitOutcome.PASSED
+    assert run(order(site, tmp_path, ("MIXED",)), allowed_failures=4).verdict.outcome is NUnitOutcome.FAILED
+    assert run(order(site, tmp_path, ("MIXED",)), allowed_failures=5).verdict.outcome is NUnitOutcome.PASSED
 
 
 def test_nothing_but_inconclusive_and_ignored_is_no_pass(site: Site, tmp_path: Path) -> None:
@@ -159,7 +160,9 @@ def test_an_assembly_without_tests_is_not_covered_by_another(site: Site, tmp_pat
 
 def test_a_hanging_run_is_ended_with_its_children(site: Site, tmp_path: Path) -> None:
     began = time.monotonic()
-    done = run(replace(order(site, tmp_path, ("HANGING",)), timeout=4))
+    # Whatever the tests' variables are called: these are names of the box's own.
+    names = {"run_seconds": "100", "id": "other", "work": "/", "run": "/nonexistent", "TIDEGATE_BOX": "other"}
+    done = run(replace(order(site, tmp_path, ("HANGING",)), timeout=4, settings=names))
     assert done.verdict.outcome is NUnitOutcome.TIMED_OUT
     assert "4s" in done.verdict.sentence
     assert time.monotonic() - began < 20
@@ -278,12 +281,32 @@ def test_one_run_at_a_time_and_the_queue_has_a_deadline(site: Site, tmp_path: Pa
 def test_only_the_last_five_runs_are_kept(site: Site, tmp_path: Path) -> None:
     for number in range(7):
         Path(tmp_path, "runs", f"20200101T00000{number}.abcdef").mkdir(parents=True)
+        os.utime(Path(tmp_path, "runs", f"20200101T00000{number}.abcdef"), (0, 0))
+    # Those that have just ended are not read yet, however many came after them.
+    unread = Path(tmp_path, "runs", "20191231T000000.abcdef")
+    unread.mkdir()
     done = run(order(site, tmp_path, ("NOTHING",)))
+    assert unread.exists()
+    unread.rmdir()
     kept = sorted(path.name for path in Path(tmp_path, "runs").iterdir())
     assert sorted(path.name for path in Path(done.report.folder).iterdir() if path.is_dir()) == []
     assert kept[:-1] == [f"20200101T00000{number}.abcdef" for number in range(3, 7)]
     assert kept[-1] == Path(done.report.folder).name
     assert Path(done.report.folder).stat().st_mode & 0o777 == 0o700
+
+
+def test_a_clock_that_is_set_back_lets_no_hanging_runner_pass(site: Site, tmp_path: Path) -> None:
+    # Its results say that all passed, and then it hangs; meanwhile the box's clock goes back by an hour.
+    date = tmp_path / "bin" / "date"
+    date.parent.mkdir()
+    date.write_text(f'#!/bin/sh\n[ -e {tmp_path}/back ] && set -- -d "1 hour ago" "$@"\nexec /bin/date "$@"\n')
+    date.chmod(0o755)
+    results = '<test-run><test-case fullname="A.B" result="Passed"/></test-run>'
+    hanging = ("/bin/sh", "-c", f"echo '{results}' >results.xml; touch {tmp_path}/back; sleep 300")
+    wanted = replace(order(site, tmp_path, ("NOTHING",)), program=hanging, timeout=1)
+    box = PosixNode("box", LocalShell({"PATH": f"{date.parent}:/usr/bin:/bin"}))
+    done = run_nunit(box, wanted, EXPECTED, Rules(), today=TODAY)
+    assert done.verdict.outcome is NUnitOutcome.TIMED_OUT, done.verdict.sentence
 
 
 class Interrupted:

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.nunit import NUnitResult
-from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_box import BoxRun, ahead_of
-from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_gate import NUnitOutcome
-from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_runners import Selection
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.box import ahead_of
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.box_order import BoxRun
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.gate import NUnitOutcome
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.run import NUnitResult
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.runners import Selection
 from tests.integration.haproxy.haproxy_site import until
 from tests.integration.nunit.artifacts import packed
 from tests.integration.nunit.servers import Site, serving
@@ -136,6 +137,12 @@ def test_the_runner_leaves_out_what_it_is_told(site: Site, tmp_path: Path) -> No
     assert done.verdict.outcome is NUnitOutcome.PASSED, done.verdict.sentence
     assert done.verdict.counts.passed == 2
     assert done.report.runner_seconds <= time.monotonic() - began
+    # Required means that it ran, whatever kept it from running.
+    required = ("Probe.Sorted.Chosen", "Probe.Sorted.TooSlow")
+    rules = {"include": chosen.include, "exclude": chosen.exclude, "required": required}
+    done = run(replace(order(site, tmp_path, ("SORTED",)), chosen=chosen), **rules)
+    assert done.verdict.outcome is NUnitOutcome.MISSING
+    assert "Probe.Sorted.TooSlow (not in the results). The categories may leave out" in done.verdict.sentence
 
 
 def test_an_exit_code_is_told_in_words(site: Site, tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.node import LocalShell, PosixNode
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_agent import look
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_result import Request, Result
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_run import run, start_or_adopt
+from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import LocalShell, PosixNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.result import Request, Result
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.run import run
+from tests.puppet_start import start_run
 
 
 class AgentHome:
@@ -78,7 +78,7 @@ class AgentHome:
     def start(self, **changes: float | str) -> Request:
         """Begin a run, and leave it alone."""
         request = self.next_request(**changes)
-        start_or_adopt(self.node, look(self.node, self.confdir), request)
+        start_run(self.node, request)
         return request
 
     def run(self, attempt: int = 1, **changes: float | str) -> Result:

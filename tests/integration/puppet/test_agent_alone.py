@@ -11,17 +11,18 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Refused
-from ansible_collections.tidegate.delivery.plugins.module_utils.node import LocalShell, PosixNode
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_agent import look
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import LocalShell, PosixNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.agent import look
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.freeze import (
     freeze,
     freeze_of,
     reason_text,
     thaw,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_outcome import PuppetOutcome
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_run import run, start_or_adopt
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.outcome import PuppetOutcome
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.run import run
 from tests.integration.puppet.agent_home import AgentHome
+from tests.puppet_start import start_run
 
 OURS = reason_text("d1", "tradeapi", "ann")
 
@@ -67,7 +68,7 @@ def test_a_strangers_freeze_stands(agent: AgentHome) -> None:
 def test_a_freeze_between_look_and_start_is_told_by_puppet(agent: AgentHome) -> None:
     before = look(agent.node, agent.confdir)
     puppet(agent, "--disable", "Ann was quicker")
-    start_or_adopt(agent.node, before, agent.request())
+    start_run(agent.node, agent.request(), before)
     result = run(agent.node, agent.request(), lambda _line: None)
     assert (result.outcome, result.adopted) == (PuppetOutcome.DISABLED, True)
     assert result.verdict.detail == "reason: Ann was quicker"

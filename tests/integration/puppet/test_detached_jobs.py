@@ -6,24 +6,30 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Unreachable
-from ansible_collections.tidegate.delivery.plugins.module_utils.jobs import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.node.jobs import (
     OUTPUT_TAIL,
+    AtEnd,
     Limits,
     Phase,
+    begin,
     find,
     poll,
     start,
     stop,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.jobs_script import OUTPUT_LIMIT
-from ansible_collections.tidegate.delivery.plugins.module_utils.node import Completed, LocalShell, PosixNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.node.jobs_script import OUTPUT_LIMIT
+from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import Completed, LocalShell, PosixNode
+from tests import waiting
+
+until = partial(waiting.until, seconds=20)
 
 NODE = PosixNode("here", LocalShell())
 HOUR = Limits(3600)
@@ -36,13 +42,6 @@ def folder(tmp_path: Path) -> Iterator[str]:
     yield str(path)
     for job in find(NODE, str(path), "j"):
         stop(NODE, str(path), job, grace=1)
-
-
-def until(true: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < deadline, f"not within 20 s: {what}"
-        time.sleep(0.05)
 
 
 def pid(folder: str, job: str, who: str = "command") -> int:
@@ -65,6 +64,17 @@ def test_exit_code_output_and_environment_come_back(folder: str) -> None:
     state = poll(NODE, folder, "j1", wait=10)
     assert (state.phase, state.rc, state.output) == (Phase.ENDED, 3, "out it's $HOME a b\nerr\n")
     assert state.seconds is not None and state.seconds <= 5
+
+
+def test_begun_and_waited_for_in_one_call_it_tells_what_is_asked_for_at_its_end(folder: str) -> None:
+    ending = AtEnd('echo "$1 $2"; ls "$1"', "it's $HOME")
+    argv = ["sh", "-c", "sleep 2; echo output; exit 3"]
+    assert begin(NODE, folder, "j1", argv, HOUR, wait=0, at_end=ending)[1].told == "", "it is not over"
+    started, state = begin(NODE, folder, "j1", argv, HOUR, wait=60, at_end=ending)
+    assert not started, "it is the same one"
+    assert (state.phase, state.rc, state.output) == (Phase.ENDED, 3, "output\n")
+    assert state.told.splitlines() == [f"{folder}/j1 it's $HOME", "command", "out", "rc", "supervisor"]
+    assert poll(NODE, folder, "j1", at_end=ending) == state
 
 
 def test_a_job_that_was_never_started_is_absent(folder: str) -> None:

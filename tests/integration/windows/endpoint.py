@@ -12,6 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from winrm.protocol import Protocol
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.windows.node import WindowsNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.windows.remote_shell import RemoteShell
 from lab.layout import PROJECT
 from lab.winrm.windows import Drive
 
@@ -60,3 +64,24 @@ def running(folder: Path, **settings: Any) -> Iterator[Endpoint]:
     finally:
         process.terminate()
         process.wait(timeout=30)
+
+
+def protocol(endpoint: Endpoint, **options: Any) -> Protocol:
+    """Plain pywinrm."""
+    trust = {"username": USER, "password": PASSWORD, "ca_trust_path": endpoint.certificate}
+    return Protocol(
+        endpoint.url, **{"transport": "basic", "operation_timeout_sec": 10, "read_timeout_sec": 60, **trust, **options}
+    )
+
+
+def shell_of(node: WindowsNode) -> RemoteShell:
+    """The shell in which the node's operations start programs."""
+    assert isinstance(node.execute, RemoteShell)
+    return node.execute
+
+
+def delete_shell_of(endpoint: Endpoint, node: WindowsNode) -> None:
+    """As an administrator may, by another client; only the shell's owner can."""
+    shell = shell_of(node).id
+    assert shell is not None
+    protocol(endpoint).close_shell(shell)

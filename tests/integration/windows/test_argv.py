@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.windows_command_line import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.windows.command_line import (
     LINE_LIMIT,
     direct,
     quote,

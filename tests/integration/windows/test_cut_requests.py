@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -14,14 +13,14 @@ import pytest
 from ansible.playbook.play_context import PlayContext
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DomainError, Unreachable
-from ansible_collections.tidegate.delivery.plugins.module_utils.windows_node import WindowsNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.windows.node import WindowsNode
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.connections import WINRM, connect
 from lab.winrm import server as winrm_server
 from lab.winrm.certificate import make
 from lab.winrm.server import Handler, Server
 from lab.winrm.service import COMMAND, CREATE, RECEIVE, Limits, Service
 from lab.winrm.windows import Drive, add_program, make_drive
-from tests.integration.windows.endpoint import ADDRESS, PASSWORD, USER
+from tests.integration.windows.endpoint import ADDRESS, PASSWORD, USER, shell_of
 from tests.integration.windows.test_windows_node import eventually
 
 COUNT = r"C:\Tools\count.exe"
@@ -109,7 +108,7 @@ def node(site: Site, closing: ExitStack) -> WindowsNode:
     """Connected, and asked how it starts programs; then without a shell."""
     node = site.node(closing)
     node.exists(r"C:\Windows")
-    node._execute.__self__._delete_shell()  # type: ignore[attr-defined]
+    shell_of(node).close()
     return node
 
 
@@ -120,7 +119,7 @@ def told(error: pytest.ExceptionInfo[DomainError]) -> str:
     return str(error.value)
 
 
-@pytest.mark.parametrize("heard", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.parametrize("heard", [False, True])
 @pytest.mark.parametrize("action", ["create", "command", "receive"])
 def test_a_request_that_is_cut_leaves_it_unknown_whether_the_program_ran(
     site: Site, node: WindowsNode, action: str, heard: bool
@@ -133,7 +132,7 @@ def test_a_request_that_is_cut_leaves_it_unknown_whether_the_program_ran(
     assert len(site.service.shells()) == (1 if (action, heard) == ("create", True) else 0)
 
 
-@pytest.mark.parametrize("heard", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.parametrize("heard", [False, True])
 @pytest.mark.parametrize("action", ["create", "command", "receive"])
 def test_with_patience_it_is_asked_again_and_at_most_one_program_runs_at_a_time(
     site: Site, node: WindowsNode, action: str, heard: bool
@@ -145,17 +144,12 @@ def test_with_patience_it_is_asked_again_and_at_most_one_program_runs_at_a_time(
     assert site.runs in ((1, 2) if (action, heard) == ("command", True) else (1,))
 
 
-def test_a_shell_that_expired_is_replaced(
-    site: Site, node: WindowsNode, monkeypatch: pytest.MonkeyPatch, closing: ExitStack
-) -> None:
-    del node
-    plugin = sys.modules[type(site.node(closing)._execute.__self__).__module__]  # type: ignore[attr-defined]
-    monkeypatch.setattr(plugin, "SHELL_IDLE_S", 1)
-    fresh = site.node(closing)
-    fresh.exists(r"C:\Windows")
+def test_a_shell_that_expired_is_replaced(site: Site, node: WindowsNode) -> None:
+    shell_of(node).idle_s = 1
+    node.exists(r"C:\Windows")
     assert len(site.service.shells()) == 1
     eventually(lambda: not site.service.shells())
-    assert fresh.run([COUNT]).text.strip() == "done"
+    assert node.run([COUNT]).text.strip() == "done"
 
 
 def test_a_request_that_is_larger_than_the_node_takes_is_told(

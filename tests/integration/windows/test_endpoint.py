@@ -24,7 +24,7 @@ from lab.processes import read
 from lab.winrm.envelope import MAX_ENVELOPE_BYTES, NAMESPACES, name
 from lab.winrm.service import COMMAND, CREATE, DELETE, RECEIVE, RESOURCE, SEND, SIGNAL
 from lab.winrm.windows import SYSTEM, add_program
-from tests.integration.windows.endpoint import ADDRESS, PASSWORD, USER, Endpoint, running
+from tests.integration.windows.endpoint import ADDRESS, PASSWORD, USER, Endpoint, protocol, running
 
 SHOW = r"C:\Tools\show.exe"
 EXIT = r"C:\Tools\exit.exe"
@@ -48,13 +48,6 @@ def with_programs(endpoint: Endpoint) -> Endpoint:
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
     with running(tmp_path_factory.mktemp("node"), passwords={USER: PASSWORD, "other": "other"}) as found:
         yield with_programs(found)
-
-
-def protocol(endpoint: Endpoint, **options: Any) -> Protocol:
-    trust = {"username": USER, "password": PASSWORD, "ca_trust_path": endpoint.certificate}
-    return Protocol(
-        endpoint.url, **{"transport": "basic", "operation_timeout_sec": 10, "read_timeout_sec": 60, **trust, **options}
-    )
 
 
 @contextmanager
@@ -129,10 +122,12 @@ def test_an_ntlm_authentication_is_bound_to_its_tls_connection(endpoint: Endpoin
         protocol(endpoint, transport="ntlm", send_cbt=False).open_shell()
 
 
-@pytest.mark.parametrize("token", ["", "!", "TlRMTVNTUAA=", "YA==", base64.b64encode(b"NTLMSSP\0\x03" + b"\0" * 80)])
+@pytest.mark.parametrize(
+    "token", ["", "!", "größe", "TlRMTVNTUAA=", "YA==", base64.b64encode(b"NTLMSSP\0\x03" + b"\0" * 80)]
+)
 def test_a_token_that_is_none_is_not_authorized(endpoint: Endpoint, token: str | bytes) -> None:
     said = token if isinstance(token, str) else token.decode()
-    headers = {"Authorization": f"Negotiate {said}"}
+    headers = {"Authorization": f"Negotiate {said}".encode("latin-1")}
     answered = requests.post(endpoint.url, headers=headers, verify=endpoint.certificate, timeout=PATIENCE_S)
     assert answered.status_code == 401
     assert "Negotiate" in answered.headers["WWW-Authenticate"]
@@ -311,6 +306,24 @@ FAULTS = {
         "w:InternalError",
         "working directory",
     ),
+    "a folder on another drive": (
+        "",
+        CREATE,
+        r"<rsp:Shell><rsp:WorkingDirectory>D:\Tools</rsp:WorkingDirectory></rsp:Shell>",
+        "",
+        "w:InternalError",
+        "cannot find the file",
+    ),
+    "a folder with a name too long": (
+        "",
+        CREATE,
+        rf"<rsp:Shell><rsp:WorkingDirectory>C:\{'x' * 300}</rsp:WorkingDirectory></rsp:Shell>",
+        "",
+        "w:InternalError",
+        "too long",
+    ),
+    "a long code page": ("", CREATE, SHELL, option("WINRS_CODEPAGE", "1" + "0" * 5000), "w:InvalidOptions", "number"),
+    "a code page with zeros": ("", CREATE, SHELL, option("WINRS_CODEPAGE", "000437"), "w:InvalidOptions", "number"),
     "a wrong code page": ("", CREATE, SHELL, option("WINRS_CODEPAGE", "x"), "w:InvalidOptions", "number"),
     "an option that must be known": ("", CREATE, SHELL, option("X", "1", "true"), "w:InvalidOptions", "complied"),
     "no shell": ("", COMMAND, LINE % SHOW, "", "w:InvalidSelectors", "ShellId"),
@@ -323,6 +336,22 @@ FAULTS = {
         option("WINRS_SKIP_CMD_SHELL", "TRUE"),
         "w:InternalError",
         "cannot find the file",
+    ),
+    "a program on another drive": (
+        "it",
+        COMMAND,
+        LINE % r"D:\Tools\show.exe",
+        option("WINRS_SKIP_CMD_SHELL", "TRUE"),
+        "w:InternalError",
+        "cannot find the file",
+    ),
+    "a program with a name too long": (
+        "it",
+        COMMAND,
+        LINE % rf"C:\{'x' * 300}.exe",
+        option("WINRS_SKIP_CMD_SHELL", "TRUE"),
+        "w:InternalError",
+        "too long",
     ),
     "neither true nor false": (
         "it",
@@ -375,6 +404,15 @@ def test_a_request_that_can_not_be_done_gets_its_fault(endpoint: Endpoint, livin
     answered = fault(post(endpoint, envelope(action, body, header, resource)))
     assert answered[0] == subcode
     assert word in answered[1]
+
+
+@pytest.mark.parametrize("told", ["größe", "a", "!!!!"])
+def test_a_stream_that_is_no_base64_gets_a_fault(endpoint: Endpoint, living: str, told: str) -> None:
+    client = protocol(endpoint)
+    command = client.run_command(living, CAT, skip_cmd_shell=True)
+    body = f'<rsp:Send><rsp:Stream Name="stdin" CommandId="{command}">{told}</rsp:Stream></rsp:Send>'
+    assert fault(post(endpoint, envelope(SEND, body, selecting(living))))[1].endswith("A stream is base64.")
+    client.cleanup_command(living, command)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ flow's tests deploy to the lab's Windows-like node.
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,27 +18,27 @@ from unittest.mock import DEFAULT, Mock
 
 import pytest
 
-from ansible_collections.tidegate.delivery.plugins.module_utils import puppet_run
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused, Unreachable
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet import NO_LOCK_FILE_ON_WINDOWS
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_agent import look
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_freeze import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet import run as puppet_run
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.agent import look
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.freeze import (
     freeze,
     reason_text,
     thaw,
     wait_for_run,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_outcome import PuppetOutcome
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_result import Request, Result
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet_run import live_runs, run
-from ansible_collections.tidegate.delivery.plugins.module_utils.windows_node import WindowsNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.judge import NO_LOCK_FILE_ON_WINDOWS
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.outcome import PuppetOutcome
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.result import Request, Result
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.run import live_runs, run
+from ansible_collections.tidegate.delivery.plugins.module_utils.windows.node import WindowsNode
 from lab.winrm.windows import PUPPET, install_puppet
-from tests.integration.windows.endpoint import Endpoint, running
+from tests.integration.windows.endpoint import Endpoint, delete_shell_of, running
 from tests.integration.windows.relay import Relay
 from tests.integration.windows.test_windows_node import connected, eventually, lives
 from tests.unit.plugins.module_utils.puppet_double import PuppetDouble
 
-CACHE = r"C:\ProgramData\Tidegate\puppet-settings"
+CACHE = r"C:\ProgramData\PuppetLabs\Tidegate\puppet-settings"
 OURS = reason_text("d1", "tradeapi", r"LAB\ann")
 # A run that says where it is, and waits until it may go on.
 WAITING = 'echo $$ >"$home/began"; until [ -e "$home/go" ]; do sleep 0.1; done'
@@ -150,10 +151,15 @@ def test_a_freeze_carries_its_owner_and_only_ours_ends(puppet: PuppetDouble, nod
 
 @pytest.mark.slow
 def test_a_run_that_goes_on_is_waited_for_and_none_can_be_adopted(puppet: PuppetDouble, node: WindowsNode) -> None:
-    with puppet.run_in_progress(seconds=2) as process:
-        told: list[int] = []
-        wait_for_run(node, "", 60, told.append, settings_cache=CACHE)
-        assert told == [process.pid]
+    told: list[int] = []
+    with puppet.run_in_progress() as process:
+
+        def tell(pid: int) -> None:
+            told.append(pid)
+            os.killpg(process.pid, signal.SIGKILL)
+
+        wait_for_run(node, "", 60, tell, settings_cache=CACHE)
+    assert told == [process.pid]
     assert live_runs(node, "unused", "d1.") == []
 
 
@@ -189,7 +195,6 @@ def test_a_run_of_ours_passes_our_freeze(puppet: PuppetDouble, node: WindowsNode
     assert "--waitforlock" in call, "what an attempt that was killed left there is waited for"
 
 
-@pytest.mark.slow
 def test_a_run_that_takes_too_long_is_ended_with_all_that_it_started(puppet: PuppetDouble, node: WindowsNode) -> None:
     puppet.will("unchanged", 0, WAITING)
     overdue = replace(REQUEST, timeout=1.0 - puppet_run._LEFT_RUN + 2)
@@ -199,7 +204,7 @@ def test_a_run_that_takes_too_long_is_ended_with_all_that_it_started(puppet: Pup
     assert not lives(pid)
 
 
-@pytest.mark.parametrize("silent_s", [0.0, pytest.param(3.0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("silent_s", [0.0, 3.0])
 def test_a_connection_that_drops_in_the_middle_of_a_run_ends_neither_run_nor_step(
     endpoint: Endpoint, closing: ExitStack, puppet: PuppetDouble, silent_s: float
 ) -> None:
@@ -219,7 +224,6 @@ def test_a_connection_that_drops_in_the_middle_of_a_run_ends_neither_run_nor_ste
     assert len(puppet.calls("--onetime")) == 1
 
 
-@pytest.mark.slow
 def test_a_node_that_stays_away_is_unreachable_and_the_next_attempt_runs_again(
     endpoint: Endpoint, closing: ExitStack, puppet: PuppetDouble, node: WindowsNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,10 +241,9 @@ def test_a_node_that_stays_away_is_unreachable_and_the_next_attempt_runs_again(
     assert once(node, replace(REQUEST, run_id="d1.w1.2")).outcome is PuppetOutcome.CHANGED
 
 
-@pytest.mark.parametrize("reported", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("reported", [False, True])
 def test_a_shell_that_is_lost_is_an_outcome_of_its_own_unless_the_report_tells_more(
     endpoint: Endpoint,
-    closing: ExitStack,
     puppet: PuppetDouble,
     node: WindowsNode,
     reported: bool,
@@ -253,7 +256,7 @@ def test_a_shell_that_is_lost_is_an_outcome_of_its_own_unless_the_report_tells_m
     puppet.will("changed", 2, (report if reported else "") + WAITING)
     started = in_background(node)
     pid = begun(puppet)
-    delete_shell_of(endpoint, closing, node)
+    delete_shell_of(endpoint, node)
     result = started.result(60)
     assert result.outcome is (PuppetOutcome.CHANGED if reported else PuppetOutcome.SHELL_LOST)
     assert reads.call_count == 2
@@ -263,9 +266,14 @@ def test_a_shell_that_is_lost_is_an_outcome_of_its_own_unless_the_report_tells_m
     assert once(node, replace(REQUEST, run_id="d1.w1.2")).outcome is PuppetOutcome.CHANGED
 
 
-def delete_shell_of(endpoint: Endpoint, closing: ExitStack, node: WindowsNode) -> None:
-    """As an administrator may; only the shell's owner can."""
-    shell = node._execute.__self__._shell_id  # type: ignore[attr-defined]
-    other = connected(endpoint, closing)
-    other.exists(r"C:\Windows")
-    other._execute.__self__._direct.close_shell(shell, close_session=False)  # type: ignore[attr-defined]
+def test_a_node_that_is_away_when_its_shell_is_lost_is_told_with_what_to_do_then(
+    endpoint: Endpoint, puppet: PuppetDouble, node: WindowsNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    puppet.will("changed", 2, WAITING)
+    started = in_background(node)
+    begun(puppet)
+    monkeypatch.setattr(puppet_run, "PATIENCE", 0.0)
+    monkeypatch.setattr(node, "read", Mock(side_effect=Unreachable("no answer", remedy="Check the host.")))
+    delete_shell_of(endpoint, node)
+    with pytest.raises(Unreachable, match=r"no answer.*Check the host\. Then run the same deployment again"):
+        started.result(60)

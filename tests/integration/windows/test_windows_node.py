@@ -23,14 +23,21 @@ from ansible.plugins.loader import connection_loader
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.tidegate.delivery.plugins.module_utils import windows_node
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import (
     BadInput,
     DeadlineExceeded,
     DomainError,
+    NotLetIn,
     Unreachable,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.windows_node import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.pin_files import (
+    Conflict,
+    FileChange,
+    read_files,
+    write_files,
+)
+from ansible_collections.tidegate.delivery.plugins.module_utils.windows import node as windows_node
+from ansible_collections.tidegate.delivery.plugins.module_utils.windows.node import (
     OutputTooLarge,
     ShellLost,
     WindowsNode,
@@ -39,7 +46,7 @@ from ansible_collections.tidegate.delivery.plugins.plugin_utils.connections impo
 from lab.layout import PROJECT
 from lab.processes import read
 from lab.winrm.windows import SYSTEM, add_program
-from tests.integration.windows.endpoint import ADDRESS, PASSWORD, USER, Endpoint, running
+from tests.integration.windows.endpoint import ADDRESS, PASSWORD, USER, Endpoint, delete_shell_of, running
 from tests.integration.windows.relay import Relay
 
 SHOW = r"C:\Program Files\Tools\show.exe"
@@ -261,21 +268,17 @@ def in_background(node: WindowsNode, argv: list[str]) -> Any:
 
 def test_a_shell_that_somebody_deletes_is_an_outcome_of_its_own(endpoint: Endpoint, closing: ExitStack) -> None:
     node = connected(endpoint, closing)
-    connection = node._execute.__self__  # type: ignore[attr-defined]
     node.run([EXIT, "0"])
     started = in_background(node, [FAMILY])
     pids = family_of(endpoint)
-    other = connected(endpoint, closing)
-    other.run([EXIT, "0"])
-    deleter = other._execute.__self__._direct  # type: ignore[attr-defined]
-    deleter.close_shell(connection._shell_id, close_session=False)
+    delete_shell_of(endpoint, node)
     with pytest.raises(ShellLost, match="is gone, and") as raised:
         started.result(PATIENCE_S)
     assert one(raised).reason == "shell_lost"
     assert not any(map(lives, pids))
     # Between two commands nothing is lost: the next one gets another shell.
     assert node.run([EXIT, "4"]).rc == 4
-    deleter.close_shell(connection._shell_id, close_session=False)
+    delete_shell_of(endpoint, node)
     assert node.run([EXIT, "5"]).rc == 5
 
 
@@ -307,8 +310,8 @@ def test_a_connection_that_drops_is_an_unknown_outcome(endpoint: Endpoint, closi
 @pytest.mark.parametrize(
     ("given", "error", "message"),
     [
-        ({"ansible_password": "wrong"}, BadInput, "credentials were rejected"),
-        ({"ansible_winrm_transport": ["basic"], "ansible_user": "x"}, BadInput, "credentials were rejected"),
+        ({"ansible_password": "wrong"}, NotLetIn, "credentials were rejected"),
+        ({"ansible_winrm_transport": ["basic"], "ansible_user": "x"}, NotLetIn, "credentials were rejected"),
         ({"ansible_winrm_ca_trust_path": "legacy_requests"}, BadInput, "certificate is not trusted"),
         ({"ansible_winrm_transport": ["no-such"]}, BadInput, "does not support transport"),
         ({"ansible_user": ""}, BadInput, "requires a username"),
@@ -424,3 +427,22 @@ def test_threads_have_connections_of_their_own(endpoint: Endpoint, closing: Exit
     for thread in threads:
         thread.join(PATIENCE_S)
     assert sorted(found) == [0, 1, 2, 3]
+
+
+def test_pins_on_the_node_are_written_read_back_and_removed_and_another_writers_are_a_conflict(
+    endpoint: Endpoint, node: WindowsNode
+) -> None:
+    path = r"C:\ProgramData\PuppetLabs\facter\facts.d\tidegate_pins.yaml"
+    folders, there = {"w1": path.rpartition("\\")[0]}, endpoint.drive.path(path)
+
+    def pinned(before: bytes | None, after: bytes | None) -> FileChange:
+        return FileChange("w1", path, before, after)
+
+    write_files(node, folders["w1"], [pinned(None, b"one\n")])
+    assert there.read_bytes() == b"one\n"
+    with pytest.raises(Conflict):
+        write_files(node, folders["w1"], [pinned(None, b"two\n")])
+    write_files(node, folders["w1"], [pinned(b"two\n", b"one\n").undo])
+    assert there.read_bytes() == b"two\n", "undone whether it had been written or not"
+    write_files(node, folders["w1"], [pinned(b"two\n", None)])
+    assert read_files(node, [path]) == {path: None}

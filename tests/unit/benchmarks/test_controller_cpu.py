@@ -68,5 +68,5 @@ def test_both_sides_do_the_same_parts() -> None:
     plays = Plays(Layout(net="127.24", state=Path("/nowhere")), ("n1", "n2"), Path("/nowhere"))
     for part in ("", *PARTS):
         ours, shipped = plays.tasks(SIDES[0], part, "d", "sqlite://"), plays.tasks(SIDES[1], part, "d", "sqlite://")
-        assert len(ours) == (2 if part else 1)
-        assert len(shipped) == (2 if part == "puppet_run" else 1)
+        assert len(ours) == (3 if part else 2)
+        assert len(shipped) == {"": 1, "health_check": 2, "puppet_run": 3}[part]

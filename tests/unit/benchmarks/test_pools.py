@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Action
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.state_machine import Action
 from benchmarks import plays
 from benchmarks.balancers import counted
 from benchmarks.measured import Run

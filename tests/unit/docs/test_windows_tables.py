@@ -31,7 +31,12 @@ def test_every_fault_has_evidence_an_outcome_and_a_test_that_is_there(row: list[
     assert len(row) == 6
     assert all(row)
     path, _, name = row[-1].strip("`").partition("::")
-    assert re.search(rf"^def {name}\(", (INTEGRATION / path).read_text(), re.MULTILINE)
+    text = (INTEGRATION / path).read_text()
+    assert re.search(rf"^def {name}\(", text, re.MULTILINE)
+    # Every day, in all its variants.
+    marks = text[: text.index(f"\ndef {name}(")].rpartition("\n\n\n")[2]
+    assert "mark.slow" not in marks
+    assert not re.search(r"^pytestmark.*mark.slow", text, re.MULTILINE)
 
 
 def test_every_test_that_the_page_names_is_there() -> None:

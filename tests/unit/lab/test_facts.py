@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind, State
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.ledger import Deployment, Kind, State
 from lab.demo import allowed_minima
 from lab.facts import newest_deployment, outcome_of
 from lab.layout import TRADEAPI, Layout

@@ -59,7 +59,18 @@ def test_every_node_of_a_maintenance_pool_is_refused_while_it_is_not_up() -> Non
 
 def test_the_log_line_is_json_once_its_fields_are_filled() -> None:
     filled = re.sub(r"%\[[^]]*\]|%[A-Za-z]+", "1", log_format())
-    assert {"time", "server", "status", "termination", "retries", "load", "request_id"} <= set(json.loads(filled))
+    assert {"time", "server", "status", "termination", "retries", "load", "request_id", "run"} <= set(
+        json.loads(filled)
+    )
+
+
+def test_every_front_end_logs_which_test_run_asked() -> None:
+    """A request that strays may go to any of them."""
+    for head, lines in sections().items():
+        if head.startswith("frontend "):
+            captures = [line for line in lines if line.startswith("http-request capture ")]
+            assert captures[2] == "http-request capture req.hdr(X-Tidegate-Run) len 32", head
+    assert '"run":"%[capture.req.hdr(2),json(utf8s)]"' in log_format()
 
 
 def test_sockets_are_closed_to_others_and_hand_over_listeners() -> None:

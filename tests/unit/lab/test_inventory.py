@@ -60,11 +60,13 @@ SPECIAL = (
     "tidegate_address",
     "tidegate_state_dir",
     "tidegate_puppet_confdir",
+    "tidegate_facts_dir",
     "tidegate_haproxy_socket",
     "tidegate_haproxy_master_socket",
     "tidegate_haproxy_state_dir",
     "tidegate_haproxy_lock",
     "tidegate_haproxy_process",
+    "tidegate_haproxy_log",
     "tidegate_rollout_dir",
     "tidegate_test_dir",
 )
@@ -96,8 +98,9 @@ def check_windows_like(host: Host, variables: dict[str, Any]) -> None:
         "ansible_user": USER,
         "ansible_winrm_ca_trust_path": str(host.winrm / "winrm.pem"),
         "tidegate_address": host.address,
-        "tidegate_state_dir": r"C:\ProgramData\Tidegate",
+        "tidegate_state_dir": r"C:\ProgramData\PuppetLabs\Tidegate",
         "tidegate_puppet_confdir": "",
+        "tidegate_facts_dir": r"C:\ProgramData\PuppetLabs\facter\facts.d",
         "tidegate_certname": host.certname,
     }
     assert {key: variables[key] for key in expected} == expected
@@ -113,6 +116,7 @@ def check_host(layout: Layout, name: str, variables: dict[str, Any]) -> None:
         "tidegate_address": host.address,
         "tidegate_state_dir": str(host.tidegate_state),
         "tidegate_puppet_confdir": str(host.puppet_confdir),
+        "tidegate_facts_dir": str(host.facts_dir),
     }
     if host.kind is Kind.LOAD_BALANCER:
         expected["tidegate_haproxy_socket"] = str(host.haproxy_socket)
@@ -120,6 +124,7 @@ def check_host(layout: Layout, name: str, variables: dict[str, Any]) -> None:
         expected["tidegate_haproxy_state_dir"] = str(host.haproxy_state_dir)
         expected["tidegate_haproxy_lock"] = str(host.haproxy_lock)
         expected["tidegate_haproxy_process"] = str(host.haproxy_master_socket)
+        expected["tidegate_haproxy_log"] = str(host.haproxy_log)
     if host.kind is Kind.PUPPETSERVER:
         expected["tidegate_rollout_dir"] = str(layout.rollout_dir)
     if host.kind is Kind.TESTBOX:

@@ -61,7 +61,9 @@ def test_no_placeholder_is_left_in_the_servers_configuration(prepared: Layout) -
 
 def test_pins_are_above_released_values_and_those_above_the_environment(prepared: Layout) -> None:
     top = yaml.safe_load((prepared.puppet.puppet_confdir / "hiera.yaml").read_text())
-    assert [level["path"] for level in top["hierarchy"]] == ["nodes/%{trusted.certname}.yaml", "common.yaml"]
+    node, of_itself, common = top["hierarchy"]
+    assert (node["path"], common["path"]) == ("nodes/%{trusted.certname}.yaml", "common.yaml")
+    assert of_itself["lookup_key"] == "tidegate::pinned_by_the_node"
     assert prepared.puppet.puppet_confdir / top["defaults"]["datadir"] == prepared.rollout_dir
     production = prepared.puppet_code_dir / "environments" / "production"
     below = yaml.safe_load((production / "hiera.yaml").read_text())

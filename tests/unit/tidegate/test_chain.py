@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import (
     Event,
     Outcome,
     Step,

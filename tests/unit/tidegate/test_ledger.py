@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step, genesis
-from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind, Ledger, State
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Event, Outcome, Step, genesis
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.ledger import Deployment, Kind, Ledger, State
 from tidegate import ledger as ledger_module
 from tidegate.ledger import SqlLedger
 from tidegate.store import Store

@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Locked, Refused
-from ansible_collections.tidegate.delivery.plugins.module_utils.lock import Claim, Holder, Locks, Process, this_process
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.lock import (
+    Claim,
+    Holder,
+    Locks,
+    Process,
+    this_process,
+)
 from tidegate.locks import SqlLocks
 from tidegate.store import Store
 

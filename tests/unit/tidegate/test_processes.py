@@ -63,8 +63,10 @@ def test_a_job_that_was_detached_on_this_machine_outlives_the_run(tmp_path: Path
         run(
             f"""
         import time
-        from ansible_collections.tidegate.delivery.plugins.module_utils.jobs import Limits, Phase, poll, start, stop
-        from ansible_collections.tidegate.delivery.plugins.module_utils.node import LocalShell, PosixNode
+        from ansible_collections.tidegate.delivery.plugins.module_utils.node.jobs import (
+            Limits, Phase, poll, start, stop,
+        )
+        from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import LocalShell, PosixNode
         from ansible_collections.tidegate.delivery.plugins.module_utils.prctl import adopt_orphans
         from tidegate.processes import Brood
         adopt_orphans()

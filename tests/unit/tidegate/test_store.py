@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import insert, select
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DeadlineExceeded
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Event, Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.ledger import Deployment, Kind
 from tidegate import store as store_module
+from tidegate.ledger import SqlLedger
 from tidegate.store import NOW_MS, Store, entries, locks, meta
 
 
@@ -88,13 +92,34 @@ def test_another_programs_database_is_refused_and_left_alone(tmp_path: Path) -> 
     assert path.read_bytes() == before
 
 
+def test_an_older_ledger_is_brought_to_this_schema(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    ledger = SqlLedger(Store(url(path)))
+    planned = Event(service="s", environment="lab", deployment="d1", attempt=1, step=Step.PLAN, outcome=Outcome.OK)
+    opened = ledger.open(
+        Deployment(id="d1", kind=Kind.DEPLOY, service="s", environment="lab", version="1.1.0"), planned
+    )
+    with sqlite3.connect(path) as raw:
+        for column in ("revision", "previous_revision"):
+            raw.execute(f"ALTER TABLE deployments DROP COLUMN {column}")
+        raw.execute("UPDATE meta SET value = 1 WHERE key = 'schema'")
+    upgraded = SqlLedger(Store(url(path)))
+    assert upgraded.deployment("d1") == opened
+    assert upgraded.verify("lab").intact
+    again = upgraded.new_attempt("d1", "{}", (), replace(planned, id="another"), revision="3f1c2ab")
+    found = SqlLedger(Store(url(path))).deployment("d1")
+    assert found == again
+    assert found is not None
+    assert (found.attempt, found.revision) == (2, "3f1c2ab")
+
+
 def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite"
     Store(url(path))
     with sqlite3.connect(path) as raw:
-        raw.execute("UPDATE meta SET value = 2 WHERE key = 'schema'")
+        raw.execute("UPDATE meta SET value = 3 WHERE key = 'schema'")
     with pytest.raises(
-        BadInput, match=r"the ledger has schema 2, this Tidegate knows schema 1 .*Use the Tidegate version"
+        BadInput, match=r"the ledger has schema 3, this Tidegate knows schema 2 .*Use the Tidegate version"
     ):
         Store(url(path))
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
-from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind
-from ansible_collections.tidegate.delivery.plugins.module_utils.lock import node_lock, service_lock
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Event, Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.ledger import Deployment, Kind
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.lock import node_lock, service_lock
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import Record, plan_digest
 
 

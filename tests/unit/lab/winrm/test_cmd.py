@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.windows_command_line import through_cmd
+from ansible_collections.tidegate.delivery.plugins.module_utils.windows.command_line import through_cmd
 from lab.winrm.cmd import command_of, expand, refuse_special, run, words
 from lab.winrm.windows import EXIT_CODE_VARIABLE, Drive, add_program, make_drive
 

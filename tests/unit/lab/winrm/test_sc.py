@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.windows_services import ServiceState, read_status
+from ansible_collections.tidegate.delivery.plugins.module_utils.windows.services import ServiceState, read_status
 from lab.winrm.sc import told
 
 

@@ -9,9 +9,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Locked, Refused
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event
-from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind, State
-from ansible_collections.tidegate.delivery.plugins.module_utils.node import LocalShell, PosixNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Event
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.ledger import Deployment, Kind, State
+from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import LocalShell, PosixNode
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import NEVER, Stopping
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.arguments import argument_spec
@@ -32,7 +32,7 @@ class PuppetCall:
         defaults = {name: option.get("default") for name, option in argument_spec(module).items()}
         self.args: dict[str, Any] = defaults | {"deployment": "d1"}
         self.host, self.check, self.diff = host, False, True
-        self._nodes, self._hostvars = nodes, hostvars
+        self._nodes, self.hostvars = nodes, hostvars
         self.deployments = [deployment("d1")]
         self.told: list[str] = []
         self.locking: list[str] = []
@@ -81,7 +81,7 @@ class PuppetCall:
         self.locking.append(f"unlock {names}")
 
     def hostvar(self, host: str, name: str, default: Any = None) -> Any:
-        return self._hostvars.get(host, {}).get(name, default)
+        return self.hostvars.get(host, {}).get(name, default)
 
     def node(self) -> PosixNode:
         return self._nodes[self.host]

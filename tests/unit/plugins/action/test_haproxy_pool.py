@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from ansible_collections.tidegate.delivery.plugins.action import haproxy_pool
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
-from ansible_collections.tidegate.delivery.plugins.module_utils.move_report import MoveReport
-from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Cell, Pool, Spot
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools import Intent
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Event, Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.cells import Cell, Pool, Spot
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.move_report import MoveReport
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.state_machine import Intent
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
 
 NODES = tuple(f"node-{number}.trade.example.com" for number in range(30))

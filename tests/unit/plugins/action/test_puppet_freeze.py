@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.tidegate.delivery.plugins.action.puppet_freeze import ActionModule
-from ansible_collections.tidegate.delivery.plugins.module_utils import jobs
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DeadlineExceeded, Refused
-from ansible_collections.tidegate.delivery.plugins.module_utils.jobs import Limits
-from ansible_collections.tidegate.delivery.plugins.module_utils.lock import this_user
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.ledger import State
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.lock import this_user
+from ansible_collections.tidegate.delivery.plugins.module_utils.node import jobs
+from ansible_collections.tidegate.delivery.plugins.module_utils.node.jobs import Limits
 from lab.witness import wait_until
-from tests.unit.plugins.action.puppet_call import PuppetCall, act
+from tests.unit.plugins.action.puppet_call import PuppetCall, act, deployment
 from tests.unit.plugins.module_utils.puppet_double import PuppetDouble
 
 OURS = f"tidegate: deployment d1 of tradeapi, by {this_user()}"
@@ -81,6 +84,17 @@ def test_a_strangers_freeze_is_shown_and_stays(call: PuppetCall, puppet: PuppetD
     assert result["msg"] == "n1: Puppet is disabled: Ann swaps a disk (not ours: it stays)"
 
 
+def test_a_freeze_that_a_dead_deployment_left_is_taken_over_but_not_one_of_another_ledger(
+    call: PuppetCall, puppet: PuppetDouble
+) -> None:
+    puppet.freeze("tidegate: deployment d0 of tradeapi, by bob")
+    with pytest.raises(Refused, match=r"that this ledger doesn't know: tidegate: deployment d0 .*tidegate frozen"):
+        act(ActionModule, call)
+    assert "d0" in puppet.lock.read_text()
+    call.deployments.append(deployment("d0", State.SUPERSEDED))
+    assert act(ActionModule, call)["frozen_by"] == OURS
+
+
 def test_another_deployments_freeze_stays_unless_the_plan_of_a_thaw_names_it(
     call: PuppetCall, puppet: PuppetDouble
 ) -> None:
@@ -94,8 +108,17 @@ def test_another_deployments_freeze_stays_unless_the_plan_of_a_thaw_names_it(
     assert not puppet.lock.exists()
 
 
-def test_a_run_in_progress_is_waited_for_and_shown(call: PuppetCall, puppet: PuppetDouble) -> None:
-    with puppet.run_in_progress(1) as process:
+def test_a_run_in_progress_is_waited_for_and_shown(
+    call: PuppetCall, puppet: PuppetDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with puppet.run_in_progress() as process:
+
+        def progress(text: str) -> None:
+            call.told.append(text)
+            # It ends because it is shown: how long the freeze before that takes doesn't matter then.
+            os.killpg(process.pid, signal.SIGKILL)
+
+        monkeypatch.setattr(call, "progress", progress)
         result = act(ActionModule, call)
     assert result["waited_s"] > 0
     assert call.told == [f"waiting for Puppet run {process.pid} to end"]

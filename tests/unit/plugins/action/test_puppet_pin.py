@@ -8,8 +8,8 @@ import yaml
 
 from ansible_collections.tidegate.delivery.plugins.action.puppet_pin import ActionModule
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DomainError, Locked, Refused
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
-from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import State
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Event, Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.ledger import State
 from tests.unit.plugins.action.puppet_call import PuppetCall, act, deployment, folders, here
 
 VALUES = {"tradeapi::version": "2", "tradeapi::digest": "abc"}
@@ -102,7 +102,7 @@ def test_a_lost_common_lock_does_not_hide_what_went_wrong(call: PuppetCall, tmp_
     call.args |= {"state": "raised", "nodes": None}
     call.lock_lost = True
     (tmp_path / "ps2").write_text("a file where a folder should be")
-    with pytest.raises(DomainError, match="rollout layer"):
+    with pytest.raises(DomainError, match="can't write the pins"):
         act(ActionModule, call)
 
 
@@ -184,3 +184,38 @@ def test_what_opens_the_service_is_taken_back_and_the_pin_stays(call: PuppetCall
     assert content(tmp_path, "ps1/nodes/n1.lab.yaml") == VALUES
     assert not act(ActionModule, call)["changed"]
     assert ActionModule.step(object.__new__(ActionModule), call) == "seal"  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def by_fact(tmp_path: Path) -> PuppetCall:
+    """Two nodes that have their pins themselves."""
+    hostvars = {node: {"tidegate_facts_dir": str(tmp_path / node)} for node in ("n1", "n2")}
+    made = PuppetCall("puppet_pin", "n1", {"n1": here(), "n2": here()}, hostvars)
+    made.args |= {"place": "fact", "nodes": ["n1", "n2"], "values": VALUES}
+    return made
+
+
+def test_a_pin_by_fact_is_on_each_node_itself_and_goes_in_the_same_way(by_fact: PuppetCall, tmp_path: Path) -> None:
+    result = act(ActionModule, by_fact)
+    for node in ("n1", "n2"):
+        assert content(tmp_path, f"{node}/tidegate_pins.yaml") == {"tidegate_pins": VALUES}
+    assert result["msg"] == "tradeapi::version: 2, tradeapi::digest: abc pinned on n1, n2 (2 of 2 files changed)"
+    assert not act(ActionModule, by_fact)["changed"]
+    theirs = tmp_path / "n2" / "tidegate_pins.yaml"
+    theirs.write_text("tidegate_pins:\n  tradeapi::version: '2'\n")
+    by_fact.args["state"] = "absent"
+    assert act(ActionModule, by_fact)["kept"] == [f"n2: {theirs}: tradeapi::version"]
+    assert list(tmp_path.rglob("*.yaml")) == [theirs]
+
+
+def test_no_fact_holds_for_all_nodes(by_fact: PuppetCall) -> None:
+    by_fact.args["state"] = "raised"
+    with pytest.raises(BadInput, match="no fact holds for all nodes"):
+        act(ActionModule, by_fact)
+
+
+def test_a_nodes_own_folder_must_be_an_absolute_path(by_fact: PuppetCall, tmp_path: Path) -> None:
+    by_fact.hostvars["n2"]["tidegate_facts_dir"] = "facts.d"
+    with pytest.raises(BadInput, match=r"'facts\.d' is no absolute path \(n2: tidegate_facts_dir\)"):
+        act(ActionModule, by_fact)
+    assert list(tmp_path.rglob("*.yaml")) == []

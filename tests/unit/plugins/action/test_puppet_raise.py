@@ -9,9 +9,9 @@ import pytest
 
 from ansible_collections.tidegate.delivery.plugins.action import puppet_raise
 from ansible_collections.tidegate.delivery.plugins.action.puppet_raise import ActionModule
-from ansible_collections.tidegate.delivery.plugins.module_utils.common_value import NotServed
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DomainError
-from ansible_collections.tidegate.delivery.plugins.module_utils.node import LocalShell, PosixNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import LocalShell, PosixNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.common_value import NotServed
 from tests.unit.plugins.action.puppet_call import PuppetCall, act, folders
 
 VALUES = {"tradeapi::version": "2", "tradeapi::digest": "abc"}
@@ -91,7 +91,7 @@ def test_a_request_that_is_not_merged_keeps_the_pins_and_is_found_again(
     with pytest.raises(NotServed):
         act(ActionModule, call)
     wanted = {"deployment": "d1", "service": "tradeapi", "environment": "lab", "kind": "deploy", "version": "2"}
-    assert asked(tmp_path) == [wanted | {"values": VALUES}] * 2
+    assert asked(tmp_path) == [wanted | {"revision": "", "values": VALUES}] * 2
     serve(server, VALUES)
     assert act(ActionModule, call)["outcome"] == "served"
     assert len(asked(tmp_path)) == 2
@@ -126,9 +126,9 @@ def test_what_goes_wrong_is_told(call: RaiseCall, tmp_path: Path) -> None:
     (tmp_path / "open-request").write_text("#!/bin/sh\necho 'no token' >&2; exit 3\n")
     with pytest.raises(DomainError, match="open-request ended with 3: no token"):
         act(ActionModule, call)
-    call._hostvars["n1"]["tidegate_raise_command"] = "a string"
+    call.hostvars["n1"]["tidegate_raise_command"] = "a string"
     with pytest.raises(BadInput, match="is no list of words"):
         act(ActionModule, call)
-    call._hostvars["n1"]["tidegate_certname"] = "stranger"
+    call.hostvars["n1"]["tidegate_certname"] = "stranger"
     with pytest.raises(DomainError, match="No facts available for target node: stranger"):
         act(ActionModule, call)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,11 +29,17 @@ def test_a_changed_node(call: PuppetCall, puppet: PuppetDouble, tmp_path: Path) 
     assert (result["outcome"], result["changed"], result["exit_code"], result["adopted"]) == ("changed", True, 2, False)
     assert result["job_id"] == "d1.n1.1"
     assert result["report"] == f"{tmp_path}/state/jobs/d1.n1.1/kept"
-    assert result["configuration_version"] == "1795412860"
+    assert (result["configuration_version"], result["revision"]) == ("1795412860", "")
     assert result["resources"]["total"] == 8
     assert result["msg"] == "n1: Puppet changed the node"
     line = puppet.calls("--onetime")[0]
     assert "--confdir /etc/lab/puppet" in line and "--maxwaitforlock 120" in line
+
+
+def test_the_configuration_is_told_where_the_deployment_has_one(call: PuppetCall, puppet: PuppetDouble) -> None:
+    puppet.will("changed", 2)
+    call.deployments[0] = replace(call.deployments[0], revision="1795412860")
+    assert act(ActionModule, call)["revision"] == "1795412860"
 
 
 def test_an_unchanged_node(call: PuppetCall) -> None:
@@ -55,7 +62,7 @@ def test_a_run_without_report_changed_nothing_that_we_know_of(call: PuppetCall, 
     puppet.will("certificate_unsigned", 1)
     result = act(ActionModule, call)
     assert (result["outcome"], result["changed"], result["resources"]) == ("certificate_unsigned", False, {})
-    assert result["configuration_version"] == ""
+    assert (result["configuration_version"], result["revision"]) == ("", "")
 
 
 def test_every_attempt_and_suffix_is_a_run_of_its_own(call: PuppetCall, puppet: PuppetDouble) -> None:
@@ -84,7 +91,7 @@ def test_a_pending_reboot_is_told_or_counts(call: PuppetCall, puppet: PuppetDoub
 
 def test_a_node_without_puppet_is_an_outcome(call: PuppetCall, puppet: PuppetDouble) -> None:
     (puppet.home / "bin" / "id").write_text('#!/bin/sh\n[ -n "$1" ] && [ "$1" = -un ] && echo ann || echo 1000\n')
-    call._hostvars["n1"].pop("tidegate_puppet_confdir")
+    call.hostvars["n1"].pop("tidegate_puppet_confdir")
     result = act(ActionModule, call)
     assert (result["failed"], result["reason"], result["where"]) == (True, "not_root", "n1")
     assert "commands run as ann (n1). Connect as root or with become" in result["msg"]
@@ -112,3 +119,17 @@ def test_who_watches_sees_that_it_goes_on(call: PuppetCall, puppet: PuppetDouble
 def test_the_lease_covers_the_run(call: PuppetCall) -> None:
     assert ActionModule.deadline(object.__new__(ActionModule), call) == 15 * 60 + 2 * 60 + 300  # type: ignore[arg-type]
     assert ActionModule.EFFECT
+
+
+def test_a_good_run_that_took_another_version_than_the_plans_is_no_success(
+    call: PuppetCall, puppet: PuppetDouble
+) -> None:
+    puppet.will("changed", 2)
+    captured = puppet.home / "captured.yaml"
+    tells = "resource_statuses:\n  Schedule[tidegate took tradeapi tradeapi::version 1.0]:\n    changed: false\n"
+    captured.write_text(captured.read_text().replace("resource_statuses:\n", tells))
+    call.plan = {"puppet": {"pin": {"tradeapi::version": "2"}}}
+    result = act(ActionModule, call)
+    assert (result["failed"], result["outcome"], result["changed"]) == (True, "pin_not_taken", True)
+    assert "tradeapi::version is 1.0 in the catalog, and pinned is 2" in result["msg"]
+    assert "puppet lookup --explain" in result["remedy"]

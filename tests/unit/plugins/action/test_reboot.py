@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.tidegate.delivery.plugins.action.reboot import ActionModule
-from ansible_collections.tidegate.delivery.plugins.module_utils import reboot as module
-from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Refused, Unreachable
+from ansible_collections.tidegate.delivery.plugins.module_utils.node import reboot as module
 from tests.unit.plugins.action.puppet_call import PuppetCall, act
 from tests.unit.plugins.module_utils.edge import NEW_BOOT, Edge
 
@@ -33,6 +33,26 @@ def test_a_node_that_asks_for_it_is_rebooted_and_then_no_more(call: PuppetCall, 
     again = act(ActionModule, call)
     assert (again["outcome"], again["changed"], again["boot_after"]) == ("not_pending", False, "second")
     assert edge.asked() == ["-r now"]
+
+
+def test_the_boot_that_is_to_end_is_recorded_before_it_is_asked_for(call: PuppetCall, edge: Edge) -> None:
+    def begun() -> tuple[ActionModule, dict[str, str] | None]:
+        action = object.__new__(ActionModule)
+        return action, action.begun_with(call)  # type: ignore[arg-type]
+
+    assert begun()[1] is None, "nothing is pending"
+    edge.write("run/reboot-required", "")
+    action, told = begun()
+    assert told == {"boot_before": "first"}
+    assert edge.asked() == []
+    assert action.act(call)["boot_before"] == "first"  # type: ignore[arg-type]
+    edge.boot_id.unlink()
+    action, told = begun()
+    assert told is None
+    edge.boot_id.write_text("first\n")
+    with pytest.raises(Unreachable, match="does not tell its boot id"):
+        action.act(call)  # type: ignore[arg-type]
+    assert edge.asked() == ["-r now"], "no order without a recorded boot"
 
 
 def test_check_mode_says_whether(call: PuppetCall, edge: Edge) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.state import (
     Admin,
     LoadBalancerState,
     OldWorker,
     ServerRow,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.pool_cells import Pool
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.cells import Pool
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
 
 ONLINE, MAINTENANCE = "shop_online", "shop_maintenance"

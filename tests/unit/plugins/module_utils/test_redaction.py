@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 
 import pytest
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Event, Outcome, Step
 from ansible_collections.tidegate.delivery.plugins.module_utils.redaction import Redactor, looks_secret, secrets_in
 
 SECRET = "s3cr&t/ö \"x'<y>"

@@ -40,6 +40,11 @@ def test_columns_have_one_width_for_all_services() -> None:
             "s: deploy to 1.1.0 was done at 10:00",
         ),
         (
+            {"last_done": {"kind": "deploy", "version": "1.1.0", "revision": "3f1c2ab4d5e60718", "closed_at": "10:00"}},
+            "s: deploy to 1.1.0 (configuration 3f1c2ab4d5e6) was done at 10:00",
+        ),
+        ({"nodes": {"n1": node(revision="3f1c2ab")}}, "  n1  online  1.0.0 (configuration 3f1c2ab)"),
+        (
             {"under_way": {"kind": "rollback", "version": "1.0.0", "state": "held", "id": "s-1"}},
             "s: rollback to 1.0.0 is held (s-1)",
         ),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Stopped
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Step
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import LOOK_EVERY, NEVER, Stopping, before
 
 

@@ -8,15 +8,15 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.service import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.service import (
     Deploy,
     Drain,
     Puppet,
     Service,
     Warmup,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.service_health import Command, Health, Http
-from ansible_collections.tidegate.delivery.plugins.module_utils.service_nunit import NUnit
+from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.service_health import Command, Health, Http
+from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.service_nunit import NUnit
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import parse_duration
 from ansible_collections.tidegate.delivery.plugins.modules import haproxy_pool, health_check, nunit, puppet_run, reboot
 

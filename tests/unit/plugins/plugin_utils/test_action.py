@@ -51,7 +51,8 @@ class Calling:
     def require_permit(self, _deadline: float, _doing: str, *, in_wave: bool) -> None:
         self.recorded.append("permit")
 
-    def record(self, step: str, outcome: str) -> None:
+    def record(self, step: str, outcome: str, details: object) -> None:
+        assert details is None
         self.recorded.append(f"{step} {outcome}")
 
     def record_end(self, step: str, result: dict[str, Any], _recorded: object, *, effect: bool) -> None:
@@ -122,3 +123,14 @@ def test_without_a_signal_a_failure_is_a_failure(action: Waiting, call: Any, how
 def test_a_second_failure_counts(action: Waiting, call: Any) -> None:
     with pytest.raises(Unreachable):
         action.will(AtStop.FINISH, fails(LOST, asked=True), fails(LOST, asked=False))._permitted(call)
+
+
+RAW, SHOWN = "by \x1b[31meve\r", "by \\x1b[31meve\\r"
+
+
+def test_what_others_wrote_is_printable_in_result_and_record(action: Waiting, call: Any) -> None:
+    found = {"changed": False, "msg": RAW, "table": [RAW], "frozen": [{"reason": RAW}], "ansible_facts": {"raw": RAW}}
+    outcome = action.will(AtStop.FINISH, lambda: dict(found))._permitted(call)
+    assert (outcome["msg"], outcome["table"], outcome["frozen"]) == (SHOWN, [SHOWN], [{"reason": SHOWN}])
+    assert outcome["ansible_facts"] == {"raw": RAW}, "what later tasks work with"
+    assert call.recorded == ["permit", "puppet started", f"puppet {SHOWN}"]

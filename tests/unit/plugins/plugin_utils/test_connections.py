@@ -9,7 +9,7 @@ import pytest
 from ansible.playbook.play_context import PlayContext
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
-from ansible_collections.tidegate.delivery.plugins.module_utils.node import PosixNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import PosixNode
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.connections import connect
 
 # Ansible's default: what applies without our ansible.cfg.

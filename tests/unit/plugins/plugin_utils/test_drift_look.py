@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
-from ansible_collections.tidegate.delivery.plugins.module_utils.lock import node_lock
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Event, Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.lock import node_lock
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.drift_look import Movers
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import Record
 

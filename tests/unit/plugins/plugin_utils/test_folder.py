@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.folder_files import file_name
 from ansible_collections.tidegate.delivery.plugins.plugin_utils import folder as module
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.folder import (
     DeploymentFolder,
-    file_name,
     folder_of,
 )
 

@@ -8,10 +8,10 @@ from typing import Any, cast
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.service_health import Health
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused
-from ansible_collections.tidegate.delivery.plugins.module_utils.evidence import planned_options, require_planned
-from ansible_collections.tidegate.delivery.plugins.module_utils.expectation import Clock
-from ansible_collections.tidegate.delivery.plugins.module_utils.service_health import Health
+from ansible_collections.tidegate.delivery.plugins.module_utils.health.expectation import Clock
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.evidence import planned_options, require_planned
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import NEVER
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.arguments import argument_spec, defaults_of
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
@@ -42,6 +42,7 @@ HEALTH = Health.model_validate(
                     "aim": {},
                 },
             },
+            {"name": "running", "service": {"name": "trade", "accept": ["running", "paused"]}},
             {"name": "restarted", "process": {"port": 8080}},
         ],
     }
@@ -66,6 +67,7 @@ def test_placeholders_are_filled_in() -> None:
     assert checks["port"]["tcp"]["address"] == "10.0.0.1"
     assert checks["queue"]["command"]["argv"] == ["queue", "--of=trade", "{ print }"]
     assert checks["through"]["nagios"]["argv"][2:5] == ["10.0.0.9", "-k", "X-Tidegate-Node: n1"]
+    assert checks["running"]["service"] == {"name": "trade", "accept": ["running", "paused"]}
     assert checks["restarted"]["process"] == {
         "unit": None, "pid_file": None, "port": 8080, "address": "10.0.0.1", "after": "deployment",
     }  # fmt: skip
@@ -91,9 +93,7 @@ def test_the_planned_options_are_what_the_plan_says_and_anything_easier_is_not()
 
 def call(options: dict[str, Any], deployment: str = "d1", began: str = "2026-01-31T12:00:00Z") -> Call:
     """A call on n1 as far as what is asked looks at it."""
-    record = SimpleNamespace(
-        puppet_began={"n1": began} if began else {}, deployment=SimpleNamespace(opened_at="2026-01-31T11:00:00Z")
-    )
+    record = SimpleNamespace(puppet_began={"n1": began} if began else {})
     args = validated(options)
     return cast(
         "Call",
@@ -108,23 +108,25 @@ def call(options: dict[str, Any], deployment: str = "d1", began: str = "2026-01-
     )
 
 
-def test_since_the_deployment_is_since_puppet_first_ran_there_else_since_it_was_opened() -> None:
-    options = health_facts(HEALTH, WORDS)
-    for began, after in (("2026-01-31T12:00:00Z", 1769860800.0), ("", 1769857200.0)):
-        started = _expectation(call(options, began=began)).started
-        assert started is not None
-        assert (started.after, started.clock) == (after, Clock.CONTROLLER)
+def test_since_the_deployment_is_since_puppet_first_ran_there() -> None:
+    started = _expectation(call(health_facts(HEALTH, WORDS))).started
+    assert started is not None
+    assert (started.after, started.clock) == (1769860800.0, Clock.CONTROLLER)
+
+
+def test_where_puppet_changed_nothing_nothing_had_to_be_started_anew() -> None:
+    assert _expectation(call(health_facts(HEALTH, WORDS), began="")).started is None
 
 
 def test_a_connection_to_the_node_is_needed_only_for_what_runs_there() -> None:
     checks = health_facts(HEALTH, WORDS)["checks"]
-    assert [needs_node({"checks": [check]}) for check in checks] == [False, False, True, True, False, True]
+    assert [needs_node({"checks": [check]}) for check in checks] == [False, False, True, True, False, True, True]
 
 
 @pytest.mark.parametrize(
     ("check", "told"),
     [
-        ({}, "it is of no kind (checks.a: kind). Give one of http, tcp, command, nagios, process"),
+        ({}, "it is of no kind (checks.a: kind). Give one of http, tcp, command, nagios, service, process"),
         ({"command": {"argv": ["x"]}, "tcp": {"address": "n1", "port": 1}}, "it is tcp and command"),
         ({"nagios": {"argv": ["x"], "perfdata": {"a": "5%"}}}, "'5%' is not a threshold range"),
         ({"nagios": {"argv": ["x"], "url": "http://lb/"}}, "a plugin on the node does not go through"),

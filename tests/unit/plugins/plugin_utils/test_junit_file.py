@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from defusedxml.ElementTree import parse
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
-from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.junit_file import results_name
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Event, Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.folder_files import results_name
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.ledger import Deployment, Kind
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import Record, plan_digest
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.summary_files import keep_summary
 from tidegate.ledger import SqlLedger

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.catalog import load_catalog
+from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.catalog import load_catalog
+from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.service import Nagios, Service
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused
-from ansible_collections.tidegate.delivery.plugins.module_utils.service import Nagios, Service
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.nagios_facts import merged_services, nagios_facts
 
 SERVICES = load_catalog(str(Path(__file__).resolve().parents[4] / "services"), "lab")

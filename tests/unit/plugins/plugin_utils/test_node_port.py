@@ -8,9 +8,9 @@ from typing import Any, cast
 
 import pytest
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.catalog import load_catalog
+from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.catalog import load_catalog
+from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.service import Service
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
-from ansible_collections.tidegate.delivery.plugins.module_utils.service import Service
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.plan_facts import node_port
 

@@ -9,9 +9,9 @@ import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step, canonical
-from ansible_collections.tidegate.delivery.plugins.module_utils.nunit_gate import Quarantined, Rules, gate
-from ansible_collections.tidegate.delivery.plugins.module_utils.results_case import Case, CaseOutcome
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Event, Outcome, Step, canonical
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.gate import Quarantined, Rules, gate
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.results_case import Case, CaseOutcome
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.arguments import argument_spec
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.nunit_options import numbers, rules
 
@@ -53,6 +53,9 @@ def test_every_option_becomes_a_rule() -> None:
         ({"quarantine": [EXCUSED | {"until": "soon"}]}, "quarantine.until"),
         ({"quarantine": [EXCUSED | {"until": "2026-02-30"}]}, "quarantine.until"),
         ({"quarantine": [EXCUSED], "required_tests": ["S.B"]}, "required_tests"),
+        ({"quarantine": [EXCUSED, EXCUSED | {"until": "2026-01-01"}]}, "quarantine"),
+        ({"min_tests": 0}, "min_tests"),
+        ({"allowed_failures": -1}, "allowed_failures"),
     ],
 )
 def test_options_that_make_no_rule_are_named(given: dict[str, Any], where: str) -> None:

@@ -115,7 +115,7 @@ class Part:
     def require_permit(self, deadline: float, _doing: str, *, in_wave: bool) -> None:
         self.permits.append(deadline)
 
-    def record(self, *_args: object) -> None:
+    def record(self, *_args: object, details: object = None) -> None:
         """The beginning."""
 
     def end_event(self, step: str, result: dict[str, Any], recorded: Sequence[str], *, effect: bool) -> Any:

@@ -1,14 +1,23 @@
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.catalog import load_catalog
-from ansible_collections.tidegate.delivery.plugins.module_utils.service import Drain
+from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.catalog import load_catalog
+from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.service import Drain
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Refused
 from ansible_collections.tidegate.delivery.plugins.modules import haproxy_pool
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.plan_facts import for_plays, for_wave, step_facts
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.plan_facts import (
+    for_plays,
+    for_wave,
+    require_reached,
+    step_facts,
+)
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.survey import Look
 
 SERVICES = Path(__file__).resolve().parents[4] / "services"
 
@@ -68,3 +77,12 @@ def test_a_wave_drains_as_the_descriptor_says() -> None:
     assert drain == {"soft": "30s", "hard": "2m", "at_hard": "cut", "sticky": "wait"}
     options = yaml.safe_load(haproxy_pool.DOCUMENTATION)["options"]["drain"]["suboptions"]
     assert drain.keys() == options.keys() == Drain.model_fields.keys()
+
+
+@pytest.mark.parametrize("left_out", ["n1", "n2"])
+def test_a_node_that_nobody_reaches_has_no_pin_of_its_own_to_keep_it_where_it_is(left_out: str) -> None:
+    service = load_catalog(str(SERVICES), "lab")["tradeapi"]
+    looks = {"n1": Look({}, {}), "n2": Look({}, {}, unreachable="no route")}
+    refused = pytest.raises(Refused, match=r"n2 is left out and can't be reached.*\(no route\).*to hiera")
+    with refused if left_out == "n2" else nullcontext():
+        require_reached(service, [left_out], looks)

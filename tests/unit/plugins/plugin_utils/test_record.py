@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Refused
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
-from ansible_collections.tidegate.delivery.plugins.module_utils.history import read_history
-from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind, State
-from ansible_collections.tidegate.delivery.plugins.module_utils.lock import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Event, Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.history import read_history
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.ledger import Deployment, Kind, State
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.lock import (
     Holder,
     node_lock,
     service_lock,
@@ -31,11 +31,18 @@ PLAN = {
 }
 
 
-def opened(folder: Path, kind: Kind = Kind.DEPLOY) -> Record:
+def opened(folder: Path, kind: Kind = Kind.DEPLOY, revision: str = "") -> Record:
     record = Record(f"sqlite:///{folder}/ledger.sqlite", "lab", "d1")
     plan = json.dumps(PLAN)
     deployment = Deployment(
-        id="d1", kind=kind, service="s", environment="lab", nodes=("n1", "n2"), services=("s",), plan=plan
+        id="d1",
+        kind=kind,
+        service="s",
+        environment="lab",
+        nodes=("n1", "n2"),
+        services=("s",),
+        plan=plan,
+        revision=revision,
     )
     record.ledger.open(deployment, event(Step.PLAN, plan_sha256=plan_digest(plan)))
     return record
@@ -94,6 +101,29 @@ def test_what_is_not_permitted_is_refused_with_its_reason(
         act(record)
 
 
+def test_nodes_are_told_by_the_configuration_of_their_last_good_run(tmp_path: Path) -> None:
+    record = opened(tmp_path, revision="3f1c2ab")
+    tell(
+        record,
+        event(Step.PUPPET, Outcome.CHANGED, "n1", configuration_version="ps1-production-1111111", revision="1111111"),
+        event(Step.PUPPET, Outcome.FAILED, "n1", revision="2222222"),
+        event(Step.PUPPET, Outcome.UNCHANGED, "n2", revision="3f1c2ab"),
+        replace(event(Step.PUPPET, Outcome.CHANGED, "n2", revision="4444444"), attempt=9),
+    )
+    assert record.configured(["n1", "n2"]) == {"1111111": ["n1"], "3f1c2ab": ["n2"]}
+    # Where the deployment has none, Puppet tells when the code was read.
+    assert opened(tmp_path / "other").configured(["n1", "n2"]) == {"": ["n1", "n2"]}
+
+
+def test_all_waves_have_joined_or_not(record: Record) -> None:
+    tell(record, event(Step.WAVE, node="n1", wave=1, outcome=Outcome.OK))
+    assert not record.all_joined()
+    for number, node in ((1, "n1"), (2, "n2")):
+        joined = event(Step.WAVE, node=node, wave=number)
+        tell(record, replace(joined, details={"outcome": "joined"}))
+    assert record.all_joined()
+
+
 def test_an_unknown_deployment_permits_nothing(tmp_path: Path) -> None:
     stranger = Record(f"sqlite:///{tmp_path}/ledger.sqlite", "lab", "nobody")
     with pytest.raises(Refused, match="there is no deployment 'nobody' in environment lab"):
@@ -129,6 +159,25 @@ def test_a_step_of_a_wave_needs_the_nodes_own_locks(tmp_path: Path) -> None:
 def test_puppet_may_run_where_the_node_has_left(record: Record) -> None:
     tell(record, event(Step.LEAVE, Outcome.STARTED, "n1"), event(Step.LEAVE, Outcome.CHANGED, "n1"))
     record.require_permit(["n1"], 10, Step.PUPPET, in_wave=True)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "began"),
+    [
+        ("", False),
+        ("started unchanged", False),
+        ("started unchanged started unchanged", False),
+        ("started changed", True),
+        ("started failed started unchanged", True),
+        ("started started unchanged", True),
+        ("started", True),
+    ],
+)
+def test_when_puppet_began_is_told_unless_every_run_left_the_node_as_it_was(
+    record: Record, outcomes: str, began: bool
+) -> None:
+    tell(record, *(event(Step.PUPPET, Outcome(each), "n1") for each in outcomes.split()))
+    assert ("n1" in record.puppet_began) is began
 
 
 def test_the_release_becomes_common_when_every_wave_has_joined(record: Record) -> None:

@@ -30,6 +30,12 @@ def test_every_way_to_show_is_redacted(display: Any, capfd: pytest.CaptureFixtur
     assert "canary" not in out + err
 
 
+def test_what_a_terminal_would_obey_is_shown_escaped(display: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    with redacted(REDACT):
+        display.display("n1 said \x1b[2Jcanary-4711\rn2")
+    assert capfd.readouterr().out == "n1 said \\x1b[2J***\\rn2\n"
+
+
 def test_afterwards_all_is_as_it_was(display: Any, capfd: pytest.CaptureFixture[str]) -> None:
     before = dict(vars(display))
     with pytest.raises(RuntimeError), redacted(REDACT):

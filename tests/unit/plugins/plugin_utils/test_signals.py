@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.signals import steps_of_a_flow
+from tests.waiting import until
 
 # A worker that is a session of its own with Ansible's way to die, and hears for itself after a while.
 PLAYBOOK = """
@@ -129,8 +130,8 @@ def test_once_more_a_second_later_ends_everything_at_once(tmp_path: Path) -> Non
         run.process.send_signal(signal.SIGTERM)
         assert run.process.wait(30) == 130
         assert "it takes the locks over" in run.end()
-        assert not _lives(run.worker)
-        assert not _lives(int(run.told("client")))
+        until(lambda: not _lives(run.worker), "the worker was killed", 30)
+        until(lambda: not _lives(int(run.told("client"))), "its client was killed", 30)
 
 
 def test_the_same_request_from_several_is_one(tmp_path: Path) -> None:

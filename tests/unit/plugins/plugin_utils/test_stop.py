@@ -17,7 +17,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.errors import (
     Stopped,
     Unreachable,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.move_report import Stuck
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.move_report import Stuck
 from ansible_collections.tidegate.delivery.plugins.plugin_utils import stop
 
 

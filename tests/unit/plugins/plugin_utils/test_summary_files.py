@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from ansible.utils.display import Display
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.events import Event, Outcome, Step
-from ansible_collections.tidegate.delivery.plugins.module_utils.ledger import Deployment, Kind, State
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Event, Outcome, Step
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.ledger import Deployment, Kind, State
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import Record, plan_digest
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.summary_files import complete, keep_summary
 from tidegate.ledger import SqlLedger
@@ -52,6 +55,42 @@ def test_the_last_events_and_the_summary_are_written(record: Record, folder: Pat
     summary = json.loads((folder / "summary.json").read_text())
     assert (summary["outcome"], summary["ended_at"]) == ("done", record.deployment.closed_at)
     assert (folder / "summary.txt").read_text().startswith("s  in lab: done")
+
+
+def test_the_report_is_written_before_the_summary_says_that_all_is_there(record: Record, folder: Path) -> None:
+    complete(record, lambda told: told)
+    assert "Done:" in (folder / "report.html").read_text()
+    assert (folder / "report.html").stat().st_mtime_ns <= (folder / "summary.json").stat().st_mtime_ns
+
+
+@pytest.mark.parametrize("place", ["tidegate.report.render", "tidegate.report.report_of"])
+def test_a_report_that_cannot_be_made_is_a_warning(
+    record: Record, folder: Path, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_given: object, **_named: object) -> None:
+        raise ZeroDivisionError("a fault in the report")
+
+    warnings: list[str] = []
+    monkeypatch.setattr(place, broken)
+    monkeypatch.setattr(Display, "warning", lambda _self, text: warnings.append(text))
+    keep_summary(record, record.deployment, lambda told: told)
+    assert json.loads((folder / "summary.json").read_text())["outcome"] == "done"
+    assert not (folder / "report.html").exists()
+    assert len(warnings) == 1 and "report.html can't be made (ZeroDivisionError: a fault" in warnings[0]
+
+
+def test_secrets_in_test_results_do_not_get_into_the_report(record: Record, folder: Path) -> None:
+    results = folder / "nunit" / "s.n1.1.xml"
+    results.parent.mkdir()
+    results.write_text("<testsuite><testcase name='T'><failure message='key hunter22'/></testcase></testsuite>")
+    sha256 = hashlib.sha256(results.read_bytes()).hexdigest()
+    tested = event(Step.NUNIT, results_sha256=sha256)
+    record.ledger.append(replace(tested, outcome=Outcome.FAILED, nodes=("n1",)))
+    keep_summary(
+        record, record.deployment, lambda told: told.replace("hunter22", "***") if isinstance(told, str) else told
+    )
+    page = (folder / "report.html").read_text()
+    assert "key ***" in page and "hunter22" not in page
 
 
 def test_what_is_complete_stays_as_it_is(record: Record, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a plan sees of pools whose servers HAProxy doesn't check."""
+"""What a plan sees of pools whose servers HAProxy does not check, and of freezes."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.catalog import load_catalog
+from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.catalog import load_catalog
+from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.placement import Placement, place
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Refused
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy_state import LoadBalancerState
-from ansible_collections.tidegate.delivery.plugins.module_utils.history import History
-from ansible_collections.tidegate.delivery.plugins.module_utils.placement import Placement, place
-from ansible_collections.tidegate.delivery.plugins.module_utils.plan import Plan, PlannedWave, Served, Standing
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.state import LoadBalancerState
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.history import History
+from ansible_collections.tidegate.delivery.plugins.module_utils.plan.plan import Plan, PlannedWave, Served, Standing
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.freeze import Freeze, reason_text
 from ansible_collections.tidegate.delivery.plugins.plugin_utils import proof
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.plan_facts import wave_facts
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.survey import Look, require_fit, site_view
@@ -43,6 +44,17 @@ def test_a_plan_counts_servers_without_checks_where_the_pool_allows_them(states:
     site = site_view(placement, states, looks, History({}, {}))
     assert {node.standing for node in site.nodes} == {Standing.ONLINE}
     assert site.pools[0].usable == {*NODES}
+
+
+@pytest.mark.parametrize(("ours", "foreign"), [(True, ""), (False, "deployment d1 of shop")])
+def test_a_freeze_of_another_ledgers_deployment_is_somebody_elses(
+    states: dict[str, LoadBalancerState], ours: bool, foreign: str
+) -> None:
+    freeze = Freeze(reason_text("d1", "shop", "ann"))
+    looks = {name: Look({"tradeapi": Served()}, {}, freeze=freeze, ours=ours) for name in NODES}
+    for node in site_view(placed("allow"), states, looks, History({}, {})).nodes:
+        assert node.our_freeze == ("d1" if ours else "")
+        assert foreign in node.foreign_freeze and bool(node.foreign_freeze) is not ours
 
 
 def test_a_plan_refuses_them_where_it_does_not(states: dict[str, LoadBalancerState]) -> None:

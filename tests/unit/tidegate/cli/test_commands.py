@@ -8,10 +8,11 @@ from pathlib import Path
 import click
 import pytest
 
+from ansible_collections.tidegate.delivery.plugins.module_utils.excerpt import printable
 from tests.unit.tidegate.cli.scripted import OPENED, PLAN, Script, end, scripted
-from tidegate.cli import deploying
+from tidegate.cli import deploying, session
 from tidegate.cli.options import Common
-from tidegate.outcome import Exit
+from tidegate.outcome import Exit, Verdict
 from tidegate.playbook import Said
 
 SUMMARY = {"outcome": "done", "waves": []}
@@ -33,7 +34,7 @@ def test_plan_is_a_dry_run_of_the_same_playbook(script: Script) -> None:
     result = script.call("plan", "tradeapi", "1.1.0", "--exclude", "n5", "--exclude", "n6")
     assert result.return_value == 0
     assert result.stdout.splitlines() == [*PLAN["table"], PLAN["msg"]]
-    assert script.ran[0].variables == {"service": "tradeapi", "version": "1.1.0", "exclude": ["n5", "n6"]}
+    assert script.ran[0].variables == {"service": "tradeapi", "version": "1.1.0", "exclude": ["n5", "n6"], "wait": "0s"}
 
 
 def test_a_plan_of_one_line_is_told_once(script: Script) -> None:
@@ -57,6 +58,22 @@ def test_load_balancers_that_are_down_are_named(script: Script, words: tuple[str
     script.says = {playbook: (0, DONE)}
     script.call(*words, "--without", "lb2", "--without", "lb3")
     assert script.ran[0].variables["without"] == ["lb2", "lb3"]
+
+
+@pytest.mark.parametrize(
+    ("words", "playbook"),
+    [
+        (("plan", "tradeapi", "1.1.0"), "deploy --check"),
+        (("deploy", "tradeapi", "1.1.0", "-y"), "deploy"),
+        (("rollback", "tradeapi", "-y"), "rollback"),
+    ],
+)
+def test_a_configuration_is_demanded_by_its_revision(script: Script, words: tuple[str, ...], playbook: str) -> None:
+    script.says = {playbook: (0, DONE)}
+    script.call(*words, "--revision", "3f1c2ab")
+    assert script.ran[0].variables["revision"] == "3f1c2ab"
+    result = script.call(*words, "--revision", " ")
+    assert "it is empty" in str(result.exception)
 
 
 def test_without_moves_nothing_where_nothing_is_moved(script: Script) -> None:
@@ -141,6 +158,8 @@ def test_progress_is_a_line_for_each_step_when_there_is_no_terminal(script: Scri
         (("pools",), "pools", {}),
         (("history", "tradeapi"), "history", {"service": "tradeapi", "limit": 20}),
         (("history", "--deployment", "d1", "--limit", "3"), "history", {"deployment": "d1", "limit": 3}),
+        (("report", "tradeapi"), "report", {"of": "tradeapi"}),
+        (("report", "d1", "--output", "/tmp/d1.html"), "report", {"of": "d1", "dest": "/tmp/d1.html"}),
         (("validate",), "validate", {}),
         (("frozen",), "frozen", {}),
         (("frozen", "tradeapi", "--thaw", "-y"), "thaw", {"service": "tradeapi", "nodes": []}),
@@ -319,6 +338,12 @@ def test_options_of_pools_that_make_no_sense_run_nothing(script: Script, words: 
 
 LEFT = {"msg": "left frozen on 1 node: n1", "frozen": [{"node": "n1", "whose": "left", "why": ""}], "table": []}
 MUTE = {"msg": "", "frozen": [{"node": "n2", "whose": "silent", "why": "no route"}], "table": []}
+MUTE_SERVER = {
+    "msg": "",
+    "frozen": [],
+    "table": [],
+    "open": [{"node": "", "where": "ps1", "whose": "silent", "why": "no route"}],
+}
 
 
 @pytest.mark.parametrize(
@@ -329,6 +354,8 @@ MUTE = {"msg": "", "frozen": [{"node": "n2", "whose": "silent", "why": "no route
         ({**LEFT, "msg": "", "frozen": []}, ("--check",), Exit.DONE),
         (MUTE, (), Exit.DONE),
         (MUTE, ("--check",), Exit.REFUSED),
+        (MUTE_SERVER, (), Exit.DONE),
+        (MUTE_SERVER, ("--check",), Exit.REFUSED),
     ],
 )
 def test_what_is_left_frozen_has_an_exit_code_for_those_who_ask_for_it(
@@ -338,6 +365,56 @@ def test_what_is_left_frozen_has_an_exit_code_for_those_who_ask_for_it(
     result = script.call("frozen", "--json", *words)
     document = json.loads(result.stdout)
     assert (result.return_value, document["exit"], document["frozen"]) == (code, code, told["frozen"])
+
+
+SILENT = {
+    "msg": "left in downtime: 1 node: n1",
+    "downtimes": [{"node": "n1", "whose": "left"}],
+    "table": ["n1: silent"],
+}
+NO_NAGIOS = {
+    "msg": "",
+    "downtimes": [{"node": "", "server": "mon", "whose": "silent", "why": "it is off"}],
+    "table": [],
+}
+
+
+@pytest.mark.parametrize(
+    ("freezes", "downtimes", "code", "outcome", "message"),
+    [
+        ({**LEFT, "msg": ""}, SILENT, Exit.DRIFT, "left_in_downtime", SILENT["msg"]),
+        (LEFT, SILENT, Exit.DRIFT, "left_frozen", f"{LEFT['msg']}; {SILENT['msg']}"),
+        (
+            MUTE,
+            NO_NAGIOS,
+            Exit.REFUSED,
+            "refused",
+            "nobody can tell whether something is left: n2: no route; mon: it is off",
+        ),
+        (
+            {"msg": "", "frozen": [], "table": [], "problems": ["orders: not YAML"]},
+            {"msg": "", "downtimes": [], "table": [], "problems": ["orders: not YAML"]},
+            Exit.REFUSED,
+            "refused",
+            "nobody can tell whether something is left: orders: not YAML",
+        ),
+    ],
+)
+def test_what_is_left_in_downtime_is_told_with_what_is_left_frozen(
+    script: Script,
+    freezes: dict[str, object],
+    downtimes: dict[str, object],
+    code: Exit,
+    outcome: str,
+    message: str,
+) -> None:
+    script.says = {"frozen": (0, [end("puppet_freeze_info", freezes), end("nagios_downtime_info", downtimes)])}
+    result = script.call("frozen", "--json", "--check")
+    document = json.loads(result.stdout)
+    assert (result.return_value, document["outcome"], document["message"]) == (code, outcome, message)
+    assert document["downtimes"] == downtimes["downtimes"]
+    told = script.call("frozen")
+    assert told.stdout.splitlines() == downtimes["table"]
 
 
 @pytest.mark.parametrize(
@@ -364,3 +441,43 @@ def test_a_repair_is_shown_and_asked_for_before_it_runs(script: Script, monkeypa
     result = script.call("pools", "tradeapi", "--repair", typed="y\n")
     assert result.return_value == 0
     assert script.ran[1].variables["confirmed"] == "abc123"
+
+
+RAW = "tidegate: deployment d9\x1b[2J of x, by \x9b31meve\r"
+
+
+@pytest.mark.parametrize("words", [(), ("--json",)])
+def test_what_others_wrote_reaches_no_terminal_raw(script: Script, words: tuple[str, ...]) -> None:
+    freezes = {
+        "msg": "",
+        "frozen": [{"node": "n1", "whose": "foreign", "why": RAW}],
+        "open": [],
+        "table": [f"n1: {RAW}"],
+    }
+    script.says = {"frozen": (0, [Said("line", text=f"[WARNING]: {RAW}"), end("puppet_freeze_info", freezes)])}
+    result = script.call("frozen", *words)
+    assert result.return_value == Exit.DONE
+    assert "by \\x9b31meve\\r" in result.stdout.replace("\\\\", "\\")
+    assert printable(result.output) == result.output
+
+
+def test_a_plan_and_how_it_ended_are_printable(script: Script) -> None:
+    planned = {**OPENED, "table": [f"n1  online  skipped: Puppet is disabled there by somebody else: {RAW}"]}
+    held = {"failed": True, "msg": f"n1: {RAW}", "reason": "failed"}
+    script.says = {"deploy": (2, [end("plan", planned), end("puppet_run", held, ok=False, host="n1")])}
+    result = script.call("deploy", "tradeapi", "1.1.0", "--yes")
+    assert "skipped: Puppet is disabled there by somebody else: tidegate: deployment d9\\x1b[2J" in result.output
+    assert "n1: tidegate: deployment d9\\x1b[2J" in result.output
+    assert printable(result.output) == result.output
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.parametrize("code", [Exit.DONE, Exit.REFUSED])
+def test_an_answer_that_no_playbook_gave_is_printable_too(
+    capfd: pytest.CaptureFixture[str], as_json: bool, code: Exit
+) -> None:
+    common = Common(inventories=(), as_json=as_json, quiet=False, forks=5, arguments=())
+    assert session.answer(common, Verdict(code, "left", f"collector: {RAW}"), {"why": RAW}, [RAW]) == code
+    out, err = capfd.readouterr()
+    assert "collector: tidegate" in out + err
+    assert printable(out + err) == out + err

@@ -17,6 +17,10 @@ define monoservice::instance (
 ) {
   include monoservice
 
+  tidegate::took { $title:
+    values => { "${title}::version" => $version, "${title}::digest" => $digest },
+  }
+
   $service = $title
   $home = "${monoservice::releases}/${service}"
   $archive = "${home}/.archives/${service}-${version}.tar.gz"

@@ -1,0 +1,1 @@
+"""Graphite: timings to carbon, markers to graphite-web."""

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.state import (
+    Admin,
+    LoadBalancerState,
+    OldWorker,
+    ServerKey,
+    ServerRow,
+)
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.checks import problems
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.refusal_kinds import RefusalKind
+from tests.unit.plugins.module_utils import haproxy_rows as shown
+from tests.unit.plugins.module_utils.haproxy_rows import MAINTENANCE, ONLINE, pool, row, state
+
+
+def site(*names: str) -> dict[str, LoadBalancerState]:
+    return {name: state(name, {"n1": shown.ON, "n2": shown.ON}) for name in names or ("lb1", "lb2")}
+
+
+def reasons(states: dict[str, LoadBalancerState]) -> list[str]:
+    found = problems(states, [pool("n1")])
+    assert all(problem.remedy for problem in found)
+    return [problem.reason for problem in found]
+
+
+def test_a_site_as_it_should_be_has_no_problems() -> None:
+    assert reasons(site()) == []
+
+
+def test_a_server_that_another_one_tracks_is_found_wherever_that_is() -> None:
+    states = site("lb1")
+    follower = row("x", backend="elsewhere", tracks=f"{ONLINE}/n1")
+    states["lb1"] = replace(states["lb1"], servers={**states["lb1"].servers, follower.key: follower})
+    assert reasons(states) == [f"load balancer lb1: {ONLINE}/n1 is tracked by elsewhere/x, which moves with it"]
+
+
+K = RefusalKind
+
+
+@pytest.mark.parametrize(
+    ("backend", "change", "kinds"),
+    [
+        (ONLINE, {"agent": True}, [K.AGENT_CHECK]),
+        (MAINTENANCE, {"agent": True}, [K.AGENT_CHECK]),
+        (ONLINE, {"tracks": "x/y", "checked": False}, [K.TRACKS]),
+        (ONLINE, {"checked": False}, [K.UNCHECKED]),
+        (MAINTENANCE, {"checked": False}, [K.UNCHECKED]),
+        (ONLINE, {"checked": False, "check_off": True}, [K.CHECK_OFF]),
+        (ONLINE, {"backup": True}, [K.BACKUP]),
+        (MAINTENANCE, {"backup": True}, []),
+        (ONLINE, {"weight": 0}, [K.NO_WEIGHT]),
+        (MAINTENANCE, {"weight": 0}, []),
+        (ONLINE, {"admin": Admin.RESOLUTION_MAINT}, [K.UNRESOLVED]),
+        (MAINTENANCE, {"admin": Admin.RESOLUTION_MAINT | Admin.FORCED_MAINT}, [K.UNRESOLVED]),
+        (ONLINE, {"agent": True, "backup": True, "checked": False}, [K.AGENT_CHECK, K.UNCHECKED, K.BACKUP]),
+    ],
+)
+def test_each_kind_of_server_that_can_not_be_moved(
+    backend: str, change: dict[str, Any], kinds: list[RefusalKind]
+) -> None:
+    states = site("lb1")
+    spoilt = replace(states["lb1"].servers[backend, "n1"], **change)
+    states["lb1"] = replace(states["lb1"], servers={**states["lb1"].servers, spoilt.key: spoilt})
+    found = problems(states, [pool("n1")])
+    assert [problem.kind for problem in found] == kinds
+    assert all(f"{backend}/n1" in problem.reason for problem in found)
+    allowed = problems(states, [replace(pool("n1"), unchecked=True)])
+    assert [problem.kind for problem in allowed] == [kind for kind in kinds if kind is not K.UNCHECKED]
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        ({"level": "operator"}, K.LEVEL),
+        ({"level": "user"}, K.LEVEL),
+        ({"failed_reloads": 1}, K.FAILED_RELOAD),
+        ({"old_workers": (OldWorker(42, None),)}, K.OLD_WORKER),
+    ],
+)
+def test_each_reason_not_to_move_anything_on_a_load_balancer(change: dict[str, Any], kind: RefusalKind) -> None:
+    states = site()
+    states["lb2"] = replace(states["lb2"], **change)
+    [problem] = problems(states, [pool("n1")])
+    assert problem.kind is kind
+    assert problem.reason.startswith("load balancer lb2: ")
+
+
+def test_trouble_of_a_node_that_stays_is_not_the_waves() -> None:
+    states = site("lb1")
+    agent = replace(states["lb1"].servers[ONLINE, "n2"], agent=True)
+    states["lb1"] = replace(states["lb1"], servers={**states["lb1"].servers, agent.key: agent})
+    assert reasons(states) == []
+
+
+def test_a_missing_backend_is_told_once() -> None:
+    states = site("lb1", "lb2")
+    only_online = {key: each for key, each in states["lb2"].servers.items() if key[0] == ONLINE}
+    states["lb2"] = replace(states["lb2"], servers=only_online)
+    assert reasons(states) == [f"load balancer lb2 has no backend {MAINTENANCE}"]
+
+
+def test_an_old_worker_that_does_not_answer_refuses_and_one_that_does_is_fine() -> None:
+    states = site("lb1")
+    states["lb1"] = replace(states["lb1"], old_workers=(OldWorker(41, {}), OldWorker(42, None)))
+    assert reasons(states) == ["load balancer lb1: old worker 42 still lives and can't be asked for its sessions"]
+
+
+class _Counted(dict[ServerKey, ServerRow]):
+    """Counts how often all servers were gone through."""
+
+    passes = 0
+
+    def values(self) -> Any:
+        type(self).passes += 1
+        return super().values()
+
+
+def test_checking_many_nodes_goes_through_the_servers_as_often_as_checking_one() -> None:
+    passes = []
+    for count in (1, 40):
+        names = [f"n{number}" for number in range(count)]
+        made = state("lb1", dict.fromkeys(names, shown.ON))
+        _Counted.passes = 0
+        assert problems({"lb1": replace(made, servers=_Counted(made.servers))}, [pool(*names)]) == []
+        passes.append(_Counted.passes)
+    assert passes[0] == passes[1] > 0

@@ -1,0 +1,63 @@
+"""`tidegate events tail` on a ledger that is named: what it shows, and what somebody mistyped."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Event, Outcome, Step
+from lab.layout import PROJECT
+from tidegate.ledger import SqlLedger
+from tidegate.store import Store
+
+TIDEGATE = Path(sys.executable).with_name("tidegate")
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> str:
+    url = f"sqlite:///{tmp_path}/ledger.sqlite"
+    SqlLedger(Store(url)).append_all(
+        Event(service="tradeapi", environment="lab", deployment="d1", attempt=1, step=Step.HEALTH, outcome=outcome)
+        for outcome in (Outcome.OK, Outcome.FAILED)
+    )
+    return url
+
+
+def tail(ledger: str, environment: str, *options: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [str(TIDEGATE), "events", "tail", "--ledger", ledger, "--environment", environment, *options],
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_the_last_ones_are_shown_as_they_are_shipped(ledger: str) -> None:
+    shown, told = tail(ledger, "lab", "--json").communicate(timeout=60)
+    assert [json.loads(line)["outcome"] for line in shown.splitlines()] == ["ok", "failed"], told
+    bad, _ = tail(ledger, "lab", "--json", "--bad").communicate(timeout=60)
+    assert [json.loads(line)["outcome"] for line in bad.splitlines()] == ["failed"]
+
+
+def test_an_environment_without_events_is_told(ledger: str) -> None:
+    process = tail(ledger, "lba")
+    shown, told = process.communicate(timeout=60)
+    assert (process.returncode, shown) == (2, "")
+    assert "the ledger has no event of environment 'lba'" in told
+
+
+def test_what_is_followed_ends_at_an_interrupt_without_a_word(ledger: str) -> None:
+    process = tail(ledger, "lab", "--json", "--follow")
+    assert process.stdout is not None
+    assert json.loads(process.stdout.readline())["outcome"] == "ok"
+    process.stdout.readline()
+    os.kill(process.pid, signal.SIGINT)
+    shown, told = process.communicate(timeout=60)
+    assert (process.returncode, shown, told) == (130, "", "")
