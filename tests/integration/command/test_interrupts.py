@@ -56,7 +56,7 @@ def test_ctrl_c_jenkins_and_a_closed_terminal_stop_at_a_safe_point(site: Site, c
     running = commands.start("resume", "tradeapi", "--yes", terminal=terminal.theirs)
     site.await_event(ended(Step.FREEZE), running.process)
     terminal.close()
-    assert running.process.wait(60) == 130
+    assert running.end().rc == 130
     assert_stopped(site, running)
 
     again = commands.call("deploy", "tradeapi", version, "--yes", "--json", *only("n1"))
@@ -95,6 +95,6 @@ def test_a_person_sees_the_plan_says_yes_and_watches(site: Site, commands: Comma
     terminal.type("y\n")
     terminal.wait_for("nunit ✓", limit_s=90)
     terminal.wait_for(f"tradeapi in lab is at {version}")
-    assert running.process.wait(30) == 0, terminal.shown
+    assert running.end().rc == 0, terminal.shown
     assert "maintenance" in terminal.shown
     terminal.close()
