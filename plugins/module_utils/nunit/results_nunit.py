@@ -181,7 +181,9 @@ def _outcome(case: Attributes) -> tuple[CaseOutcome, str]:
     told = case.get("result")
     if told is None:
         # NUnit before 2.5 has two truth values instead.
-        if case.get("executed", "").lower() != "true":
+        if "executed" not in case:
+            return CaseOutcome.FAILED, "it has no result"
+        if case["executed"].lower() != "true":
             return CaseOutcome.SKIPPED, ""
         return (CaseOutcome.PASSED if case.get("success", "").lower() == "true" else CaseOutcome.FAILED), ""
     outcome = OUTCOMES.get(told.lower())

@@ -9,6 +9,7 @@ categories, stand behind the results: these wait for them, in short.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.excerpt import excerpt
@@ -43,6 +44,10 @@ OUTCOMES = {
     "notexecuted": CaseOutcome.SKIPPED,
 }
 _ABORTED = frozenset(("aborted", "timeout", "disconnected", "inprogress", "pending", "passedbutrunaborted"))
+# TrxLogger has none of these words for a test host that crashed, or was ended at its time limit: then it says of the
+# whole run that it failed, though no test of the file did, and tells why among the run's errors (vstest issue 2506).
+_FAILED = frozenset(("failed", "error"))
+_SAYS_ABORTED = re.compile(r"\babort(?:ed|ing)\b|\bhost process crashed\b", re.IGNORECASE)
 
 
 @dataclass(slots=True)
@@ -74,8 +79,8 @@ class Trx(ResultsFormat):
         self._read: list[_Result] = []
         self._definitions: dict[str, _Definition] = {}
         self._definition: _Definition | None = None
-        self._block = ""
-        self._collecting = False
+        self._block = self._summary = ""
+        self._collecting = self._says_aborted = False
 
     def start(self, name: str, attributes: Attributes) -> None:
         self.depth += 1
@@ -97,8 +102,7 @@ class Trx(ResultsFormat):
                 category = attributes.get("TestCategory", "")
                 self._definition.categories = with_category(self._definition.categories, category)
         elif name == "ResultSummary":
-            told = attributes.get("outcome", "")
-            self.aborted = f"its summary says {excerpt(told, 40)}" if told.lower() in _ABORTED else ""
+            self._summary = attributes.get("outcome", "")
         elif name == "TestRun":
             _require_known(attributes)
 
@@ -115,8 +119,19 @@ class Trx(ResultsFormat):
         elif name == "UnitTest":
             self._definition = None
         elif name == "TestRun":
+            self.aborted = self._ended_early()
             for result in self._read:
                 self._sink(self._case(result))
+
+    def _ended_early(self) -> str:
+        """Why the results are not all that there should be."""
+        summary = excerpt(self._summary, 40)
+        if summary.lower() in _ABORTED:
+            return f"its summary says {summary}"
+        if self._says_aborted:
+            return "it says so itself"
+        none_failed = all(result.outcome is not CaseOutcome.FAILED for result in self._read)
+        return f"its summary says {summary} and no test failed" if summary.lower() in _FAILED and none_failed else ""
 
     def _method(self, attributes: Attributes) -> None:
         if self._definition is not None:
@@ -126,6 +141,7 @@ class Trx(ResultsFormat):
 
     def _told(self, text: str) -> None:
         if self._block == "RunInfo":
+            self._says_aborted |= bool(_SAYS_ABORTED.search(text))
             self._remark(text)
         elif self._open:
             result = self._open[-1]

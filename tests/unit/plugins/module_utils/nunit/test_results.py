@@ -126,8 +126,9 @@ def test_trx_is_read_with_the_classes_and_categories_that_stand_behind_the_resul
     assert (results.remarks, results.aborted) == (("the class clean-up threw",), "")
 
 
-def trx(results: str, summary: str = "Completed") -> str:
-    return f'<TestRun xmlns="{NAMESPACE}"><Results>{results}</Results><ResultSummary outcome="{summary}"/></TestRun>'
+def trx(results: str, summary: str = "Completed", run_infos: str = "") -> str:
+    told = f'<ResultSummary outcome="{summary}">{run_infos}</ResultSummary>'
+    return f'<TestRun xmlns="{NAMESPACE}"><Results>{results}</Results>{told}</TestRun>'
 
 
 def test_a_trx_test_that_failed_outside_its_rows_counts() -> None:
@@ -140,6 +141,34 @@ def test_a_trx_test_that_failed_outside_its_rows_counts() -> None:
 def test_a_trx_of_a_run_that_was_ended_says_so(summary: str) -> None:
     results, _cases = read(trx('<UnitTestResult testName="T" outcome="Passed"/>', summary))
     assert results.aborted == f"its summary says {summary}"
+
+
+CRASHED = "The active test run was aborted. Reason: Test host process crashed"
+
+
+@pytest.mark.parametrize(
+    "outcome, summary, text, aborted",
+    [
+        # What vstest's TrxLogger leaves of a test host that crashed: all that ran has passed.
+        ("Passed", "Failed", CRASHED, "it says so itself"),
+        ("Failed", "Failed", CRASHED, "it says so itself"),
+        (
+            "Passed",
+            "Completed",
+            "Aborting test run: test run timeout of 1000 milliseconds exceeded.",
+            "it says so itself",
+        ),
+        # The same in a language that isn't English.
+        ("Passed", "Failed", "Der aktive Testlauf wurde abgebrochen.", "its summary says Failed and no test failed"),
+        ("Passed", "Error", "", "its summary says Error and no test failed"),
+        ("Failed", "Failed", "the class clean-up threw", ""),
+        ("Passed", "Completed", "the class clean-up threw", ""),
+    ],
+)
+def test_a_trx_of_a_test_host_that_crashed_says_so(outcome: str, summary: str, text: str, aborted: str) -> None:
+    run_infos = f'<RunInfos><RunInfo outcome="Error"><Text>{text}</Text></RunInfo></RunInfos>' if text else ""
+    results, _cases = read(trx(f'<UnitTestResult testName="T" outcome="{outcome}"/>', summary, run_infos))
+    assert results.aborted == aborted
 
 
 @pytest.mark.parametrize("run, suite", [("Cancelled", "Cancelled"), ("Cancelled", ""), ("", "Cancelled")])
@@ -226,6 +255,11 @@ def test_results_from_before_2_5_have_two_truth_values() -> None:
     cases = '<test-case name="a" executed="True" success="True"/><test-case name="b" executed="True" success="False"/>'
     _results, found = read(f'<test-results>{cases}<test-case name="c" executed="False"/></test-results>')
     assert told(found) == ["a passed", "b failed", "c skipped"]
+
+
+def test_an_nunit_case_without_a_result_has_failed_and_says_so() -> None:
+    _results, found = read('<test-run><test-case fullname="N.A"/></test-run>')
+    assert [(case.outcome, case.message) for case in found] == [(CaseOutcome.FAILED, "it has no result")]
 
 
 def test_an_assembly_that_can_not_be_loaded_tells_why() -> None:
