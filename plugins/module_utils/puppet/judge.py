@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, replace
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.outcome import PuppetOutcome
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.report import Report
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.report import Report, without_values
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.revision import compiled_from, short
 
 # --onetime would fall back to the cached catalog, answer a run that only compiled badly with 0, and splay.
@@ -33,6 +33,8 @@ AGENT_ENV = {"LC_ALL": "C.UTF-8"}
 NO_LOCK_FILE = "/dev/null/tidegate.lock"
 NO_LOCK_FILE_ON_WINDOWS = r"C:\Windows\System32\cmd.exe\tidegate.lock"
 _LOCK_RETRY = 2
+# What a shell says of a program that a signal ended: 128 and the signal's number, of which Linux has 64.
+_KILLED = range(129, 193)
 # ntstatus.h: what Windows itself ends a process with, such as 0xC000013A for Ctrl-C.
 _NTSTATUS_ERROR = 0xC0000000
 
@@ -194,7 +196,7 @@ def _by_output(run: Run) -> Verdict:
         return Verdict(PuppetOutcome.SERVER_UNREACHABLE, _first_error(run.output))
     if run.in_shell and run.rc >= _NTSTATUS_ERROR:
         return Verdict(PuppetOutcome.TERMINATED, f"Windows ended it with 0x{run.rc:08X}, and it wrote no report")
-    if run.rc >= 128 and not run.in_shell:
+    if run.rc in _KILLED and not run.in_shell:
         return Verdict(PuppetOutcome.TERMINATED, f"it was killed by signal {run.rc - 128} and wrote no report")
     if run.rc in (126, 127):
         return Verdict(PuppetOutcome.NO_AGENT, " ".join(run.output.split())[-300:])
@@ -254,9 +256,9 @@ def waited(output: str) -> bool:
 
 def _first_error(output: str) -> str:
     found = _ERROR.search(output)
-    return found[1].strip()[:500] if found else ""
+    return without_values(found[1]).strip()[:500] if found else ""
 
 
 def _last_error(output: str) -> str:
     found = _ERROR.findall(output)
-    return found[-1].strip()[:500] if found else ""
+    return without_values(found[-1]).strip()[:500] if found else ""

@@ -35,6 +35,9 @@ _TELLS = "    tidegate: true"
 _MOST_TOLD = 200
 _MOST_CHANGED = 200
 _FAILED = re.compile(r"    failed(_to_restart)?: true")
+# How Puppet begins to say that a property could not be set (Puppet::Transaction::ResourceHarness, Puppet::Property).
+_CHANGE = re.compile(r"\bchange from .*? failed: ", re.DOTALL)
+_SET = re.compile(r"\bCould not set '.*?' on (\S+): ", re.DOTALL)
 # The base loader makes strings of all scalars and plain maps and lists of all else, whatever the tags say.
 _Loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
@@ -227,8 +230,13 @@ def _place(status: Mapping[str, Any]) -> str:
 def _message(status: Mapping[str, Any]) -> str:
     events = status.get("events")
     failures = [event for event in events if _failure(event)] if isinstance(events, list) else []
-    said = "; ".join(_text(event.get("message")) for event in failures) or "failed without a message"
+    said = "; ".join(without_values(_text(event.get("message"))) for event in failures) or "failed without a message"
     return excerpt(" ".join(said.split()), _MESSAGE_LIMIT)
+
+
+def without_values(said: str) -> str:
+    """What Puppet said of a change that failed, without the old and the new value: they may be a password's."""
+    return _SET.sub(r"Could not set \1: ", _CHANGE.sub("change failed: ", said))
 
 
 def _failure(event: Any) -> bool:  # noqa: ANN401

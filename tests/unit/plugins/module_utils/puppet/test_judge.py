@@ -43,7 +43,7 @@ def captured(name: str, rc: int | None, environment: str = "") -> Run:
         ("changed", 2, "", PuppetOutcome.CHANGED, ""),
         ("changed", 2, "production", PuppetOutcome.CHANGED, ""),
         ("unchanged", 0, "", PuppetOutcome.UNCHANGED, ""),
-        ("failed_resource", 4, "", PuppetOutcome.FAILED_RESOURCES, "site.pp:4): change from 'notrun' to ['0'] failed"),
+        ("failed_resource", 4, "", PuppetOutcome.FAILED_RESOURCES, "site.pp:4): change failed: '/bin/false' returned"),
         ("failed_and_changed", 6, "", PuppetOutcome.FAILED_RESOURCES, "Exec[/bin/false] (/etc/puppet/code/"),
         ("failed_restart", 6, "", PuppetOutcome.FAILED_RESTART, "Could not restart Service[tgsvc]"),
         ("catalog_failure", 1, "", PuppetOutcome.CATALOG_FAILURE, "this does not compile (file: /etc/puppet/code/"),
@@ -86,6 +86,13 @@ def test_a_run_that_a_winrm_shell_owned_knows_no_signals(rc: int | None, outcome
     verdict = judge(replace(captured("killed", rc), in_shell=True))
     assert verdict.outcome is outcome
     assert detail in verdict.detail
+
+
+@pytest.mark.parametrize("rc", [128, 193, 255])
+def test_an_exit_code_that_no_signal_makes_tells_of_none(rc: int) -> None:
+    verdict = judge(captured("killed", rc))
+    assert verdict.outcome is PuppetOutcome.NO_REPORT
+    assert f"exit code {rc}" in verdict.detail
 
 
 def test_a_run_whose_shell_was_lost_is_judged_by_its_report_if_it_got_that_far() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
-from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.report import read_report
+from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.report import read_report, without_values
 
 RUNS = Path(__file__).parent.parent / "puppet_runs"
 HEAD = "--- !ruby/object:Puppet::Transaction::Report\nstatus: failed\n"
@@ -28,6 +28,20 @@ def test_failed_resources_are_named_with_place_and_message() -> None:
     assert report.failed[1].message.startswith("Failed to call refresh: Could not restart Service[tgsvc]")
     assert all(each.restart for each in report.failed)
     assert (report.failures, report.failed_restarts) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    "said, told",
+    [
+        ("change from 'old s3cret' to 'new s3cret' failed: it is locked", "change failed: it is locked"),
+        ("change from 'a\ns3cret' to 's3cret' failed: run failed: no", "change failed: run failed: no"),
+        ("change from 'a' to 's3cret' failed: Could not set 's3cret' on password: no",
+         "change failed: Could not set password: no"),
+        ("Could not start Service[x]: Execution failed: 1", "Could not start Service[x]: Execution failed: 1"),
+    ],
+)  # fmt: skip
+def test_old_and_new_values_may_be_secrets_and_are_left_out(said: str, told: str) -> None:
+    assert without_values(said) == told
 
 
 def test_a_run_without_catalog_has_no_version() -> None:
