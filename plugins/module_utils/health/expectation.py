@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
 from ansible_collections.tidegate.delivery.plugins.module_utils.excerpt import excerpt
 from ansible_collections.tidegate.delivery.plugins.module_utils.health.components import Components, component_problems
 from ansible_collections.tidegate.delivery.plugins.module_utils.health.http_answer import Answer
@@ -21,8 +23,10 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.health.json_path
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import format_duration
 
-# An epoch this large is in milliseconds: as seconds it would be after the year 5000.
+# An epoch this large is in milliseconds: as seconds it would be after the year 5000. And so large it is none at all.
 _MILLISECONDS_FROM = 1e11
+_LATEST_MILLISECONDS = 1e14
+_REDIRECTS = (301, 302, 303, 307, 308)
 
 
 class Differs(StrEnum):
@@ -95,6 +99,10 @@ class Expectation:
     pid_path: str = "$.pid"
     started_path: str = "$.started"
 
+    def __post_init__(self) -> None:
+        if not self.status:
+            raise BadInput("no status code is good", where="status", remedy="Name one, such as 200")
+
     @property
     def reads_json(self) -> bool:
         return bool(self.version or self.digest or self.started or self.values or self.components)
@@ -155,7 +163,7 @@ def epoch(value: object) -> float:
         number = float(value if isinstance(value, int | float) else str(value))
     except ValueError:
         return _iso_epoch(str(value))
-    if not 0 <= number < 1e15:
+    if not 0 <= number < _LATEST_MILLISECONDS:
         raise ValueError(f"{value!r} is not a time")
     return number / 1000 if number >= _MILLISECONDS_FROM else number
 
@@ -186,7 +194,9 @@ def judge(answer: Answer, expectation: Expectation) -> Finding:
     if unreadable:
         # A wrong status explains a body that is not JSON: one complaint is enough.
         if expectation.reads_json and not differences:
-            differences = [Difference(Differs.BODY, unreadable)]
+            packed = answer.headers.get("content-encoding", "").strip()
+            how = f" (it came in the encoding {excerpt(packed, 40)}, unasked)" if packed else ""
+            differences = [Difference(Differs.BODY, unreadable + how)]
     else:
         release = _release(document, expectation)
         told = _release_differences(document, answer, expectation)
@@ -209,7 +219,14 @@ def _status(answer: Answer, expectation: Expectation) -> list[Difference]:
     if answer.status in expectation.status:
         return []
     wanted = " or ".join(str(status) for status in expectation.status)
-    return [Difference(Differs.STATUS, f"status is {answer.status}, expected {wanted}")]
+    return [Difference(Differs.STATUS, f"status is {answer.status}{_sends_to(answer)}, expected {wanted}")]
+
+
+def _sends_to(answer: Answer) -> str:
+    """Where a redirect, which isn't followed, leads; its query may hold a secret."""
+    place = answer.headers.get("location", "").partition("?")[0].partition("#")[0]
+    to = re.sub(r"//[^/@]*@", "//", place)
+    return f" (it sends us to {excerpt(to, 100)})" if to and answer.status in _REDIRECTS else ""
 
 
 def document_of(body: bytes) -> tuple[object, str]:
@@ -273,8 +290,15 @@ def _started_difference(document: object, expected: StartedAfter, answer: Answer
     by_nodes_clock = expected.after + (_ahead(answer) if expected.clock is Clock.CONTROLLER else 0.0)
     if started > by_nodes_clock:
         return []
-    after = datetime.fromtimestamp(by_nodes_clock, UTC).isoformat(timespec="milliseconds")
-    return [Difference(Differs.STARTED, f"the process started at {told}, not after {after}")]
+    return [Difference(Differs.STARTED, f"the process started at {told}, not after {_shown(by_nodes_clock)}")]
+
+
+def _shown(at: float) -> str:
+    """A Unix time for people; its seconds where no calendar has it, as a node's `Date` may make it."""
+    try:
+        return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+    except (ValueError, OverflowError, OSError):
+        return f"{at:.0f} s since 1970"
 
 
 def _ahead(answer: Answer) -> float:

@@ -175,8 +175,12 @@ def _parts(url: str) -> _Parts:
 def _check_header(name: str, value: str) -> None:
     # The value may be a secret: it is never shown.
     token = name.replace("-", "").replace("_", "")
-    if not (token.isascii() and token.isalnum()) or not str(value).isprintable():
-        raise BadInput(f"header {name!r} can't be sent", where="headers", remedy="Use a plain name and printable value")
+    text = str(value)
+    # http.client writes Latin-1.
+    if not (token.isascii() and token.isalnum()) or not text.isprintable() or any(ord(each) > 0xFF for each in text):
+        raise BadInput(
+            f"header {name!r} can't be sent", where="headers", remedy="Use a plain name and a printable value"
+        )
 
 
 def _tls(ca_file: str | None, validate_certs: bool) -> ssl.SSLContext:
@@ -194,6 +198,9 @@ def _told(error: Exception) -> str:
     text = str(error) or type(error).__name__
     if isinstance(error, TimeoutError):
         return "no answer in time"
+    if isinstance(error, UnicodeError):
+        # The resolver's, of an empty label or one of more than 63 characters.
+        return "no host can have that name"
     if isinstance(error, http.client.RemoteDisconnected):
         return "the connection was closed without an answer"
     if isinstance(error, http.client.IncompleteRead):

@@ -56,6 +56,9 @@ def ask_tcp(question: TcpQuestion, timeout: float, look: Callable[[], None] = la
         problem, late = exchange.too_late(), True
     except OSError as error:
         problem, late = error.strerror or str(error), False
+    except UnicodeError:
+        # The resolver's, of an empty label or one of more than 63 characters.
+        problem, late = "no host can have that name", False
     return TcpAnswer(exchange.at, time.monotonic() - exchange.began, exchange.received, problem, late)
 
 

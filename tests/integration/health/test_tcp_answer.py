@@ -54,6 +54,12 @@ def test_what_does_not_come_is_told(behave: Behaviour, problem: str, late: bool)
     assert (answer.problem, answer.late) == (problem, late)
 
 
+@pytest.mark.parametrize("name", ["a..b", f"{'a' * 64}.example"])
+def test_a_name_that_no_host_can_have_is_told(name: str) -> None:
+    answer = ask_tcp(TcpQuestion(name, 80), 5.0)
+    assert (answer.problem, answer.late) == ("no host can have that name", False)
+
+
 def test_nobody_there_is_told() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

@@ -76,6 +76,12 @@ def test_a_good_answer_has_no_difference_and_is_read_back() -> None:
          "the process started at 2026-01-31T12:00:01.5000000Z, not after 2026-01-31T12:00:01.500+00:00"),
         (Expectation(started=StartedAfter("$.version", 1.0)), answer(), Differs.VALUE,
          "its start at $.version: '1.1.0' is not a time; write it like 2026-01-31T12:00:00Z"),
+        (Expectation(), Answer(0, 0, 307, {"location": "https://me:pw@n1/health?token=s3cret#x"}), Differs.STATUS,
+         "status is 307 (it sends us to https://n1/health), expected 200"),
+        (Expectation(), Answer(0, 0, 307), Differs.STATUS, "status is 307, expected 200"),
+        (Expectation(), Answer(0, 0, 503, {"location": "/x"}), Differs.STATUS, "status is 503, expected 200"),
+        (Expectation(version=VERSION), Answer(0, 0, 200, {"content-encoding": "gzip"}, b"\x1f\x8b"), Differs.BODY,
+         "the body is not JSON (it came in the encoding gzip, unasked)"),
     ],
 )  # fmt: skip
 def test_each_difference_is_told(expectation: Expectation, given: Answer, kind: Differs, told: str) -> None:
@@ -119,10 +125,29 @@ def test_times_are_read(value: object, seconds: float) -> None:
     assert epoch(value) == pytest.approx(seconds, abs=1e-5)
 
 
-@pytest.mark.parametrize("value", ["yesterday", "2026-01-31T12:00:00", True, "nan", "-1", "1e99", "", None])
+@pytest.mark.parametrize(
+    "value", ["yesterday", "2026-01-31T12:00:00", True, "nan", "-1", "1e99", "999999999999999", "", None]
+)
 def test_what_is_no_time_is_refused(value: object) -> None:
     with pytest.raises(ValueError, match="time"):
         epoch(value)
+
+
+def test_a_date_that_no_calendar_has_is_told_in_seconds() -> None:
+    after = StartedAfter("$.started", 1769860803.0, Clock.CONTROLLER)
+    [(kind, told)] = found(
+        Expectation(started=after),
+        Answer(1769860803.0, 0, 200, {"date": "Fri, 31 Dec 9999 23:59:59 GMT"}, b'{"started": "2026-01-31T12:00:00Z"}'),
+    )
+    assert (kind, told) == (
+        Differs.STARTED,
+        "the process started at 2026-01-31T12:00:00Z, not after 253402300800 s since 1970",
+    )
+
+
+def test_without_a_good_status_nothing_could_be_good() -> None:
+    with pytest.raises(BadInput, match="no status code is good"):
+        Expectation(status=())
 
 
 def test_a_malformed_path_is_refused_before_anything_is_asked() -> None:
