@@ -122,6 +122,8 @@ class PosixNode:
             return None
         if done.rc == _TOO_LARGE:
             raise BadInput(f"{path} is larger than {limit} bytes", where=self.name, remedy="Look at the file")
+        if done.rc == _NOT_A_FILE:
+            raise BadInput(f"{path} is not a file", where=self.name, remedy="Look at what is there")
         self._expect_success(done, f"read {path}")
         return done.stdout
 

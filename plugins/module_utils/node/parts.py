@@ -29,6 +29,8 @@ def read_in_parts(node: Node, path: str, limit: int, part: int = READ_LIMIT) -> 
         return None
     if done.rc == _TOO_LARGE:
         raise BadInput(f"{path} is larger than {limit} bytes", where=node.name, remedy="Look at the file")
+    if done.rc == _NOT_A_FILE:
+        raise BadInput(f"{path} is not a file", where=node.name, remedy="Look at what is there")
     size, _, first = _read(done, node, path).partition(b"\n")
     return _parts(node, path, int(size), part, first)
 

@@ -25,8 +25,10 @@ def test_what_can_not_be_read_is_told(tmp_path: Path) -> None:
     assert read_in_parts(NODE, str(tmp_path / "none"), 10) is None
     with pytest.raises(BadInput, match="long is larger than 10 bytes"):
         read_in_parts(NODE, str(tmp_path / "long"), 10)
-    with pytest.raises(BadInput, match="can't read"):
+    with pytest.raises(BadInput, match="is not a file"):
         read_in_parts(NODE, str(tmp_path), 10)
+    with pytest.raises(BadInput, match="is not a file"):
+        NODE.read(str(tmp_path))
 
 
 def test_a_file_that_another_took_the_place_of_is_no_file(tmp_path: Path) -> None:
