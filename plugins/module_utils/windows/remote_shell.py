@@ -97,7 +97,7 @@ class RemoteShell:
                 if silence.begun:
                     self._end()
                 return self._start(line, console=console)
-            except (*DROPPED, Unreachable) as error:
+            except (*DROPPED, Unreachable, WinRMOperationTimeoutError) as error:
                 silence.bear(error)
             except InvalidCredentialsError as error:
                 if not silence.begun:

@@ -8,6 +8,7 @@ Codes of faults are wsmerror.h's, small ones winerror.h's.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from xml.etree.ElementTree import ParseError
@@ -70,6 +71,9 @@ _MALFORMED = (ParseError, StopIteration, AssertionError, ValueError, LookupError
 DROPPED = (WinRMTransportError, RequestException, SpnegoError)
 # Whatever may go wrong with a request.
 TROUBLE = (WinRMError, WinRMOperationTimeoutError, *DROPPED, *_MALFORMED)
+# pywinrm's error for an answer that the node didn't get ready in time has no text, and Ansible writes `ntlm: ` of it.
+_WITHOUT_TEXT = re.compile(r":\s*(?=,|$)")
+_BRINGS = "what may be missing comes with: pip install 'tidegate[winrm]', for Kerberos 'pywinrm[kerberos]'"
 _READ_BACK = "Whether it ran is unknown: the next run reads the state back"
 
 
@@ -105,13 +109,12 @@ def told(host: str, program: str) -> Iterator[None]:
         ) from None
 
 
-def not_usable(host: str, reason: object) -> BadInput:
-    """The connection can't be tried at all."""
-    return BadInput(
-        " ".join(str(reason).split())[:500],
-        where=host,
-        remedy="Check the connection variables; what may be missing comes with: pip install 'tidegate[winrm]'",
-    )
+def not_usable(host: str, reason: object) -> BadInput | Unreachable:
+    """The connection can't be tried at all. Ansible raises the same for one that was, and got no answer in time."""
+    told = " ".join(str(reason).split())[:500]
+    if "timed out" in told:
+        return not_connected(host, told)
+    return BadInput(told, where=host, remedy=f"Check the connection variables; {_BRINGS}")
 
 
 def not_connected(host: str, reason: str) -> BadInput | Unreachable:
@@ -119,6 +122,16 @@ def not_connected(host: str, reason: str) -> BadInput | Unreachable:
     if "credentials were rejected" in reason or "requires a" in reason:
         kind = NotLetIn if "credentials were rejected" in reason else BadInput
         return kind(reason, where=host, remedy="Check ansible_user, ansible_password and ansible_winrm_transport")
+    if "library is not installed" in reason:
+        return not_usable(host, reason)
+    if "Kerberos auth failure" in reason:
+        # kinit's: as if the node itself refused the password, it may count towards locking the account.
+        return NotLetIn(
+            reason,
+            where=host,
+            remedy="Run kinit for ansible_user on the controller: it tells whether the password, /etc/krb5.conf or the "
+            "domain controller is what is wrong",
+        )
     if "CERTIFICATE_VERIFY_FAILED" in reason:
         return BadInput(
             "the node's certificate is not trusted",
@@ -128,7 +141,11 @@ def not_connected(host: str, reason: str) -> BadInput | Unreachable:
     # Ansible makes a shell to try the transport, and of a fault only pywinrm's text is left.
     if any(f"'wsmanfault_code': {code}" in reason for code in _NO_SHELL_FREE):
         return _no_shell(host, reason.partition(" (extended")[0])
-    return Unreachable(reason, where=host, remedy="Check that the host is up and that WinRM listens on ansible_port")
+    return Unreachable(
+        _WITHOUT_TEXT.sub(": no answer in time", reason),
+        where=host,
+        remedy="Check that the host is up and that WinRM listens on ansible_port",
+    )
 
 
 def _no_shell(host: str, reason: str) -> Unreachable:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from requests.exceptions import ConnectionError as Dropped
 from spnego.exceptions import InvalidTokenError
-from winrm.exceptions import InvalidCredentialsError
+from winrm.exceptions import InvalidCredentialsError, WinRMOperationTimeoutError
 
 from ansible_collections.tidegate.delivery.plugins.module_utils import silence
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import NotLetIn, Unreachable
@@ -30,7 +30,8 @@ class Protocol:
 
     def open_shell(self, **_options: object) -> str:
         if self._at_open:
-            raise self._at_open
+            error, self._at_open = self._at_open, None
+            raise error
         return "shell"
 
     def run_command(self, *_what: object, **_options: object) -> str:
@@ -74,6 +75,13 @@ def test_who_was_never_let_in_is_told_at_once(pauses: list[float]) -> None:
     with pytest.raises(NotLetIn):
         said(Protocol(at_open=REFUSED), 60)
     assert not pauses
+
+
+def test_a_node_that_is_too_busy_to_give_a_shell_is_asked_again(pauses: list[float]) -> None:
+    assert said(Protocol(ENDED, at_open=WinRMOperationTimeoutError()), 60) == b"said"
+    assert pauses == [1.0]
+    with pytest.raises(Unreachable, match="the node is busy"):
+        said(Protocol(ENDED, at_open=WinRMOperationTimeoutError()), 0)
 
 
 def test_what_the_negotiation_of_a_logon_raises_is_a_connection_that_drops() -> None:
