@@ -61,6 +61,8 @@ def read_report(output: bytes) -> BoxReport:
             name, _, value = line.partition(" ")
             told[name] = base64.b64decode(value, validate=True)
         stage = Stage(_told(told, "stage"))
+        seconds, queued = (float(_told(told, name) or 0) for name in ("seconds", "queued"))
+        place = int(_told(told, "place") or 0)
     except (UnicodeDecodeError, binascii.Error, ValueError):
         raise BadInput(
             f"the report of the test box can't be read: {excerpt(output[-200:], 150)!r}",
@@ -72,12 +74,12 @@ def read_report(output: bytes) -> BoxReport:
         stage,
         excerpt(_told(told, "problem"), 400),
         _told(told, "folder"),
-        int(code) if code.isdigit() else None,
-        float(_told(told, "seconds") or 0),
+        int(code) if code.isascii() and code.isdecimal() else None,
+        seconds,
         _told(told, "console"),
         {when: _probe(told, when) for when in ("before", "after") if f"{when}.rc" in told},
-        int(_told(told, "place") or 0),
-        float(_told(told, "queued") or 0),
+        place,
+        queued,
         {name: digest for digest, _, name in (line.partition("  ") for line in _told(told, "assemblies").splitlines())},
         _told(told, "before.source"),
     )

@@ -162,7 +162,8 @@ began=$(now)
 wait $!
 probe after "$probe_after"
 say rc "$(cat "$run/rc")"
-say seconds "$(echo "$began $(cat "$run/ended")" | awk '{ printf "%.3f", $2 - $1 }')"
+# Debian's awk has the decimal sign of the box's language.
+say seconds "$(echo "$began $(cat "$run/ended")" | LC_ALL=C awk '{ printf "%.3f", $2 - $1 }')"
 say_file console "$run/console.log" 4000
 stop done ""
 """

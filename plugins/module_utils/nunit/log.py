@@ -124,7 +124,7 @@ _MARK = 'stat -L -c "%i %s" -- "$1"'
 
 # $1 the file, $2 its inode and $3 its size then, $4 the run's id, $5 the box's address, $6 the most bytes. How the
 # reading ended is the exit code: a pipe's own is that of its last program, and ssh may say something of its own on
-# standard error.
+# standard error. -a: after bytes that are no text, as a crash leaves them, grep would tell no more lines.
 _SINCE = r"""
 since() {
   now=$(stat -L -c "%i %s" -- "$1") || return 3
@@ -143,7 +143,7 @@ since() {
   fi
 }
 exec 3>&1
-ended=$({ { since "$@"; echo $? >&4; } | grep -F -e "$4" -e "$5" | head -c "$6" >&3; } 4>&1)
+ended=$({ { since "$@"; echo $? >&4; } | grep -a -F -e "$4" -e "$5" | head -c "$6" >&3; } 4>&1)
 exit "${ended:-1}"
 """
 

@@ -118,7 +118,9 @@ def results_of(runner: Runner) -> str:
 
 def meaning_of(runner: Runner, exit_code: int | None) -> str:
     """`exit code 254: it did not find an assembly`; small ones of NUnit are the number of tests that failed."""
-    means = _WAYS[runner].exit_codes.get(exit_code if exit_code is not None else -1, "")
+    if exit_code is None:
+        return "its exit code could not be kept"
+    means = _WAYS[runner].exit_codes.get(exit_code, "")
     return f"exit code {exit_code}{': ' + means if means else ''}"
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
 from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.box_order import BoxRun, box_inputs
 from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.box_report import Stage, read_report
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.box_script import SCRIPT
 from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.runners import Runner
 
 RUN = BoxRun(
@@ -121,6 +122,13 @@ def test_a_full_report_is_read() -> None:
 def test_an_early_end_has_no_runner() -> None:
     told = read_report(report(problem="its SHA-256 is 00\x1b", stage="digest"))
     assert (told.stage, told.problem, told.runner_rc) == (Stage.DIGEST, r"its SHA-256 is 00\x1b", None)
+
+
+def test_no_number_of_the_box_is_written_in_its_language() -> None:
+    """Debian's awk writes `0,500` where the decimal sign is a comma; no such locale is there to run it with."""
+    assert [line for line in SCRIPT.splitlines() if "%.3f" in line and "LC_ALL=C awk" not in line] == []
+    with pytest.raises(BadInput, match="the report of the test box can't be read"):
+        read_report(report(stage="done", rc="0", seconds="0,500"))
 
 
 @pytest.mark.parametrize("output", [b"", b"Welcome to box!\n", b"stage !!!\n", b"stage eHl6\n", b"\xff"])

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.log import Logged, read_line
-from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.log import LogQuestion, Served, judge_logs
+from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import LocalShell, PosixNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.log import (
+    Account,
+    LogQuestion,
+    Served,
+    judge_logs,
+)
 
 RUN = "5f0c8a61d2b34e97"
 BACKENDS = frozenset({"trade_online", "trade_maintenance"})
@@ -49,6 +56,17 @@ def probe(when: str, server: str = "n1", run: str = RUN) -> bytes:
 )  # fmt: skip
 def test_lines_are_read_as_haproxy_writes_them(text: bytes, said: Logged | None) -> None:
     assert read_line(text) == said
+
+
+def test_bytes_that_are_no_text_hide_no_line(tmp_path: Path) -> None:
+    log = tmp_path / "haproxy.log"
+    log.write_bytes(b"")
+    lb = PosixNode("lb1", LocalShell())
+    account = Account({"lb1": str(log)}, {"lb1": lb}, BACKENDS, required=True, by_id=False)
+    assert account.begin() == ""
+    # As a machine that crashed leaves them, and a program that writes there as well.
+    log.write_bytes(b"\n".join([b"\0" * 512 + probe("before"), b"\xff\xfe of 10.0.0.9", line(), probe("after"), b""]))
+    assert account.proof(RUN, "n1", "10.0.0.9").served is Served.BY_THE_NODE
 
 
 def test_requests_between_the_probes_that_the_node_served_are_the_proof() -> None:

@@ -88,7 +88,7 @@ def test_a_category_that_a_runner_would_read_as_something_else_is_refused(runner
         (Runner.NUNIT3, 251, "exit code 251: an assembly could not be unloaded"),
         (Runner.VSTEST, 1, "exit code 1: a test failed, or it could not run them"),
         (Runner.NUNIT2, 3, "exit code 3"),
-        (Runner.NUNIT3, None, "exit code None"),
+        (Runner.NUNIT3, None, "its exit code could not be kept"),
     ],
 )
 def test_exit_codes_are_told_in_words(runner: Runner, code: int | None, told: str) -> None:
