@@ -29,8 +29,20 @@ class Shipping:
         self._pipe: int | None = None
         self._told: set[str] = set()
         self._users = 0
-        self.pid = 0
+        self._process: subprocess.Popen[bytes] | None = None
         self.problem = ""
+
+    @property
+    def pid(self) -> int:
+        """Its process; 0 when none was started."""
+        return self._process.pid if self._process is not None else 0
+
+    def ended(self) -> str:
+        """How it ended without having been told to; empty while it lives."""
+        code = self._process.poll() if self._process is not None and self._pipe is not None else None
+        if code is None:
+            return ""
+        return f"by signal {-code}" if code < 0 else f"with exit code {code}"
 
     def add_sink(self, settings: Mapping[str, Any], spool: str, drain: float) -> None:
         """Have it ship there, too."""
@@ -72,7 +84,7 @@ class Shipping:
         environment = {name: os.environ[name] for name in _KEPT if name in os.environ} | {DETACHED: "shipper"}
         reading, writing = os.pipe()
         try:
-            self.pid = subprocess.Popen(
+            self._process = subprocess.Popen(
                 [sys.executable, *_PROGRAM],
                 stdin=reading,
                 stdout=subprocess.DEVNULL,
@@ -80,7 +92,7 @@ class Shipping:
                 env=environment,
                 start_new_session=True,
                 cwd="/",
-            ).pid
+            )
         except OSError as error:
             os.close(writing)
             self.problem = error.strerror or type(error).__name__

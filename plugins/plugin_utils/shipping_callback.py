@@ -78,6 +78,9 @@ class ShippingCallback(CallbackBase):  # type: ignore[misc]  # ansible-core ship
         names = [str(sink["sink"]) for sink in self._sinks]
         for problem in problems(Path(str(self.get_option("spool"))), names, shipping().pid):
             self.warn(f"{problem}; tidegate events flush tells more, and ships what can be")
+        if ended := shipping().ended():
+            told = f"the process that ships to {self.DESTINATION} ended {ended} while the playbook ran"
+            self.warn(f"{told}. The events are kept; tidegate events flush tells more, and ships what can be")
         shipping().leave()
         self._ships = False
 

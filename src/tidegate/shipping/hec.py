@@ -13,7 +13,7 @@ import socket
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tidegate.shipping.codes import Meaning, Verdict, acknowledged, verdict
 from tidegate.shipping.http import FAILURES, Header, HttpServer, why
@@ -26,6 +26,7 @@ _ACKS = "/services/collector/ack"
 _COMPRESSION = 1
 # Splunk forgets what it was not asked about (max_number_of_acked_requests_pending_query_per_ack_channel, 10 million).
 _ASKED_AT_ONCE = 1000
+_UNFIT = "it has what JSON or UTF-8 has no place for: a number that is none, or half a character"
 _NO_ACK = "It gave no ackId. Turn on indexer acknowledgement for the token in Splunk, or set acknowledge: no"
 
 
@@ -68,10 +69,31 @@ class HecSink:
 
         Where it has never taken any, what it says is not about one event: something between may have changed them all.
         """
+        try:
+            return self._delivered(batch)
+        except ValueError:
+            # Before anything was sent: JSON has no place for what somebody wrote there by hand,.
+            unfit = {place: _UNFIT for place, item in enumerate(batch) if not self._fits(item)}
+            if not unfit:
+                raise
+        fit = [place for place in range(len(batch)) if place not in unfit]
+        answer = self._delivered([batch[place] for place in fit])
+        if isinstance(answer, Retry | Refused):
+            return answer
+        return replace(answer, bad=unfit | {fit[place]: why for place, why in answer.bad.items()})
+
+    def _delivered(self, batch: Sequence[Item]) -> Answer:
         answer = self._sent(batch)
-        if isinstance(answer, Delivered) and len(answer.bad) == len(batch) and not self._took:
+        if isinstance(answer, Delivered) and batch and len(answer.bad) == len(batch) and not self._took:
             return Retry(f"none is taken, so none is set aside: {answer.bad[0]}")
         return answer
+
+    def _fits(self, item: Item) -> bool:
+        try:
+            envelope(item, self._settings, self._host)
+        except ValueError:
+            return False
+        return True
 
     def _sent(self, batch: Sequence[Item]) -> Answer:
         bad: dict[int, str] = {}

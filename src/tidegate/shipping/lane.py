@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from tidegate.shipping.cursor import Cursor
-from tidegate.shipping.sinks import Item, Kind
+from tidegate.shipping.sinks import Item, Kind, NoEvent
 
-Read = tuple[object, Item | None]
+Read = tuple[object, Item | NoEvent]
 
 
 class Source(Protocol):
@@ -47,7 +47,6 @@ class Lane:
     cursor: Cursor
     kinds: frozenset[Kind]
     shipped: int = 0
-    unreadable: int = 0
     _read: object = None
     _loaded: bool = False
     _under_way: list[_Batch] = field(default_factory=list)
@@ -65,11 +64,10 @@ class Lane:
 
     def items(self, reads: Sequence[Read]) -> list[Item]:
         """Those of them that are events of a kind which the sink takes."""
-        return [item for _position, item in reads if item is not None and item.kind in self.kinds]
+        return [item for _position, item in reads if isinstance(item, Item) and item.kind in self.kinds]
 
     def sent(self, reads: Sequence[Read], number: int | None) -> None:
         """They were taken; `number` is what `settled` will tell of them, None when they have arrived already."""
-        self.unreadable += sum(item is None for _position, item in reads)
         last = reads[-1][0]
         self._under_way.append(_Batch(self._read, last, len(self.items(reads)), number, there=number is None))
         self._read = last
@@ -96,11 +94,16 @@ class Lane:
             self.source.arrived(moved.last)
 
 
+def no_events(reads: Sequence[Read]) -> dict[str, str]:
+    """Where something stands that is no event, and why it is none."""
+    return {each.id: each.why for _position, each in reads if isinstance(each, NoEvent)}
+
+
 def _not_too_much(reads: list[Read]) -> list[Read]:
     """Its beginning, as much as fits into one batch; one at the least."""
     room = MAX_BATCH_BYTES
     for place, (_position, item) in enumerate(reads):
-        room -= item.size if item else 0
+        room -= item.size if isinstance(item, Item) else 0
         if room < 0 and place:
             return reads[:place]
     return reads

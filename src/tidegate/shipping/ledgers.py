@@ -8,7 +8,7 @@ from pathlib import Path
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DomainError
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.shipped import epoch_s, shipped
 from tidegate.ledger import SqlLedger
-from tidegate.shipping.sinks import Item
+from tidegate.shipping.sinks import Item, NoEvent
 from tidegate.store import PREFIX, Store
 
 
@@ -21,8 +21,8 @@ class LedgerSource:
         self.key = f"ledger {hashlib.sha256(url.encode()).hexdigest()} {environment}"
         self.problem = ""
 
-    def after(self, position: object, limit: int) -> list[tuple[object, Item | None]]:
-        """At most `limit` entries after a position, each with its own; None for one that is no event."""
+    def after(self, position: object, limit: int) -> list[tuple[object, Item | NoEvent]]:
+        """At most `limit` entries after a position, each with its own."""
         since, anchor = _position(position)
         try:
             if self._ledger is None and not exists(self._url):
@@ -38,10 +38,14 @@ class LedgerSource:
         except DomainError as error:
             self.problem = str(error)
             return []
-        return [([seq, hash_], _item(body, hash_)) for seq, hash_, body in rows]
+        return [([seq, hash_], _item(body, hash_) or self._no_event(seq)) for seq, hash_, body in rows]
 
     def arrived(self, position: object) -> None:
         """Nothing to do: a ledger keeps what it has."""
+
+    def _no_event(self, seq: int) -> NoEvent:
+        why = "the ledger's entry is no event: somebody wrote it there by hand. Compare the chain's hashes"
+        return NoEvent(f"{self._environment} {seq}", why)
 
 
 def _position(position: object) -> tuple[int, str]:

@@ -108,8 +108,18 @@ class Shipper:
 
 
 def take(spool: Path) -> int | None:
-    """The right to ship from a spool, as an open file; None while another process has it."""
-    file = os.open(spool / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    """The right to ship from a spool, as an open file; None while another process has it.
+
+    Raises BadInput where there can be no such file of ours: after a run as another user, for example.
+    """
+    try:
+        file = os.open(spool / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise BadInput(
+            f"the spool can't be locked: {error.strerror}",
+            where=str(spool / _LOCK),
+            remedy="Whose is it? A spool belongs to one user: remove that file, or name another spool (TIDEGATE_SPOOL)",
+        ) from error
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -25,6 +25,14 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
+class NoEvent:
+    """What a source has in an event's place: no sink is given it. `id` says where it stands."""
+
+    id: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Delivered:
     """All of a batch has arrived for good, but for `bad`: positions in the batch that no further try can deliver."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import math
 import os
 import time
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
-from tidegate.shipping.sinks import Item, Kind
+from tidegate.shipping.sinks import Item, Kind, NoEvent
 
 LIMIT_MB = 64
 MAX_EVENT_BYTES = 64 * 1024
@@ -119,12 +120,16 @@ class SpoolSource:
         self.key = "spool"
         self.problem = ""
 
-    def after(self, position: object, limit: int) -> list[tuple[object, Item | None]]:
-        """At most `limit` events after a position, each with its own; None for a line that is no event."""
-        paths = segments(self._spool)
+    def after(self, position: object, limit: int) -> list[tuple[object, Item | NoEvent]]:
+        """At most `limit` events after a position, each with its own."""
+        try:
+            paths = segments(self._spool)
+        except OSError as error:
+            self.problem = f"{self._spool / _FOLDER} can't be read: {error.strerror}"
+            return []
         known = _offsets(position)
         read = {path.name: known[path.name] for path in paths if path.name in known}
-        found: list[tuple[object, Item | None]] = []
+        found: list[tuple[object, Item | NoEvent]] = []
         self.problem = ""
         for path in paths:
             try:
@@ -134,7 +139,7 @@ class SpoolSource:
                 continue
             for end, line in lines:
                 read = {**read, path.name: end}
-                found.append((read, _item(line)))
+                found.append((read, _item(line) or NoEvent(f"{_FOLDER}/{path.name}", "lines in it are no events")))
         return found
 
     def arrived(self, position: object) -> None:
@@ -186,7 +191,10 @@ def _lines(path: Path, begin: int, limit: int) -> list[tuple[int, bytes]]:
 def _item(line: bytes) -> Item | None:
     try:
         told = json.loads(line)
-        return Item(_KINDS[told["kind"]], str(told["id"]), float(told["at"]), dict(told["fields"]), len(line))
+        at = float(told["at"])
+        if not math.isfinite(at):
+            return None
+        return Item(_KINDS[told["kind"]], str(told["id"]), at, dict(told["fields"]), len(line))
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
 

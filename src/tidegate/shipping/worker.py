@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tidegate.shipping.aside import Aside
 from tidegate.shipping.cursor import Cursor
-from tidegate.shipping.lane import Lane, Source
+from tidegate.shipping.lane import Lane, Source, no_events
 from tidegate.shipping.sinks import BATCH, Pending, Refused, Retry, Sink
 
 WINDOW = 16
@@ -98,7 +98,7 @@ class Worker(threading.Thread):
             idle=self._idle,
             refused=self._refused,
             why=self._why or self._sink.problem or next(filter(None, problems), ""),
-            set_aside=len(self._set_aside) + sum(lane.unreadable for lane in lanes),
+            set_aside=len(self._set_aside),
         )
 
     def run(self) -> None:
@@ -174,6 +174,7 @@ class Worker(threading.Thread):
         self._idle = False
         batch = lane.items(reads)
         if not batch:
+            self._put_aside(no_events(reads))
             lane.sent(reads, None)
             return True
         answer = self._sink.deliver(batch)
@@ -185,12 +186,14 @@ class Worker(threading.Thread):
                 self._why, self._refused = why, True
                 return False
         self._why, self._pause = "", FIRST_PAUSE_S
-        # Before the cursor moves past them.
-        bad = {batch[place].id: problem for place, problem in answer.bad.items()}
-        self._set_aside |= bad
-        self._aside.add(bad)
+        self._put_aside({batch[place].id: problem for place, problem in answer.bad.items()} | no_events(reads))
         lane.sent(reads, answer.number if isinstance(answer, Pending) else None)
         return True
+
+    def _put_aside(self, found: Mapping[str, str]) -> None:
+        """Before the cursor moves past them."""
+        self._set_aside |= found
+        self._aside.add(found)
 
     def _later(self, why: str, after_s: float | None) -> bool:
         # Many controllers that were held up together must not come back together.

@@ -41,6 +41,20 @@ def items(*names: str) -> list[Item]:
     return [Item("event", name, 1.0, {"id": name}) for name in names]
 
 
+@pytest.mark.parametrize("poison", [{"n": float("nan")}, {"n": float("-inf")}, {"t": "\ud800"}, {"\udcff": 1}])
+def test_what_no_json_can_tell_is_set_aside_and_holds_up_no_other(poison: dict[str, Any]) -> None:
+    sink = HecSink(SplunkSettings("http://127.0.0.1:1", "token"))
+    sink._server = Collector()  # type: ignore[assignment]
+    bad = Item("event", "poison", 1.0, poison)
+    answer = sink.deliver([bad, *items("a"), bad])
+    assert isinstance(answer, Pending)
+    assert sorted(answer.bad) == [0, 2]
+    assert sink.settled() == ({answer.number}, set())
+    alone = sink.deliver([bad])
+    assert isinstance(alone, Delivered)
+    assert list(alone.bad) == [0]
+
+
 def test_acknowledgements_of_others_that_come_while_halves_are_waited_for_are_told_afterwards() -> None:
     sink = HecSink(SplunkSettings("http://127.0.0.1:1", "token"))
     sink._server = Collector()  # type: ignore[assignment]  # as much of one as is asked here

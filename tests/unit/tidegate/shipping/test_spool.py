@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tidegate.shipping.sinks import NoEvent
 from tidegate.shipping.spool import SpoolSource, SpoolWriter, segments
 from tidegate.shipping.status import STATUS, problems
 
@@ -85,7 +86,8 @@ def test_what_a_kill_tore_and_what_is_no_event_is_passed(tmp_path: Path) -> None
     writer.close()
     SpoolSource(tmp_path).arrived(found[-1][0])
     assert segments(tmp_path) == []
-    assert [item.id if item else None for _p, item in found] == ["a", None, None], "and what is torn is not read"
+    assert [item.id for _p, item in found] == ["a", *[f"events/{path.name}"] * 2], "and what is torn is not read"
+    assert [isinstance(item, NoEvent) for _p, item in found] == [False, True, True]
 
 
 def test_it_is_bounded_and_counts_what_it_drops(tmp_path: Path) -> None:
@@ -134,6 +136,13 @@ def test_a_file_that_cannot_be_read_is_told_and_holds_up_no_other(tmp_path: Path
     assert source.problem == f"{tmp_path}/events/1-1.jsonl can't be read: Is a directory"
     source.arrived({**dict(read[0]), "1-1.jsonl": 0})  # type: ignore[call-overload]  # positions are objects to others
     assert [path.name for path in segments(tmp_path)] == ["1-1.jsonl"]
+
+
+def test_a_folder_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    (tmp_path / "events").write_text("no folder")
+    source = SpoolSource(tmp_path)
+    assert source.after(None, 10) == []
+    assert source.problem == f"{tmp_path}/events can't be read: Not a directory"
 
 
 def test_what_is_in_trouble_or_was_not_taken_is_told_of_ones_own_sinks(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from tidegate.shipping import worker
 from tidegate.shipping.aside import Aside
 from tidegate.shipping.shipper import Shipper
-from tidegate.shipping.sinks import BATCH, Answer, Delivered, Item, Kind, Retry
+from tidegate.shipping.sinks import BATCH, Answer, Delivered, Item, Kind, NoEvent, Retry
 from tidegate.shipping.spool import SpoolWriter
 
 
@@ -86,7 +86,7 @@ class Listed:
     def __init__(self, key: str, *ids: str) -> None:
         self.key, self._ids = key, ids
 
-    def after(self, position: object, limit: int) -> list[tuple[object, Item | None]]:
+    def after(self, position: object, limit: int) -> list[tuple[object, Item | NoEvent]]:
         begin = 0 if position is None else int(str(position)) + 1
         left = list(enumerate(self._ids))[begin : begin + limit]
         return [(place, Item("event", id_, 1.0, {"id": id_})) for place, id_ in left]
