@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -46,6 +47,10 @@ for _command in _COMMANDS:
     tidegate.add_command(_command)
 
 
+# Where our output goes, a file for example: no fault of ours that a traceback would tell of.
+_OF_A_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+
+
 def main() -> None:
     """The entry point."""
     os.environ[advice.BY_COMMAND] = "1"
@@ -75,6 +80,10 @@ def _run() -> int:
         return _ended(refused.exit, refused.outcome, refused.message)
     except BrokenPipeError:
         return Exit.FAULT
+    except OSError as error:
+        if error.errno not in _OF_A_DISK:
+            raise
+        return _ended(Exit.FAULT, "fault", f"what was to be said can't be written: {error.strerror}")
 
 
 def _ended(code: Exit, outcome: str, message: str, *, said: bool = False) -> Exit:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
+from functools import partial
 
 import click
 from rich.console import Console
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
 from ansible_collections.tidegate.delivery.plugins.module_utils.excerpt import printable, printable_json
-from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Outcome, Step, parse
+from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Event, Outcome, Step, parse
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.ledger import Entry
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.past import events_table
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.shipped import shipped, shipped_schema
@@ -70,19 +71,17 @@ def tail(
         return found
     url, name = found
     store = SqlLedger(Store(_existing(url)))
-    kept: list[_Stored] = []
-    last = 0
-    for stored in _pages(store, name, 0):
-        last = stored[0]
-        _keep(kept, stored, only, bad=bad, most=lines)
+    wanted = partial(_wanted, only={key: value for key, value in only.items() if value is not None}, bad=bad)
+    # Where all are wanted the last ones are the last numbers: a long ledger is not read from its beginning.
+    since = 0 if bad or any(only.values()) else max(0, store.head(name)[0] - lines)
+    kept, last = _read(store, name, since, wanted, lines)
+    if not kept and lines and not follow:
+        click.echo("no such event", err=True)
     try:
         _show(common, kept)
         while follow:
             time.sleep(_FOLLOW_S)
-            new: list[_Stored] = []
-            for stored in _pages(store, name, last):
-                last = stored[0]
-                _keep(new, stored, only, bad=bad, most=_PAGE)
+            new, last = _read(store, name, last, wanted, _PAGE)
             _show(common, new, header=False)
     except KeyboardInterrupt:
         return Exit.INTERRUPTED  # which is how it ends, and nothing to tell
@@ -175,19 +174,43 @@ def _pages(ledger: SqlLedger, environment: str, since: int) -> Iterator[_Stored]
         since = page[-1][0]
 
 
-def _keep(kept: list[_Stored], stored: _Stored, only: dict[str, str | None], *, bad: bool, most: int) -> None:
-    event = parse(stored[2])[0]
+def _read(
+    ledger: SqlLedger, environment: str, since: int, wanted: Callable[[Event], bool], most: int
+) -> tuple[list[_Stored], int]:
+    """The last of the entries after `since` that are wanted, and the last number of all."""
+    kept: list[_Stored] = []
+    last = since
+    for stored in _pages(ledger, environment, since):
+        last = stored[0]
+        try:
+            if wanted(parse(stored[2])[0]):
+                kept.append(stored)
+                del kept[: max(0, len(kept) - most)]
+        except BadInput as error:
+            _tell_no_event(last, error)
+    return kept, last
+
+
+def _tell_no_event(seq: int, error: BadInput) -> None:
+    """One that somebody wrote there by hand, or a newer Tidegate, must not hide all others."""
+    click.echo(printable(f"entry {seq} can't be read: {error.message}"), err=True)
+
+
+def _wanted(event: Event, *, only: Mapping[str, str], bad: bool) -> bool:
     if bad and (event.outcome.good or event.outcome in (Outcome.STARTED, Outcome.SKIPPED)):
-        return
-    if all(wanted is None or str(getattr(event, name)) == wanted for name, wanted in only.items()):
-        kept.append(stored)
-        del kept[: max(0, len(kept) - most)]
+        return False
+    return all(str(getattr(event, name)) == value for name, value in only.items())
 
 
 def _show(common: Common, found: list[_Stored], *, header: bool = True) -> None:
     if common.as_json:
-        for _seq, hash_, body in found:
-            click.echo(printable_json(json.dumps(shipped(body, hash_), ensure_ascii=False)))
+        for seq, hash_, body in found:
+            try:
+                line = json.dumps(shipped(body, hash_), ensure_ascii=False)
+            except BadInput as error:
+                _tell_no_event(seq, error)
+                continue
+            click.echo(printable_json(line))
     elif found:
         table = events_table([Entry(seq, hash_, parse(body)[0]) for seq, hash_, body in found])
         click.echo(printable("\n".join(table if header else table[1:])))
