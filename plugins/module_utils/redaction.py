@@ -25,8 +25,8 @@ _PASS = re.compile(r"(^|[^a-z])pass([^a-z]|$)|[a-z]{2}pass$")
 _NO_PASS = re.compile(r"(askpass|bypass|compass)$")
 # What only says where a secret is.
 _PLACE = re.compile(r"[_-](file|path|dir|folder)$")
-# `scheme://user:password@host`, whoever wrote it.
-_USERINFO = re.compile(r"(?<=://)[^\s/?#'\"<>]{1,400}@(?=[\w\[])")
+# `scheme://user:password@host`, whoever wrote it; in a descriptor the host may be a placeholder.
+_USERINFO = re.compile(r"(?<=://)[^\s/?#'\"<>]{1,400}@(?=[\w\[{])")
 # All programs show these characters as they are.
 _PLAIN = re.compile(r"[A-Za-z0-9._-]+")
 _PERCENT = re.compile("%[0-9A-F]{2}")

@@ -130,6 +130,7 @@ def test_a_secret_that_was_cut_short_does_not_show_its_beginning(length: int) ->
         ("postgresql://app:hunter2@db/x failed", "postgresql://***@db/x failed"),
         ("postgresql://app:p@ss@db:5432/x", "postgresql://***@db:5432/x"),
         ("https://TOKEN@repo.example.com/a", "https://***@repo.example.com/a"),
+        ("found 'http://me:hunter2@{node}:8080/'", "found 'http://***@{node}:8080/'"),
         ("http://n1:8080/health?to=a@b.c", "http://n1:8080/health?to=a@b.c"),
         ("http://n1/a, ask ann@example.com", "http://n1/a, ask ann@example.com"),
     ],

@@ -128,6 +128,13 @@ def test_what_is_no_descriptor_is_an_error(tmp_path: Path, text: str, said: str)
     assert said in str(error.value)
 
 
+@pytest.mark.parametrize("url", ["http://me:s3cr'et@{node}/", "ftp://me:s3cr'et@{node}/", "http://s3cr'et@n1/"])
+def test_a_password_in_a_url_is_not_shown(tmp_path: Path, url: str) -> None:
+    with pytest.raises(BadInput, match=r"verify\.health\.url") as error:
+        load_service(edited(tmp_path, lambda d: d["verify"]["health"].update(url=url)), "lab")
+    assert "s3cr" not in str(error.value)
+
+
 def test_a_value_that_aliases_make_endless_is_not_written_out(tmp_path: Path) -> None:
     path = tmp_path / "tradeapi.yml"
     path.write_text("a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 30)))
