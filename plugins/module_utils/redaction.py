@@ -80,6 +80,11 @@ def _texts(value: Any, depth: int) -> Iterator[str]:  # noqa: ANN401
         yield from (text for each in value for text in _texts(each, depth - 1))
 
 
+def without_userinfo(text: str) -> str:
+    """The same without users and passwords of a URL that nobody may have split: whatever stands before its last `@`."""
+    return re.sub(r"://.*@", f"://{BLOT}@", text, flags=re.DOTALL)
+
+
 class Redactor:
     """Replaces secrets by `***`, in whatever is printed, recorded or kept.
 

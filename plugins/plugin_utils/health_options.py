@@ -62,6 +62,9 @@ def pace_of(args: Mapping[str, Any]) -> Pace:
     if not 1 <= args["in_a_row"] <= 1000:
         raise BadInput(f"in_a_row is {args['in_a_row']}", where="in_a_row", remedy="Give a number from 1 to 1000")
     durations = {key: seconds(args, key) for key in ("interval", "timeout", "request_timeout")}
+    for key in ("timeout", "request_timeout"):
+        if not durations[key]:
+            raise BadInput("nothing can be answered in no time", where=key, remedy="Write it like 500ms, 5s or 2m")
     return Pace(in_a_row=args["in_a_row"], **durations)
 
 

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.service import Service
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
-from ansible_collections.tidegate.delivery.plugins.module_utils.redaction import BLOT
+from ansible_collections.tidegate.delivery.plugins.module_utils.redaction import without_userinfo
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import counted
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ WHOLE_FILE = "the whole file"
 OVERRIDES = "environments"
 _LARGEST = 256 * 1024
 _REMEDY = "Correct the descriptor; docs/descriptor.md lists every key"
-# Values are shown to people, and whatever stands in a URL's password is a part of it.
-_USERINFO = re.compile(r"://.*@", re.DOTALL)
 # A validator of a whole part names the key first.
 _NAMED_KEY = re.compile(r"([a-z_]+): (.*)", re.DOTALL)
 
@@ -160,7 +158,7 @@ def _problems(path: Path, error: ErrorDetails) -> Iterator[Problem]:
         yield from (_of_a_part(path, line) for line in message.splitlines())
         return
     found = "" if error["type"] == "missing" else f"; found {_shown(error['input'])!r}"
-    yield Problem(str(path), key, _USERINFO.sub(f"://{BLOT}@", f"{message}{found}"), _remedy(error))
+    yield Problem(str(path), key, without_userinfo(f"{message}{found}"), _remedy(error))
 
 
 def _of_a_part(path: Path, line: str) -> Problem:

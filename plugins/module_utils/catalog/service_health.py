@@ -203,8 +203,8 @@ class Health(Part):
     status: Annotated[list[Status], Field(min_length=1)] = [200]
     in_a_row: Annotated[int, Field(ge=1, le=1000)] = 3
     interval: Seconds = 0.5
-    timeout: Seconds = 120.0
-    request_timeout: Seconds = 5.0
+    timeout: Annotated[Seconds, Field(gt=0)] = 120.0
+    request_timeout: Annotated[Seconds, Field(gt=0)] = 5.0
     expect: dict[JsonPath, Scalar] = {}
     components: Components | None = None
     started: JsonPath | None = None

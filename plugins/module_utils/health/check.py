@@ -21,7 +21,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.health.expectati
 from ansible_collections.tidegate.delivery.plugins.module_utils.health.http_answer import Target, ask, target
 from ansible_collections.tidegate.delivery.plugins.module_utils.health.json_path import parse_json_path
 from ansible_collections.tidegate.delivery.plugins.module_utils.health.probes import Probe
-from ansible_collections.tidegate.delivery.plugins.module_utils.values import format_duration
+from ansible_collections.tidegate.delivery.plugins.module_utils.values import counted, format_duration
 
 
 class HealthOutcome(StrEnum):
@@ -117,15 +117,16 @@ def explain(result: HealthResult, pace: Pace) -> str:
     """What happened, for people: the outcome, how long was asked, and the last answers with what differed."""
     findings = result.findings
     good = sum(finding.good for finding in findings)
-    asked = f"{len(findings)} answers in {format_duration(result.seconds)}, {good} of them good"
+    wanted = counted(pace.in_a_row, "good answer")
+    asked = f"{counted(len(findings), 'answer')} in {format_duration(result.seconds)}, {good} of them good"
     if result.outcome is HealthOutcome.HEALTHY:
-        return f"{pace.in_a_row} good answers in a row ({asked})"
+        return f"{wanted} in a row ({asked})"
     if findings and good == len(findings):
         processes = len({finding.release.process for finding in findings})
         restarts = f" from {processes} different processes (it restarts)" if processes > 1 else ""
-        return f"the time was too short for {pace.in_a_row} good answers in a row from one process: {asked}{restarts}"
+        return f"the time was too short for {wanted} in a row from one process: {asked}{restarts}"
     last = " | ".join(finding.sentence for finding in findings[-3:])
-    return f"{_HEADLINES[result.outcome]}: not {pace.in_a_row} good answers in a row ({asked}). Last: {last}"
+    return f"{_HEADLINES[result.outcome]}: not {wanted} in a row ({asked}). Last: {last}"
 
 
 def check(

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
+from ansible_collections.tidegate.delivery.plugins.module_utils.redaction import without_userinfo
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import LOOK_EVERY
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import format_duration
 
@@ -158,7 +159,9 @@ def _parts(url: str) -> _Parts:
     try:
         parts = _Parts(url)
     except ValueError as error:
-        raise BadInput(f"{url!r} is not an URL: {error}", where="url", remedy="Write http://host:port/path") from None
+        raise BadInput(
+            f"{without_userinfo(url)!r} is not an URL: {error}", where="url", remedy="Write http://host:port/path"
+        ) from None
     if parts.secret:
         raise BadInput("the URL carries a user or password", where="url", remedy="Use headers for credentials")
     if (

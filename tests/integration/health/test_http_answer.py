@@ -128,7 +128,8 @@ def test_nobody_there_is_told() -> None:
 @pytest.mark.parametrize(
     "url",
     ["", "n1:8080/health", "ftp://n1/", "http://", "http://n1:99999/", "http://[::1/", "http://n1/a b",
-     "http://n1/\r\nX: y", "http://user:secret@n1/"],
+     "http://n1/\r\nX: y", "http://user:secret@n1/",
+     "http://user:'secret@n1:99999/"],
 )  # fmt: skip
 def test_an_url_that_can_not_be_asked_is_refused(url: str) -> None:
     with pytest.raises(BadInput) as caught:
