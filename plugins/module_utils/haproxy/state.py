@@ -233,7 +233,8 @@ def parse_stat(host: str, text: str) -> list[Record]:
     if not text.startswith("# pxname,svname,"):
         raise garbled(host, f"'show stat' began with {text[:60]!r}")
     try:
-        header, *rows = csv.reader(text[2:].splitlines(), strict=True)
+        # A reason that an application gave for being unhealthy is in a column, and may hold any other end of a line.
+        header, *rows = csv.reader(text[2:].split("\n"), strict=True)
     except csv.Error as error:
         raise garbled(host, f"'show stat' is not CSV: {error}") from error
     _require(host, _STAT_COLUMNS, header, "show stat")
@@ -267,15 +268,20 @@ def parse_proc(host: str, text: str) -> Processes:
 
 
 def server_rows(host: str, stat: Iterable[Record], states: Iterable[Record]) -> dict[ServerKey, ServerRow]:
-    """Both tables joined, in HAProxy's order. A server that is in one of them only is an error."""
+    """Both tables joined, in HAProxy's order. A server that is in one of them only is an error.
+
+    Those of a backend that is `disabled` are left out: 'show stat' has not even the backend itself.
+    """
     by_key = {(row["be_name"], row["srv_name"]): row for row in states}
     rows: dict[ServerKey, ServerRow] = {}
-    for row in (row for row in stat if row["type"] == _SERVER):
+    statistics = list(stat)
+    for row in (row for row in statistics if row["type"] == _SERVER):
         key = (row["pxname"], row["svname"])
         if key not in by_key:
             raise garbled(host, f"{'/'.join(key)} is in 'show stat' but not in 'show servers state'")
         rows[key] = _server(host, row, by_key[key])
-    lost = sorted("/".join(key) for key in by_key.keys() - rows.keys())
+    alive = {row["pxname"] for row in statistics}
+    lost = sorted("/".join(key) for key in by_key.keys() - rows.keys() if key[0] in alive)
     if lost:
         raise garbled(host, f"{lost[0]} is in 'show servers state' but not in 'show stat'")
     return rows

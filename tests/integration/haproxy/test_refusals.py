@@ -28,6 +28,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.pools.moves impo
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.refusal_kinds import RefusalKind
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.state_machine import Intent
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
+from lab.haproxy_socket import ask
 from tests.integration.haproxy.haproxy_site import (
     MAINTENANCE,
     NET,
@@ -70,6 +71,10 @@ ODD = (
     pair("half"),
     f"resolvers nobody\n  nameserver none {NET}.9.9:53\n  hold nx 1s\n",
     resolved_by_nobody("unresolved_online") + listing("unresolved_maintenance", "check disabled"),
+    # Of which "show stat" has nothing, and "show servers state" all.
+    "backend retired\n  disabled\n" + listing("retired_too", "check").partition("\n")[2],
+    "resolvers slow\n  hold other 1h\n  hold refused 1h\n  hold timeout 1h\n"
+    + pair("renamed", online="check resolvers slow"),
     listing("lonely_online", "check"),
     listing("lacking_online", "check") + listing("lacking_maintenance", "check disabled", ["n2"]),
 )
@@ -211,6 +216,19 @@ def test_nodes_that_no_move_of_ours_explains_are_refused(odd: OddSite, name: str
     for intent in (Intent.LEAVE, Intent.JOIN):
         with pytest.raises(Refused, match=words):
             odd.move(pool_of(name)).preview(intent, ours=())
+
+
+def test_a_server_whose_name_was_set_by_a_command_is_moved_like_any_other(odd: OddSite) -> None:
+    pool = pool_of("renamed")
+    for balancer in odd.balancers.values():
+        ask(balancer.home / "a.sock", "set server renamed_online/n1 fqdn elsewhere.invalid")
+    odd.bring(pool, Intent.LEAVE)
+    assert odd.cells(pool) == [Cell.TEST, Cell.TEST]
+    # HAProxy shows it by a bit that says nothing of where the server is.
+    rows = [ask(balancer.home / "a.sock", "show servers state renamed_online") for balancer in odd.balancers.values()]
+    assert all(" 127.34.9.1 0 65 " in text for text in rows)
+    odd.bring(pool, Intent.JOIN)
+    assert odd.cells(pool) == [Cell.ON, Cell.ON]
 
 
 @pytest.mark.parametrize("level", ["user", "operator"])

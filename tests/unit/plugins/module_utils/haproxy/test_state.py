@@ -60,6 +60,20 @@ def test_checks_that_were_disabled_do_not_count_as_checks() -> None:
     assert not read["b_on", "n1"].checked
 
 
+def test_servers_of_a_disabled_backend_are_left_out() -> None:
+    """Of which "show stat" has nothing, and "show servers state" all."""
+    text = f"{STATES}\n4 retired 1 n1 127.0.0.9 0 5 1 1 20 1 0 0 6 0 0 0 - 8080 - 0 0 - - 0"
+    read = hs.server_rows("lb1", hs.parse_stat("lb1", STAT), hs.parse_servers_state("lb1", text))
+    assert read == rows()
+
+
+@pytest.mark.parametrize("end", ["\v", "\f", "\x1c", "\x1e", "\x85", "\u2028"])
+def test_an_applications_own_words_may_hold_any_end_of_a_line(end: str) -> None:
+    read = hs.parse_stat("lb1", STAT.replace("text", f"te{end}xt"))
+    assert [row["svname"] for row in read] == ["FRONTEND", "n1", "n2", "BACKEND"]
+    assert read[1]["last_chk"].endswith(f"te{end}xt")
+
+
 def test_queues_and_sessions_are_counted_by_their_rows() -> None:
     stat = hs.parse_stat("lb1", STAT)
     assert hs.queue_counts("lb1", stat) == {"b_on": 7}
