@@ -21,7 +21,9 @@ from lab.layout import Host, Layout
 from lab.witness import wait_until
 
 ONLINE, MAINTENANCE = "crowd_online", "crowd_maintenance"
-_CUSTOMERS_PORT, _TESTERS_PORT, _APPLICATION_PORT = 8080, 8090, 8081
+_CUSTOMERS_PORT, _TESTERS_PORT = 8080, 8090
+# Below those that the kernel gives to clients; each server has one, since a move refuses two names for one address.
+_FIRST_APPLICATION_PORT = 20_001
 _UP_S = 30.0
 
 
@@ -98,16 +100,17 @@ def _prepare(host: Host, names: tuple[str, ...]) -> None:
 
 def config(host: Host, names: tuple[str, ...]) -> str:
     """The load balancer's whole configuration. Checks are rare, so that they take no processor time from a move."""
-    target = f"{host.address}:{_APPLICATION_PORT}"
+    ports = range(_FIRST_APPLICATION_PORT, _FIRST_APPLICATION_PORT + len(names))
+    targets = {name: f"{host.address}:{port}" for name, port in zip(names, ports, strict=True)}
     lists = {
-        backend: "\n".join(f"  server {name} {target} check{options}" for name in names)
+        backend: "\n".join(f"  server {name} {target} check{options}" for name, target in targets.items())
         for backend, options in ((ONLINE, ""), (MAINTENANCE, " disabled"))
     }
     return f"""global
   stats socket {host.haproxy_socket} mode 600 level admin
   stats maxconn 50
   server-state-base {host.haproxy_state_dir}
-  maxconn {max_connections()}
+  maxconn {max(100, max_connections() - len(names))}
   nbthread 1
 defaults
   mode http
@@ -119,7 +122,7 @@ defaults
   default-server inter 10s fastinter 500 rise 2 fall 3
   load-server-state-from-file local
 frontend application
-  bind {target}
+  bind {host.address}:{ports[0]}-{ports[-1]}
   http-request return status 200
 frontend customers
   bind {host.address}:{_CUSTOMERS_PORT}

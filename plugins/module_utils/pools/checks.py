@@ -31,6 +31,7 @@ def _pool(states: Mapping[str, LoadBalancerState], pool: Pool) -> Iterator[Refus
         for backend in pool.backends:
             yield from _backend(state, backend, pool)
     yield from _same_names(states, pool)
+    yield from _own_addresses(states, pool)
 
 
 def _backend(state: LoadBalancerState, backend: str, pool: Pool) -> Iterator[Refuse]:
@@ -78,6 +79,27 @@ def _same_names(states: Mapping[str, LoadBalancerState], pool: Pool) -> Iterator
             if different and first.names(backend) and other.names(backend):
                 names = {"host": first.host, "other": other.host, "names": ", ".join(different)}
                 yield Refuse.of(RefusalKind.OTHER_SERVERS, backend=backend, **names)
+
+
+def _own_addresses(states: Mapping[str, LoadBalancerState], pool: Pool) -> Iterator[Refuse]:
+    """A node's address under another name too, in either pool and on any load balancer: names that were crossed."""
+    known: dict[str, dict[str, tuple[str, ServerRow]]] = {}
+    for state in states.values():
+        for row in (row for backend in pool.backends for row in state.rows(backend)):
+            if _is_machine(row.address):
+                known.setdefault(row.address, {}).setdefault(row.name, (state.host, row))
+    for node in pool.nodes:
+        shared = ((address, owners) for address, owners in known.items() if node in owners and len(owners) > 1)
+        for address, owners in shared:
+            host, row = owners[node]
+            elsewhere, other = next(place for name, place in owners.items() if name != node)
+            names = {"server": "/".join(row.key), "other": "/".join(other.key), "elsewhere": elsewhere}
+            yield Refuse.of(RefusalKind.ONE_ADDRESS, host=host, address=address, **names)
+
+
+def _is_machine(address: str) -> bool:
+    # Not resolved, a unix socket, or where the customer wanted to go (transparent).
+    return ":" in address and not address.startswith(("0.0.0.0:", "[::]:"))
 
 
 def _haproxy(state: LoadBalancerState) -> Iterator[Refuse]:

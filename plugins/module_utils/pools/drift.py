@@ -220,7 +220,8 @@ class _Node:
             return _cut_off(absence)
         started = self.known.now - timedelta(seconds=self.states[host].uptime)
         if started > datetime.fromisoformat(absence.at) + _SLACK:
-            why = f"HAProxy there started at {_clock(started)}, after that: it came up without its saved state"
+            cause = "without its saved state, or somebody made it ready since"
+            why = f"HAProxy there started at {_clock(started)}, after that: {cause}"
         elif what is What.RETURNED:
             why = "somebody made it ready there since, or a move that failed could not put it back"
         else:

@@ -148,7 +148,8 @@ def failed(
     parts.append(f"NOT {state}: {_listed(list(stuck))}{f' ({trouble})' if trouble else ''}")
     commands = [f"on {name}: {line}" for name, line in _by_hand(stuck, accesses)]
     places = ", ".join(f"{name}, {accesses[name].socket}" for name in sorted({spot.load_balancer for spot in stuck}))
-    return Stuck("; ".join(parts), where=places, remedy=_then(f"As soon as it answers, run {'; '.join(commands)}"))
+    when = "As soon as it answers, run" if any(traces[spot].silent for spot in stuck) else "Run"
+    return Stuck("; ".join(parts), where=places, remedy=_then(f"{when} {'; '.join(commands)}"))
 
 
 def stopped(given_up: DomainError) -> DomainError:

@@ -28,6 +28,11 @@ class RefusalKind(Enum):
         "Give the load balancers of a site the same servers under the same names",
     )
 
+    ONE_ADDRESS = (
+        "{server} on {host} has the address {address}, and so has {other} on {elsewhere}: a node under two names",
+        "Correct the addresses: a node that left under one name is reached under the other",
+    )
+
     # Servers that something else moves, or that nobody watches
     AGENT_CHECK = (
         "load balancer {host}: {server} has an agent-check, which undoes drain and maint",
@@ -77,7 +82,7 @@ class RefusalKind(Enum):
         "Find out who tests {node}; then set it to maint in the maintenance pool there, and run again",
     )
     ODD = (
-        "{spot} is in a state that no move makes",
+        "{spot} is in a state that no move makes: tracked, not resolved, or drained in the maintenance pool",
         "Look at it with tidegate.delivery.haproxy_info",
     )
     FLOOR = (

@@ -52,7 +52,8 @@ def row(name: str = "n1", shown: tuple[str, int, int] = READY, backend: str = ON
         checked=True,
         agent=False,
         tracks="",
-        address="192.0.2.1:8080",
+        # Of each node its own.
+        address=f"{name}.test:8080",
     )
     return replace(plain, **other)  # type: ignore[arg-type]
 

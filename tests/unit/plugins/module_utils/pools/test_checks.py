@@ -104,6 +104,37 @@ def test_a_missing_backend_is_told_once() -> None:
     assert reasons(states) == [f"load balancer lb2 has no backend {MAINTENANCE}"]
 
 
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [
+        (("lb2", ONLINE), f"{ONLINE}/n1 on lb1 has the address n1.test:8080, and so has {ONLINE}/n2 on lb2"),
+        (("lb1", MAINTENANCE), f"{ONLINE}/n1 on lb1 has the address n1.test:8080, and so has {MAINTENANCE}/n2 on lb1"),
+        (("lb1", ONLINE), f"{ONLINE}/n1 on lb1 has the address n1.test:8080, and so has {ONLINE}/n2 on lb1"),
+    ],
+)
+def test_a_node_that_is_reached_under_another_name_too(where: tuple[str, str], told: str) -> None:
+    states, (host, backend) = site(), where
+    crossed = replace(states[host].servers[backend, "n2"], address="n1.test:8080")
+    states[host] = replace(states[host], servers={**states[host].servers, crossed.key: crossed})
+    assert reasons(states) == [f"{told}: a node under two names"]
+
+
+def test_a_node_may_have_several_addresses() -> None:
+    states = site()
+    other = replace(states["lb2"].servers[ONLINE, "n1"], address="192.0.2.9:81")
+    states["lb2"] = replace(states["lb2"], servers={**states["lb2"].servers, other.key: other})
+    assert reasons(states) == []
+
+
+@pytest.mark.parametrize("address", ["", "unix", "0.0.0.0:80", "[::]:80"])
+def test_what_is_no_address_of_a_machine_is_nobodys(address: str) -> None:
+    states = site()
+    for host, each in states.items():
+        servers = {key: replace(server, address=address) for key, server in each.servers.items()}
+        states[host] = replace(each, servers=servers)
+    assert reasons(states) == []
+
+
 def test_an_old_worker_that_does_not_answer_refuses_and_one_that_does_is_fine() -> None:
     states = site("lb1")
     states["lb1"] = replace(states["lb1"], old_workers=(OldWorker(41, {}), OldWorker(42, None)))

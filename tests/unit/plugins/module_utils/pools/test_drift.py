@@ -144,7 +144,11 @@ def test_online_at_the_target_release_without_evidence_is_drift_and_never_done()
 @pytest.mark.parametrize(
     ("uptime", "why"),
     [
-        (JUST_STARTED, "HAProxy there started at 2026-01-31T11:59:00Z, after that: it came up without its saved state"),
+        (
+            JUST_STARTED,
+            "HAProxy there started at 2026-01-31T11:59:00Z, after that: "
+            "without its saved state, or somebody made it ready since",
+        ),
         (LONG_UP, "somebody made it ready there since, or a move that failed could not put it back"),
     ],
 )

@@ -67,6 +67,13 @@ def test_what_is_not_restored_is_named_with_place_and_command() -> None:
     )
 
 
+def test_a_load_balancer_that_answers_is_not_waited_for() -> None:
+    traces = {HERE: Trace(Seen(Cell.ODD), (Action.DRAIN,))}
+    error = failed(Intent.LEAVE, Refuse("it is odd"), traces, ACCESSES)
+    assert isinstance(error, Stuck)
+    assert error.remedy.startswith("Run on lb1: echo ")
+
+
 def test_refusals_are_told_together_and_remedies_once() -> None:
     error = refused([Refuse(f"reason {number}", "the same remedy") for number in range(7)])
     assert str(error) == (
