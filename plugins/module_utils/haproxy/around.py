@@ -16,7 +16,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.pools.state_mach
 
 _SCRIPT = r"""
 socket=$1 folder=$2
-printf 'mode %s\n' "$(stat -c %a "$socket")"
+[ ! -S "$socket" ] || printf 'mode %s\n' "$(stat -c %a "$socket" || echo unknown)"
 [ -z "$folder" ] || { [ -d "$folder" ] && [ -w "$folder" ]; } || echo nofolder
 while IFS= read -r backend; do
   [ -z "$folder" ] || [ -s "$folder/$backend" ] || printf 'stateless %s\n' "$backend"
@@ -27,7 +27,7 @@ echo end
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What was found around a running HAProxy. `mode` is the admin socket's, octal."""
+    """What was found around a running HAProxy. `mode` is the admin socket's, octal; empty where there is none."""
 
     mode: str
     folder: bool
@@ -60,9 +60,9 @@ def as_problem(error: DomainError) -> Refuse:
 
 
 def _socket(access: AdminAccess, around: Around) -> Iterator[Refuse]:
-    if not around.mode.isdigit() or int(around.mode, 8) & 0o077:
-        names = {"host": access.host, "socket": access.socket, "mode": around.mode or "unknown"}
-        yield Refuse.of(RefusalKind.OPEN_SOCKET, **names)
+    # Where there is no socket, that is told by whoever asked HAProxy.
+    if around.mode and (not around.mode.isdigit() or int(around.mode, 8) & 0o077):
+        yield Refuse.of(RefusalKind.OPEN_SOCKET, host=access.host, socket=access.socket, mode=around.mode)
 
 
 def _states(access: AdminAccess, around: Around) -> Iterator[Refuse]:

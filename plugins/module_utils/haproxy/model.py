@@ -24,8 +24,9 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Ba
 # Beside the backends of the pools: where requests end that no service is meant by.
 NOWHERE = "tidegate_nowhere"
 SHARED = "shared"
-_ADDRESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:_-]{0,254}")
-_OPEN_TO_ALL = frozenset({"", "*", "::", "0.0.0.0"})  # noqa: S104 (refused, not used)
+_ADDRESS = re.compile(r"\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9:][A-Za-z0-9.:_-]{0,254}")
+# However the address that is all addresses is written: `*`, `::`, `[::]`, `0.0.0.0`, `0`.
+_OPEN_TO_ALL = re.compile(r"\*|[0xX.:\[\]]*")
 _SCHEME_PORTS = {"http": 80, "https": 443}
 
 
@@ -286,7 +287,7 @@ def _usable(host: str, address: str) -> str:
 
 
 def _internal(host: str, address: str) -> str:
-    if address in _OPEN_TO_ALL:
+    if _OPEN_TO_ALL.fullmatch(address):
         raise BadInput(
             f"the maintenance front ends would listen on {address!r}, which customers may reach",
             where=f"{host}: tidegate_address",

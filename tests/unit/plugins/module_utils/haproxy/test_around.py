@@ -25,7 +25,9 @@ FIT = Around(mode="600", folder=True, stateless=())
         (FIT, []),
         (dataclasses.replace(FIT, mode="700"), []),
         (dataclasses.replace(FIT, mode="660"), ["mode 660"]),
-        (dataclasses.replace(FIT, mode=""), ["mode unknown"]),
+        (dataclasses.replace(FIT, mode="unknown"), ["mode unknown"]),
+        # Without a socket, who asks HAProxy tells it.
+        (dataclasses.replace(FIT, mode=""), []),
         (dataclasses.replace(FIT, mode="777", stateless=("b",)), ["mode 777", "backend b has no state file"]),
         (dataclasses.replace(FIT, folder=False, stateless=("b",)), ["/var/state is no folder that can be written"]),
         (

@@ -132,7 +132,7 @@ def test_servers_are_listed_in_both_backends_with_their_ports() -> None:
     ]
 
 
-@pytest.mark.parametrize("address", ["*", "0.0.0.0", "::"])
+@pytest.mark.parametrize("address", ["*", "0.0.0.0", "::", "[::]", "0", "0::0"])
 def test_a_maintenance_front_end_is_never_open_to_all(address: str) -> None:
     with pytest.raises(BadInput) as error:
         made(service("a", {}), lb1=address)
@@ -140,7 +140,12 @@ def test_a_maintenance_front_end_is_never_open_to_all(address: str) -> None:
     assert "which customers may reach" in error.value.message
 
 
-@pytest.mark.parametrize("address", ["n1 backup", "n1\n", "{{ x }}", ""])
+@pytest.mark.parametrize("address", ["::1", "[::1]", "2001:db8::1", "[2001:db8::1]"])
+def test_an_address_may_be_ipv6(address: str) -> None:
+    assert f"server n1 {address}:8080 check" in rendered(made(service("a", {}), n1=address))
+
+
+@pytest.mark.parametrize("address", ["n1 backup", "n1\n", "{{ x }}", "", "[n1]", "[::1]:80"])
 def test_an_address_is_one_word(address: str) -> None:
     with pytest.raises(BadInput) as error:
         made(service("a", {}), n1=address)
@@ -222,6 +227,16 @@ def test_haproxy_takes_eighty_services_on_twelve_nodes_each(tmp_path: Path) -> N
     assert text.count("\n    server ") == 80 * 12 * 2
     # 0.15 to 0.4 s were measured on two busy cores. This only sees that nothing makes it a minute.
     assert elapsed < 20
+
+
+def test_no_line_has_more_words_than_haproxy_takes() -> None:
+    """64: "too many words, truncating after word 64" (2.6 and 2.8)."""
+    nodes = [f"n{number}" for number in range(1, 201)]
+    everything = placed(service("a", {"host": "a.test", "maintenance_port": 9000}), groups={**GROUPS, "nodes": nodes})
+    text = rendered(model(everything, "lb1", lambda _: "192.0.2.1", ["*:80"]))
+    assert max(len(line.split()) for line in text.splitlines()) <= 64
+    known = [line.split()[5:] for line in text.splitlines() if line.split()[:2] == ["acl", "one_of_ours"]]
+    assert [name for names in known for name in names] == nodes
 
 
 def test_tests_that_aim_by_host_have_a_host_a_node() -> None:
