@@ -101,6 +101,13 @@ def _finite(value: str | int | float | bool) -> str | int | float | bool:
     return value
 
 
+def _single(value: Any) -> Any:  # noqa: ANN401
+    """Told once, and not once for each kind of value that it isn't."""
+    if not isinstance(value, str | int | float):
+        raise ValueError("must be a text, a number, true or false")
+    return value
+
+
 def _day(value: Any) -> date:  # noqa: ANN401
     # YAML reads a bare 2026-12-31 as a date already; pydantic alone would take numbers, too.
     if isinstance(value, date) and not isinstance(value, datetime):
@@ -114,7 +121,7 @@ def _day(value: Any) -> date:  # noqa: ANN401
 NodeUrl = Annotated[str, AfterValidator(url_text), AfterValidator(known_placeholders("node", "service", "environment"))]
 Path = Annotated[str, Field(pattern=r"^/\S*$")]
 JsonPath = Annotated[str, AfterValidator(_json_path)]
-Scalar = Annotated[str | int | float | bool, AfterValidator(_finite)]
+Scalar = Annotated[str | int | float | bool, BeforeValidator(_single), AfterValidator(_finite)]
 Backend = Annotated[str, _like(haproxy_state.NAME, "a backend's name: letters, digits and . _ : -, at most 100")]
 FileName = Annotated[str, _like(_FILE, "a plain file name: letters, digits and . _ -, without folders")]
 HeaderName = Annotated[str, _like(_HEADER, "a header's name: letters, digits, _ and -")]

@@ -55,6 +55,7 @@ def test_the_labs_descriptors_are_valid() -> None:
         (lambda d: d["verify"]["health"].update(timeout=float("nan")), "verify.health.timeout: nan is not a duration"),
         (lambda d: d["verify"]["health"].update(timeout=30), "verify.health.timeout: 30 is not a duration"),
         (lambda d: d["verify"]["health"].update(timeout="0s"), "timeout: Input should be greater than 0; found '0s'"),
+        (lambda d: d["verify"]["health"].update(expect={"$.a": None}), "expect.$.a: must be a text, a number, true or"),
         (lambda d: d["drain"].update(soft=["1s"]), "drain.soft: must be a single value, not a list or mapping"),
         (lambda d: d.update(min_online={"a": 1}), "min_online: must be a single value, not a list or mapping"),
         (
