@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import fcntl
+import http.client
 import os
 import re
 import socket
@@ -240,6 +241,37 @@ def test_a_reload_keeps_a_left_server_out_and_gives_a_changed_port_to_its_server
             text = balancer.written.read_text().replace(":8081 ", ":8080 ")
             assert configuration(balancer).put(text, servers(8080)) == "put in place and loaded"
     await_up(site, "wiki_online/w1", "wiki_online/w2")
+
+
+def test_a_reload_fails_no_request_and_ends_none_that_is_under_way(site: Written) -> None:
+    balancer, pid = site.balancers["lb1"], site.balancers["lb1"].read().pid
+    text, ended = balancer.written.read_text(), threading.Event()
+    failed: list[str] = []
+    good: list[str] = []
+
+    def customer(path: str) -> None:
+        while not ended.is_set():
+            try:
+                status, _body, _headers = get(balancer.address, SHARED, path, Host="shop.test")
+            except (OSError, http.client.HTTPException) as error:
+                failed.append(f"{path}: {error!r}")
+            else:
+                (good if status == 200 else failed).append(f"{path}: {status}")
+
+    customers = [threading.Thread(target=customer, args=(path,)) for path in ("/", "/", "/", "/slow?0.7", "/slow?1.1")]
+    for each in customers:
+        each.start()
+    try:
+        for times in range(3):
+            assert configuration(balancer).put(f"{text}# {times}\n", servers(8080)) == "put in place and loaded"
+    finally:
+        ended.set()
+        for each in customers:
+            each.join()
+        assert configuration(balancer).put(text, servers(8080)) == "put in place and loaded"
+    assert failed == []
+    assert len(good) > 50
+    assert balancer.read().pid != pid
 
 
 def test_a_node_that_is_new_comes_in_out_of_service_and_stays_where_it_is_moved_to(site: Written) -> None:
