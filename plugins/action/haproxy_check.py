@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -17,7 +17,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.around i
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.state import LoadBalancerState
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.cells import Pool, allows_unchecked
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools.checks import problems
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.checks import other_ways, problems
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.state_machine import Refuse
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import counted
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
@@ -38,7 +38,8 @@ class ActionModule(DomainAction):
     """Ask every load balancer of the catalog, change nothing, tell all that would keep its nodes from moving."""
 
     def act(self, call: Call) -> dict[str, Any]:
-        services = _services(call)
+        catalog, services = _services(call)
+        known = {name for service in catalog for pool in service.pools for name in (pool.online, pool.maintenance)}
         groups = call.vars["groups"]
         sites = [(service, site) for service in services for site in service.sites]
         balancers = {site.load_balancers: _hosts(groups, service, site, "load_balancers") for service, site in sites}
@@ -53,7 +54,7 @@ class ActionModule(DomainAction):
         for service, site in sites:
             nodes = _hosts(groups, service, site, "nodes")
             here = {host: states[host] for host in balancers[site.load_balancers]}
-            found |= dict.fromkeys(_pool_problems(service, nodes, here))
+            found |= dict.fromkeys(_pool_problems(service, nodes, here, known))
         found |= dict.fromkeys(_around(call, {host: _known(states[host], names) for host, names in backends.items()}))
         told = [_told(each) for each in found]
         counts = f"{counted(len(services), 'service')} on {counted(len(backends), 'load balancer')}"
@@ -66,25 +67,28 @@ def _told(found: Refuse) -> dict[str, str]:
     return {"problem": found.reason, "remedy": found.remedy, "kind": kind}
 
 
-def _services(call: Call) -> Sequence[Service]:
+def _services(call: Call) -> tuple[Sequence[Service], Sequence[Service]]:
+    """All services, and those that are looked at."""
     folder = str(call.hostvar(call.host, "tidegate_services"))
     catalog = load_catalog(folder, str(call.hostvar(call.host, "tidegate_environment")))
     name = str(call.args.get("service") or "")
-    return [find_service(catalog, name, folder)] if name else list(catalog.values())
+    everyone = list(catalog.values())
+    return everyone, [find_service(catalog, name, folder)] if name else everyone
 
 
 def _hosts(groups: Any, service: Service, site: Site, part: str) -> tuple[str, ...]:  # noqa: ANN401
     return hosts_of(getattr(site, part), groups, f"{service.name}: sites.{site.name}.{part}")
 
 
-def _pool_problems(service: Service, nodes: tuple[str, ...], states: States) -> list[Refuse]:
+def _pool_problems(service: Service, nodes: tuple[str, ...], states: States, known: Collection[str]) -> list[Refuse]:
     pools = [
         Pool(pool.online, pool.maintenance, service.min_online, nodes, allows_unchecked(pool.unchecked))
         for pool in service.pools
     ]
     answered = {host: state for host, state in states.items() if isinstance(state, LoadBalancerState)}
     silent = [as_problem(state) for state in states.values() if isinstance(state, DomainError)]
-    return [*silent, *problems(answered, pools)]
+    ways = [way for pool in pools for way in other_ways(answered, pool, known)]
+    return [*silent, *problems(answered, pools), *ways]
 
 
 def _known(state: LoadBalancerState | DomainError, backends: Iterable[str]) -> list[str]:

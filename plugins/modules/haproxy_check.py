@@ -11,7 +11,8 @@ short_description: Tell what existing HAProxy configurations lack for moves
 version_added: 0.1.0
 description:
   - Asks every load balancer of the catalog and tells all that would keep nodes from moving. Backends and servers that are missing, names that differ between
-    load balancers, servers without checks, C(agent-check), C(track), old workers that can't be asked, state files that are missing, rights of the admin socket.
+    load balancers, servers without checks, C(agent-check), C(track), old workers that can't be asked, state files that are missing, rights of the admin socket,
+    and backends of no descriptor by which customers may reach the same nodes.
   - What it says of pools is what M(tidegate.delivery.plan) refuses for. It changes nothing, and takes no lock.
   - It succeeds also when there are problems, so that all of them can be shown. C(playbooks/haproxy.yml -e adopt=true) fails then.
 options:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.state import (
     Admin,
@@ -95,6 +95,25 @@ def _own_addresses(states: Mapping[str, LoadBalancerState], pool: Pool) -> Itera
             elsewhere, other = next(place for name, place in owners.items() if name != node)
             names = {"server": "/".join(row.key), "other": "/".join(other.key), "elsewhere": elsewhere}
             yield Refuse.of(RefusalKind.ONE_ADDRESS, host=host, address=address, **names)
+
+
+def other_ways(states: Mapping[str, LoadBalancerState], pool: Pool, known: Collection[str]) -> list[Refuse]:
+    """Backends, other than the `known` ones of descriptors, by which customers may reach several of the pool's nodes.
+
+    One node alone is what a backend for testers looks like, with a port or a name for each.
+    """
+    found: list[Refuse] = []
+    for state in states.values():
+        machines = {row.address: row.name for row in state.rows(pool.online) if _is_machine(row.address)}
+        ways: dict[str, dict[str, None]] = {}
+        for row in state.servers.values():
+            if row.backend not in known and row.address in machines and machines[row.address] in pool.nodes:
+                ways.setdefault(row.backend, {})[machines[row.address]] = None
+        for backend, nodes in ways.items():
+            if len(nodes) > 1:
+                names = {"backend": backend, "nodes": ", ".join(nodes), "pool": pool.online}
+                found.append(Refuse.of(RefusalKind.ELSEWHERE, host=state.host, **names))
+    return found
 
 
 def _is_machine(address: str) -> bool:

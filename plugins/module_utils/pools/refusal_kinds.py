@@ -248,6 +248,11 @@ class RefusalKind(Enum):
     )
 
     # What only a check of an existing configuration tells (playbooks/haproxy.yml -e adopt=true): moves go on
+    ELSEWHERE = (
+        "load balancer {host}: {backend} has {nodes} of {pool} too: "
+        "customers who come by it reach them when they have left",
+        "Name it among the pools of the descriptor; where no customer comes by it, it can stay as it is",
+    )
     OPEN_SOCKET = (
         "load balancer {host}: {socket} has mode {mode}: others than its owner may take servers out",
         "Write `mode 600` behind `stats socket …`",

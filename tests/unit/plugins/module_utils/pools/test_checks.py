@@ -12,7 +12,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.state im
     ServerKey,
     ServerRow,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools.checks import problems
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.checks import other_ways, problems
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.refusal_kinds import RefusalKind
 from tests.unit.plugins.module_utils import haproxy_rows as shown
 from tests.unit.plugins.module_utils.haproxy_rows import MAINTENANCE, ONLINE, pool, row, state
@@ -124,6 +124,20 @@ def test_a_node_may_have_several_addresses() -> None:
     other = replace(states["lb2"].servers[ONLINE, "n1"], address="192.0.2.9:81")
     states["lb2"] = replace(states["lb2"], servers={**states["lb2"].servers, other.key: other})
     assert reasons(states) == []
+
+
+def test_backends_of_no_descriptor_that_have_several_of_the_nodes_are_told_by_a_check_alone() -> None:
+    states = site("lb1")
+    theirs = [row(name, backend="legacy", address=f"{node}.test:8080") for name, node in (("a", "n1"), ("b", "n2"))]
+    one = row("n1", backend="n1_testers")
+    other = row("n1", backend="admin", address="n1.test:9090")
+    servers = {**states["lb1"].servers, **{each.key: each for each in (*theirs, one, other)}}
+    states["lb1"] = replace(states["lb1"], servers=servers)
+    both = pool("n1", "n2")
+    assert problems(states, [both]) == []
+    [told] = other_ways(states, both, both.backends)
+    assert told.reason.startswith(f"load balancer lb1: legacy has n1, n2 of {ONLINE} too")
+    assert other_ways(states, both, (*both.backends, "legacy")) == []
 
 
 @pytest.mark.parametrize("address", ["", "unix", "0.0.0.0:80", "[::]:80"])
