@@ -47,7 +47,7 @@ _ABORTED = frozenset(("aborted", "timeout", "disconnected", "inprogress", "pendi
 # TrxLogger has none of these words for a test host that crashed, or was ended at its time limit: then it says of the
 # whole run that it failed, though no test of the file did, and tells why among the run's errors (vstest issue 2506).
 _FAILED = frozenset(("failed", "error"))
-_SAYS_ABORTED = re.compile(r"\babort(?:ed|ing)\b|\bhost process crashed\b", re.IGNORECASE)
+_SAYS_ABORTED = re.compile(r"\btest run (?:was )?aborted|\baborting test run|\bhost process crashed", re.IGNORECASE)
 
 
 @dataclass(slots=True)

@@ -59,6 +59,6 @@ def moment(cim: str) -> datetime | None:
         return None
     try:
         local = datetime.strptime(found[1], "%Y%m%d%H%M%S").replace(tzinfo=UTC, microsecond=int(found[2]))
-    except ValueError:
+        return local - timedelta(minutes=int(found[3]))
+    except (ValueError, OverflowError):
         return None
-    return local - timedelta(minutes=int(found[3]))

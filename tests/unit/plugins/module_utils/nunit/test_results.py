@@ -162,7 +162,7 @@ CRASHED = "The active test run was aborted. Reason: Test host process crashed"
         ("Passed", "Failed", "Der aktive Testlauf wurde abgebrochen.", "its summary says Failed and no test failed"),
         ("Passed", "Error", "", "its summary says Error and no test failed"),
         ("Failed", "Failed", "the class clean-up threw", ""),
-        ("Passed", "Completed", "the class clean-up threw", ""),
+        ("Passed", "Completed", "the class clean-up threw: the connection was aborted", ""),
     ],
 )
 def test_a_trx_of_a_test_host_that_crashed_says_so(outcome: str, summary: str, text: str, aborted: str) -> None:

@@ -63,6 +63,7 @@ def test_a_clock_that_was_set_right_makes_no_other_boot() -> None:
     assert not boot.is_same(Boot("20260131142701.500000+060"))
     assert not Boot("first").is_same(Boot("second"))
     assert moment("20261331142501.500000+060") is None
+    assert moment("99991231235959.000000-999") is None
 
 
 @pytest.mark.parametrize(
