@@ -96,6 +96,15 @@ def test_every_search_of_events_removes_duplicates() -> None:
     assert "dedup id" in macros()["tidegate_events"].definition
 
 
+def test_a_rollback_is_told_apart_from_a_deployment_and_is_no_lead_time() -> None:
+    """What tells them apart is in the event of every end; the words of its message are nobody's to search in."""
+    definition = macros()["tidegate_deployments"].definition
+    assert 'word=="close" AND kind=="rollback", "rolled back"' in definition
+    assert "details.superseded_by" in definition and "details.msg" not in definition
+    lead = [search for name, search in SEARCHES if "lead_hours" in search]
+    assert len(lead) == 4 and all('state="done"' in search for search in lead)
+
+
 @pytest.mark.parametrize(
     ("search", "problem"),
     [
