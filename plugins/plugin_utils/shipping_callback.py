@@ -18,6 +18,7 @@ from ansible_collections.tidegate.delivery.plugins.plugin_utils.ledgers_in_use i
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.shipping import shipping
 
 try:
+    from tidegate.shipping.options import require_drain
     from tidegate.shipping.spool import require_folder
     from tidegate.shipping.status import problems
 except ImportError as error:
@@ -47,6 +48,7 @@ class ShippingCallback(CallbackBase):  # type: ignore[misc]  # ansible-core ship
         try:
             self._sinks = sinks()
             require_folder(Path(str(self.get_option("spool"))))
+            require_drain(float(self.get_option("drain")))
         except DomainError as error:
             return self._disable(str(error))
         return self._tell_sinks()

@@ -19,6 +19,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events im
 MIN_REQUESTS = 100
 _COUNTERS = ("requests", "failed", "hrsp_5xx", "retried", "redispatched")
 _UNCOUNTED = "HAProxy was restarted there or did not answer, or an attempt was cut short, so that not all was counted"
+_NOT_YET = "the deployment is under way, or HAProxy was restarted there or did not answer, so that not all was counted"
 _NOT_SAMPLED = "HAProxy's counters were not recorded."
 _ENDS = ("held", "after")
 _TIMES = ("queue_ms", "connect_ms", "response_ms", "total_ms")
@@ -89,6 +90,8 @@ class Customers:
     """Load balancers that were not counted throughout."""
     cut: int = 0
     """Sessions that Tidegate ended: HAProxy counts no failure for a websocket or an upload that ends so."""
+    under_way: bool = False
+    """Whether it may go on: what is missing at its end is no sign of anything then."""
 
     @property
     def sentence(self) -> str:
@@ -99,12 +102,12 @@ class Customers:
             case Felt.NOTHING:
                 return f"No customer was affected: {counted}, none failed."
             case Felt.SOME_FAILED:
-                also = f" On {where} more may have failed: {_UNCOUNTED}." if where else ""
+                also = f" On {where} more may have failed: {self._uncounted}." if where else ""
                 also = f" {self._sessions}.{also}" if self.cut else also
                 return f"Customers were affected: {self.failed:,} of {counted} failed ({self._percent}).{also}"
             case Felt.SESSIONS_CUT:
                 also = f"{counted}, none failed." if self.samples else _NOT_SAMPLED
-                also += f" On {where} requests may have failed: {_UNCOUNTED}." if where else ""
+                also += f" On {where} requests may have failed: {self._uncounted}." if where else ""
                 return f"Customers were affected: {self._sessions}. {also}"
             case Felt.TOO_FEW:
                 few = f"too few requests came ({counted}, none failed)"
@@ -112,7 +115,7 @@ class Customers:
             case Felt.PARTLY_KNOWN:
                 return (
                     f"None of the {counted} that were counted failed. Whether customers were affected is not known for "
-                    f"{where}: {_UNCOUNTED}."
+                    f"{where}: {self._uncounted}."
                 )
         return f"What customers felt is not known: {_NOT_SAMPLED}"
 
@@ -121,17 +124,26 @@ class Customers:
         return f"{self.cut:,} session{' was' if self.cut == 1 else 's were'} cut at the drain's hard limit"
 
     @property
+    def _uncounted(self) -> str:
+        return _NOT_YET if self.under_way else _UNCOUNTED
+
+    @property
     def _percent(self) -> str:
         share = 100 * self.failed / max(1, self.requests)
         return f"{share:.2g} %" if share < 1 else f"{share:.1f} %"
 
 
 def what_customers_felt(
-    events: Sequence[Event], load_balancers: Sequence[str] = (), min_requests: int = MIN_REQUESTS
+    events: Sequence[Event],
+    load_balancers: Sequence[str] = (),
+    min_requests: int = MIN_REQUESTS,
+    *,
+    under_way: bool = False,
 ) -> Customers:
     """The verdict over all attempts. Time between two attempts is not counted: nothing was done then.
 
-    `load_balancers`: those that the plan names, so that one without any sample is told.
+    `load_balancers`: those that the plan names, so that one without any sample is told. `under_way`: whether the
+    deployment is open.
     """
     samples = [sample for event in events if event.step is Step.CUSTOMERS and (sample := _sample(event)) is not None]
     cut = sum(_cut(event) for event in events if event.step is Step.LEAVE)
@@ -152,7 +164,7 @@ def what_customers_felt(
     counted = [row for row in rows if row.when is not When.BEFORE]
     requests, failed = (sum(row.counters[name] for row in counted) for name in ("requests", "failed"))
     felt = _felt(requests, failed, cut, min_requests, bool(lost))
-    return Customers(felt, requests, failed, tuple(rows), tuple(samples), tuple(lost), cut)
+    return Customers(felt, requests, failed, tuple(rows), tuple(samples), tuple(lost), cut, under_way)
 
 
 def _cut(event: Event) -> int:

@@ -152,7 +152,11 @@ def make(
         cause=_cause(deployment, events, summary) if summary["cause"] else None,
         standing=_standing(deployment, summary, tracks),
         ways_on=tuple(_way(line) for line in summary["next"] if line),
-        customers=what_customers_felt(events, balancers) if through_haproxy else None,
+        customers=(
+            what_customers_felt(events, balancers, under_way=deployment.state is State.OPEN)
+            if through_haproxy
+            else None
+        ),
         nodes=summary["nodes"],
         waves=summary["waves"],
         attempts=tracks,

@@ -117,7 +117,9 @@ def latency(customers: Customers, attempt: Attempt) -> Markup:
         parts += [_line(x1, y1, x2, y2, colour, 2, dash) for (x1, y1), (x2, y2) in pairwise(points)]
         parts += [_circle(x, y, colour, 3) for x, y in points]
     parts += _axis(attempt, foot)
-    told = ", ".join(f"{sample.load_balancer} {sample.times_ms['total_ms']} ms" for sample in samples[:_MOST_DESCRIBED])
+    told = ", ".join(
+        f"{plain(sample.load_balancer, 80)} {sample.times_ms['total_ms']} ms" for sample in samples[:_MOST_DESCRIBED]
+    )
     title = "Mean time of customers' requests, by load balancer"
     return _svg(f"latency-{attempt.number}", foot + _AXIS, title, told, parts)
 

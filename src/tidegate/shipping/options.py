@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import SplitResult, urlsplit
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
 
@@ -27,6 +28,22 @@ def require_seconds(value: float, where: str) -> None:
             where=where,
             remedy=f"Give it more than 0 and at most {_LONGEST_S:g} seconds",
         )
+
+
+def require_drain(value: float) -> None:
+    """Raise BadInput for a time after the playbook's end that nobody can mean; 0 is not to wait at all."""
+    if value != 0:
+        require_seconds(value, "tidegate: drain")
+
+
+def http_url(url: str) -> SplitResult | None:
+    """An http or https URL of a host, without a user; None for anything else."""
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        return None  # a port that is none, a bracket that is not closed
+    return parts if good and not parts.username and not parts.password else None
 
 
 def require_authorities(ca_file: str, where: str) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
-from tidegate.shipping.options import require_authorities, require_seconds, settings_of
+from tidegate.shipping.options import http_url, require_authorities, require_seconds, settings_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +26,8 @@ class SplunkSettings:
     acknowledge_timeout: float = 120.0
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
+        parts = http_url(self.url)
+        if parts is None:
             raise BadInput(
                 "this is no URL of an HTTP Event Collector",
                 where="tidegate.delivery.splunk: url",
@@ -36,7 +35,7 @@ class SplunkSettings:
             )
         if parts.path.strip("/") or parts.query or parts.fragment:
             raise BadInput(
-                f"{parts.path or parts.query or parts.fragment!r} is too much",
+                "it goes on behind host and port",
                 where="tidegate.delivery.splunk: url",
                 remedy="Write https://HOST:8088 alone: the paths are the protocol's",
             )

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
 from tidegate.shipping.graphite.names import is_name
-from tidegate.shipping.options import require_authorities, require_seconds, settings_of
+from tidegate.shipping.options import http_url, require_authorities, require_seconds, settings_of
 
 CARBON_PORT = 2003
 # Carbon's own and Debian's default is one value a minute: what is sent more often than it is kept is lost.
@@ -73,9 +73,8 @@ class WebSettings:
     timeout: float = 10.0
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.web)
-        wrong = parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment
-        if wrong or parts.username or parts.password:
+        parts = http_url(self.web)
+        if parts is None or parts.query or parts.fragment:
             raise BadInput(
                 "this is no URL of a graphite-web",
                 where=f"{_OF}: web",

@@ -145,7 +145,7 @@ def hostile_page(evil: str = " ".join(HOSTILE)) -> str:
     return render(
         make(
             deployment,
-            with_customers(evil_entries),
+            changed(with_customers(evil_entries), Step.CUSTOMERS, load_balancer=evil),
             evil_plan,
             ways_on=[f"Go back: {evil}"],
             tests=tests,

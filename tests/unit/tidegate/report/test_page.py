@@ -82,6 +82,15 @@ def test_one_that_was_superseded_says_that_and_where_it_had_been_held() -> None:
     assert "Go back" not in seen.text
 
 
+def test_one_that_is_under_way_blames_nobody_for_its_missing_end() -> None:
+    deployment, plan, entries = recorded("done")
+    so_far = with_customers(entries)[: len(entries) // 2]
+    seen = Page(render(make(replace(deployment, state=State.OPEN, closed_at=""), so_far, plan)))
+    assert seen.texts["h1"] == ["▸ Under way: tradeapi 1.1.0 in lab"]
+    assert "the deployment is under way" in seen.text
+    assert "cut short" not in seen.text
+
+
 def test_without_samples_nobody_claims_that_customers_felt_nothing() -> None:
     seen = Page(page("held"))
     assert "What customers felt is not known" in seen.text

@@ -46,6 +46,8 @@ def test_wrong_settings_of_carbon(told: dict[str, Any], where: str) -> None:
     [
         ({"web": "ftp://g"}, "web"),
         ({"web": "https://"}, "web"),
+        ({"web": "https://[::1"}, "web"),
+        ({"web": "https://g:99999"}, "web"),
         ({"web": "https://u:CANARY@g"}, "web"),
         ({"web": "https://g?x=CANARY"}, "web"),
         ({"web": "https://g", "user": "u"}, "password_file"),
