@@ -56,8 +56,9 @@ def _value(name: str, value: object) -> object:
         case list() if len(value) <= MAX_ITEMS and all(isinstance(each, str) for each in value):
             if sum(map(len, value)) <= MAX_TEXT:
                 return value
+    # Not the value: what is below a name that looks secret may be in it.
     raise BadInput(
-        f"{str(value)[:60]!r} does not fit",
+        f"a {type(value).__name__} of {len(str(value))} characters does not fit",
         where=f"fields.{name}",
         remedy=f"A text of at most {MAX_TEXT} characters, a number, a truth value or a list of texts does",
     )
