@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
+from tidegate.shipping.handed import hand_over, taken_over
 from tidegate.shipping.lines import MAX_LINE, parsed
 from tidegate.shipping.shipper import Shipper, make_sink, take
 
@@ -56,15 +57,13 @@ def _quiet() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def _told(shipper: Shipper | None, told: dict[str, Any]) -> Shipper | None:
+def _made(shipper: Shipper | None, told: dict[str, Any]) -> Shipper | None:
     if shipper is None:
         if "spool" not in told:
             return None
         spool = Path(str(told["spool"]))
         spool.mkdir(parents=True, exist_ok=True, mode=0o700)
         shipper = Shipper(spool)
-    if "ledger" in told:
-        shipper.add_ledger(str(told["ledger"]), str(told["environment"]))
     return shipper
 
 
@@ -75,20 +74,29 @@ def main() -> int:
     shipper: Shipper | None = None
     ours: int | None = None
     later: list[dict[str, Any]] = []
+    ledgers: list[tuple[str, str]] = []
     drain, began = 60.0, time.monotonic()
     while not lines.over:
         for line in lines.some(_LOOK_S):
             told = parsed(line)
             drain = float(told.get("drain", drain))
-            shipper = _told(shipper, told)
+            shipper = _made(shipper, told)
             later += told.get("sinks", [])
+            if shipper is not None and "ledger" in told:
+                ledgers.append((str(told["ledger"]), str(told["environment"])))
+                shipper.add_ledger(*ledgers[-1])
         if shipper is None:
             if time.monotonic() - began > _FIRST_LINE_S:
                 return 2
             continue
-        # Until then another playbook's shipper has the spool, and ships what we would.
+        # Until then another playbook's shipper has the spool, and ships what we would, once it is told of our ledgers.
         ours = take(shipper.spool) if ours is None else ours
-        if ours is not None:
+        if ours is None:
+            while ledgers:
+                hand_over(shipper.spool, *ledgers.pop())
+        else:
+            for url, environment in taken_over(shipper.spool):
+                shipper.add_ledger(url, environment)
             while later:
                 shipper.add_sink(make_sink(later.pop(0), shipper.spool))
                 # What the one before left there is over.

@@ -310,6 +310,23 @@ def test_two_at_once_ship_each_event_once(receiver: Receiver, ledger: str, tmp_p
     assert receiver.arrivals.count() == 40
 
 
+def test_one_that_never_has_the_spool_leaves_its_ledger_to_the_one_that_has_it(
+    receiver: Receiver, ledger: str, tmp_path: Path
+) -> None:
+    first = start(receiver, tmp_path / "spool", ledger)
+    until(lambda: receiver.arrivals.count() == 40, "the first has the spool", DEADLINE_S)
+    other = f"sqlite:///{tmp_path}/other.sqlite"
+    fill(other, 7)
+    second = start(receiver, tmp_path / "spool", other, drain=1)
+    until(lambda: receiver.arrivals.count() == 47, "the first ships the second's", DEADLINE_S)
+    assert set(ids(other)) <= {one.event["id"] for one in receiver.arrivals.events()}
+    for each, code in ((second, 1), (first, 0)):
+        assert each.stdin is not None
+        each.stdin.close()
+        assert each.wait(DEADLINE_S) == code
+    assert not list((tmp_path / "spool" / "ledgers").iterdir())
+
+
 def test_it_ends_with_its_starter_even_when_the_collector_is_down(
     receiver: Receiver, ledger: str, tmp_path: Path
 ) -> None:
