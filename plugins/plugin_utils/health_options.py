@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
-from ansible_collections.tidegate.delivery.plugins.module_utils.health.check import Pace
+from ansible_collections.tidegate.delivery.plugins.module_utils.health.check import MOST_CHECKS, Pace
 from ansible_collections.tidegate.delivery.plugins.module_utils.health.components import Components
 from ansible_collections.tidegate.delivery.plugins.module_utils.health.expectation import (
     Clock,
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
     from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 
 _KINDS = ("http", "tcp", "command", "nagios", "service", "process")
-_MOST_CHECKS = 20
 _WHILE = "while health was checked"
 # A plugin on the controller gets nothing of what Ansible's own environment holds: there may be secrets in it.
 _PLUGIN_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C.UTF-8"}
@@ -113,11 +112,11 @@ def probe_of(call: Call) -> Probe:
 
 def _others(call: Call) -> dict[str, Probe]:
     checks = {check["name"]: check for check in call.args["checks"]}
-    if len(checks) != len(call.args["checks"]) or len(checks) > _MOST_CHECKS:
+    if len(checks) != len(call.args["checks"]) or len(checks) > MOST_CHECKS:
         raise BadInput(
             f"there are {len(call.args['checks'])} checks of {len(checks)} names",
             where="checks",
-            remedy=f"Give at most {_MOST_CHECKS}, each with a name of its own",
+            remedy=f"Give at most {MOST_CHECKS}, each with a name of its own",
         )
     on_node: dict[str, NodeCheck] = {}
     found: dict[str, Probe] = {}

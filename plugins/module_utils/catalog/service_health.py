@@ -24,12 +24,12 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.descript
     url_text,
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
+from ansible_collections.tidegate.delivery.plugins.module_utils.health.check import MOST_CHECKS
 from ansible_collections.tidegate.delivery.plugins.module_utils.health.components import GOOD
 from ansible_collections.tidegate.delivery.plugins.module_utils.health.nagios_plugin import State, parse_range
 from ansible_collections.tidegate.delivery.plugins.module_utils.health.service_state import STATES, ServiceCheck
 from ansible_collections.tidegate.delivery.plugins.module_utils.node.process_start import FoundBy, ProcessQuestion
 
-_MOST_CHECKS = 20
 # What else is in braces is the program's own business.
 _WORD_PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 _IN_WORDS = ("node", "name", "load_balancer", "service", "environment", "version")
@@ -208,7 +208,7 @@ class Health(Part):
     expect: dict[JsonPath, Scalar] = {}
     components: Components | None = None
     started: JsonPath | None = None
-    checks: Annotated[list[Check], Field(max_length=_MOST_CHECKS)] = []
+    checks: Annotated[list[Check], Field(max_length=MOST_CHECKS)] = []
 
     @model_validator(mode="after")
     def _consistent(self) -> Health:

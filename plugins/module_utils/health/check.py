@@ -23,6 +23,9 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.health.json_path
 from ansible_collections.tidegate.delivery.plugins.module_utils.health.probes import Probe
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import counted, format_duration
 
+# Further conditions of one round.
+MOST_CHECKS = 20
+
 
 class HealthOutcome(StrEnum):
     """How a check ended."""
