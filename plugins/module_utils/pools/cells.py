@@ -114,6 +114,19 @@ def classify(online: ServerRow, maintenance: ServerRow, *, unchecked: bool = Fal
     return Cell.ON if _up(online, unchecked=unchecked) else Cell.RISING
 
 
+def oddity(online: ServerRow, maintenance: ServerRow) -> str:
+    """What makes a node's cell ODD, and what to do about it."""
+    for row in (online, maintenance):
+        name = "/".join(row.key)
+        if row.admin & Admin.RESOLUTION_MAINT:
+            return f"HAProxy can't resolve the address of {name}: mend the name server or the server's name"
+        if row.admin & _NOT_OURS:
+            tracked = row.tracks or "another server"
+            return f"{name} tracks {tracked}, which moves it too: give each pool checks of its own"
+    name = "/".join(maintenance.key)
+    return f"{name} is drained, which no move does: set it to maint there, or to ready if it shall be tested"
+
+
 def look(state: LoadBalancerState, pool: Pool, node: str) -> Seen:
     """What one load balancer shows of a node; both entries must exist there."""
     online, maintenance = state.servers[pool.online, node], state.servers[pool.maintenance, node]

@@ -17,7 +17,12 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.state im
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Step
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.history import Absence
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.ledger import Kind
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools.cells import TAKES_CUSTOMERS, Cell, classify
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.cells import (
+    TAKES_CUSTOMERS,
+    Cell,
+    classify,
+    oddity,
+)
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.places import PoolSeen
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import counted
 
@@ -218,6 +223,8 @@ class _Node:
     def _why(self, what: What, host: str, absence: Absence) -> str:
         if what is What.HALF_LEFT:
             return _cut_off(absence)
+        if what is What.ODD:
+            return f"taken out by {absence}; {self._oddity(host)}"
         started = self.known.now - timedelta(seconds=self.states[host].uptime)
         if started > datetime.fromisoformat(absence.at) + _SLACK:
             cause = "without its saved state, or somebody made it ready since"
@@ -256,7 +263,7 @@ class _Node:
         shown = ", ".join(dict.fromkeys(str(self.cells[host]) for host in hosts))
         adopt = "whoever took it out brings it back; or take it over on your word"
         if what is What.ODD:
-            return "it is tracked, not resolved, or drained in the maintenance pool: see the server's line in HAProxy"
+            return "; ".join(dict.fromkeys(self._oddity(host) for host in hosts))
         if what is What.NEW:
             return f"{shown}; the ledger has no move of it: it is new here, or somebody else took it out; {adopt}"
         if what is What.DRAINED:
@@ -267,6 +274,10 @@ class _Node:
 
     def _sessions(self, host: str) -> int:
         return self.states[host].sessions((self.pool.online, self.name))
+
+    def _oddity(self, host: str) -> str:
+        servers, pool = self.states[host].servers, self.pool
+        return oddity(servers[pool.online, self.name], servers[pool.maintenance, self.name])
 
     def _unproven(self) -> Iterator[Drift]:
         version = self.known.unproven.get(self.name)

@@ -124,7 +124,7 @@ class RefusalKind(Enum):
     )
     UNSAVED = (
         "the state of {host} can't be saved in {folder}: {why}",
-        "Make room there",
+        "Look at that folder: its room, its permissions, and what stands where the file goes",
     )
     GONE_SILENT = (
         "load balancer {host} stopped answering: {why}",

@@ -120,6 +120,23 @@ def test_what_the_ledger_says_against_what_haproxy_shows(
     assert brief(find_drift(POOL, answers(*entries), known(absence))) == found
 
 
+@pytest.mark.parametrize(
+    ("entries", "why"),
+    [
+        (ODD, f"{MAINTENANCE}/n1 is drained, which no move does"),
+        ((("MAINT", 0, 32), shown.DISABLED), f"HAProxy can't resolve the address of {ONLINE}/n1"),
+        ((shown.READY, ("MAINT", 0, 33)), f"HAProxy can't resolve the address of {MAINTENANCE}/n1"),
+        ((("MAINT", 0, 2), shown.DISABLED), f"{ONLINE}/n1 tracks another server"),
+    ],
+)
+@pytest.mark.parametrize("absence", [None, HELD])
+def test_an_odd_state_is_told_as_what_it_is(absence: Absence | None, entries: Entries, why: str) -> None:
+    [drift] = find_drift(POOL, answers(entries, shown.TEST if absence else shown.ON), known(absence))
+    assert drift.what is What.ODD
+    assert why in drift.why
+    assert bool(absence) == drift.why.startswith("taken out by ann")
+
+
 def test_a_node_that_no_move_ever_named_may_be_new() -> None:
     [drift] = find_drift(POOL, answers(shown.OUT, shown.OUT), known(named=frozenset()))
     assert (drift.what, drift.next) == (What.NEW, ADOPT)
