@@ -234,10 +234,12 @@ def _hear(told: asyncio.Future[str]) -> None:
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, every: float = 0.05) -> bool:
-    """Whether the condition came true within the time."""
+    """Whether the condition came true within the time, after which it is looked at once more: a look may have hung."""
     deadline = time.monotonic() + seconds
+    over = False
     while not condition():
-        if time.monotonic() > deadline:
+        if over:
             return False
         time.sleep(every)
+        over = time.monotonic() > deadline
     return True

@@ -22,12 +22,10 @@ from lab.layout import Layout, Service
 from lab.sampler import Pool, Row, in_both, parse, usable
 from lab.sshd import NODE_ROOT
 from lab.witness import wait_until
+from tests.waiting import PATIENCE_S
 from tidegate.ledger import SqlLedger
 from tidegate.locks import SqlLocks
 from tidegate.store import Store
-
-# Ruby and Puppet take seconds to load.
-_RUBY_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +87,7 @@ class Looker:
     def run_under_way(self) -> Job | None:
         """The same, once Puppet itself says that it runs: its lock is what another run would wait for."""
         lock = self.layout.host(self.node).puppet_vardir / "state" / "agent_catalog_run.lock"
-        wait_until(lambda: lock.exists() or self.running_job() is None, _RUBY_S)
+        wait_until(lambda: lock.exists() or self.running_job() is None, PATIENCE_S)
         return self.running_job()
 
     def puppet_steps(self) -> int:

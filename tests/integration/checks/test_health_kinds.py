@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events im
 from tests.integration.checks.plays import Place
 from tests.integration.health.listener import free_port, listening
 from tests.integration.health.servers import Node, always, respond, serving
+from tests.waiting import until
 
 SERVED = {"status": "Degraded", "results": {"db": {"status": "Healthy"}, "mq": {"status": "Degraded"}}, "started": 0}
 PLUGINS = "/usr/lib/nagios/plugins"
@@ -45,6 +45,11 @@ def port_of(node: Node) -> int:
     return int(node.url.split(":")[2].split("/")[0])
 
 
+def _listens(port: int) -> bool:
+    with socket.socket() as tried:
+        return tried.connect_ex(("127.0.0.1", port)) == 0
+
+
 @contextmanager
 def front_end(folder: Path, n1: Node, n2: Node, *, astray: bool = False) -> Iterator[int]:
     """A maintenance front end to both; its port. `astray`: it leads to n2, whatever is aimed at."""
@@ -54,9 +59,7 @@ def front_end(folder: Path, n1: Node, n2: Node, *, astray: bool = False) -> Iter
     config.write_text(HAPROXY.format(folder=folder, port=port, first="nobody" if astray else "n1", **servers))
     with subprocess.Popen(["/usr/sbin/haproxy", "-db", "-f", str(config)], stderr=subprocess.DEVNULL) as haproxy:
         try:
-            until = time.monotonic() + 60
-            while socket.socket().connect_ex(("127.0.0.1", port)) and time.monotonic() < until:
-                time.sleep(0.05)
+            until(lambda: _listens(port), "it listens", of=haproxy)
             yield port
         finally:
             haproxy.terminate()

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import termios
-import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,11 +20,17 @@ import psutil
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Event, Outcome, Step
 from lab.layout import PROJECT, Layout
+from lab.witness import wait_until
 from tests.integration.flow.lab_site import others
+from tests.waiting import DEPLOYMENT_S, until
 
 TIDEGATE = Path(sys.executable).parent / "tidegate"
 # Every process that a run starts inherits it, as Jenkins marks its jobs' processes with BUILD_ID.
 _MARK = "TIDEGATE_TEST_RUN"
+# A whole deployment of some nodes.
+_CALL_S = 2 * DEPLOYMENT_S
+# A second on an idle machine. What would live on lives for minutes.
+_GONE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,7 @@ class Running:
     process: subprocess.Popen[str]
     mark: str
 
-    def end(self, limit_s: float = 120.0) -> Answered:
+    def end(self, limit_s: float = DEPLOYMENT_S) -> Answered:
         """Wait for it; whatever happens, nothing of it runs on."""
         try:
             stdout, stderr = self.process.communicate(timeout=limit_s)
@@ -74,11 +79,9 @@ class Running:
                 continue
 
     def survivors(self) -> list[str]:
-        """What is left a moment after the command's end."""
-        deadline = time.monotonic() + 3
-        while (left := self.processes()) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        return [" ".join(process.cmdline()) for process in left]
+        """What is left of it, which a good command ends a moment after itself at the latest."""
+        wait_until(lambda: not self.processes(), _GONE_S, every=0.1)
+        return [title for process in self.processes() if (title := _title(process))]
 
 
 @dataclass
@@ -109,7 +112,7 @@ class Commands:
 
     def call(self, *words: str) -> Answered:
         """Run one to its end."""
-        return self.start(*words).end(400)
+        return self.start(*words).end(_CALL_S)
 
 
 @dataclass
@@ -138,11 +141,9 @@ class Terminal:
                 return self.shown
             self.shown += data.decode(errors="replace")
 
-    def wait_for(self, text: str, limit_s: float = 60.0) -> None:
-        deadline = time.monotonic() + limit_s
-        while text not in self.read():
-            assert time.monotonic() < deadline, f"{text!r} was not shown:\n{self.shown[-3000:]}"
-            time.sleep(0.1)
+    def await_text(self, text: str) -> None:
+        """Wait until that is shown."""
+        until(lambda: text in self.read(), lambda: f"{text!r} is shown:\n{self.shown[-3000:]}", DEPLOYMENT_S, 0.1)
 
     def type(self, text: str) -> None:
         os.write(self.ours, text.encode())
@@ -164,6 +165,14 @@ def begun(step: Step) -> Callable[[Event], bool]:
 
 def _own_terminal() -> None:
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def _title(process: psutil.Process) -> str:
+    """Nothing when it has ended meanwhile."""
+    try:
+        return " ".join(process.cmdline()) or process.name()
+    except psutil.Error:
+        return ""
 
 
 def _marked(process: psutil.Process, mark: str) -> bool:

@@ -75,7 +75,7 @@ def test_a_second_ctrl_c_ends_at_once_and_the_same_command_goes_on(site: Site, c
     time.sleep(1.5)
     assert running.process.poll() is None
     os.killpg(running.process.pid, signal.SIGINT)
-    ended_at_once = running.end(20)
+    ended_at_once = running.end()
     assert ended_at_once.rc == 130, ended_at_once.stderr
     assert "tidegate resume tradeapi" in ended_at_once.stderr
     assert running.survivors() == []
@@ -89,12 +89,12 @@ def test_a_person_sees_the_plan_says_yes_and_watches(site: Site, commands: Comma
     terminal = Terminal.open()
     version = site.other_version("n1")
     running = commands.start("deploy", "tradeapi", version, *only("n1"), terminal=terminal.theirs)
-    terminal.wait_for("Go on? [y/N]")
+    terminal.await_text("Go on? [y/N]")
     assert "wave 1 (lab): n1" in terminal.shown
     assert site.deployment().version != version
     terminal.type("y\n")
-    terminal.wait_for("nunit ✓", limit_s=90)
-    terminal.wait_for(f"tradeapi in lab is at {version}")
+    terminal.await_text("nunit ✓")
+    terminal.await_text(f"tradeapi in lab is at {version}")
     assert running.end().rc == 0, terminal.shown
     assert "maintenance" in terminal.shown
     terminal.close()

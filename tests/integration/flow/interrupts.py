@@ -10,7 +10,6 @@ import socket
 import subprocess
 import tempfile
 import termios
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,10 +21,10 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events im
 from lab import processes
 from lab.layout import PROJECT, TRADEAPI
 from tests.integration.flow.lab_site import Played, Site, others
+from tests.waiting import DEPLOYMENT_S, PATIENCE_S, until
 
 # Jenkins finds all processes of a build by a variable that they inherit (BUILD_ID); so do we.
 _COOKIE = "TIDEGATE_TEST_RUN"
-_LIMIT_S = 300.0
 _ORDER = json.dumps({"symbol": "EURUSD", "quantity": 1, "reference": "interrupted"}).encode()
 _ORDER_HEAD = f"POST /orders HTTP/1.1\r\nHost: trade.lab\r\nContent-Length: {len(_ORDER)}\r\n\r\n".encode()
 _POLL_S = 0.02
@@ -76,11 +75,7 @@ class Run:
         self._await(lambda: so(self._site), what)
 
     def _await(self, so: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + _LIMIT_S
-        while not so():
-            assert self.process.poll() is None, f"it ended before {what}:\n{self.said()}"
-            assert time.monotonic() < deadline, f"not within {_LIMIT_S:.0f} s: {what}\n{self.said()}"
-            time.sleep(_POLL_S)
+        until(so, lambda: f"{what}\n{self.said()}", DEPLOYMENT_S, _POLL_S, of=self.process)
 
     # Interrupting
 
@@ -109,9 +104,9 @@ class Run:
     def ended(self) -> Played:
         """Wait for its end, which it must come to by itself."""
         try:
-            self.process.wait(_LIMIT_S)
+            self.process.wait(DEPLOYMENT_S)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"it runs on after {_LIMIT_S:.0f} s:\n{self.said()}") from None
+            raise AssertionError(f"it runs on after {DEPLOYMENT_S:.0f} s:\n{self.said()}") from None
         finally:
             if self.process.poll() is None:
                 os.killpg(self.process.pid, SIGKILL)
@@ -125,7 +120,7 @@ class Run:
         """End the shared connections, and whatever else a failed test has left."""
         for process in self.family():
             processes.send(process, SIGKILL)
-        self.process.wait(_LIMIT_S)
+        self.process.wait(DEPLOYMENT_S)
         for path in self._masters.iterdir():
             path.unlink(missing_ok=True)
         self._masters.rmdir()
@@ -137,7 +132,7 @@ class WatchedRun(Run):
     def close(self) -> None:
         """End the reader: nobody reads any more."""
         self._reader.kill()
-        self._reader.wait(_LIMIT_S)
+        self._reader.wait(DEPLOYMENT_S)
 
     def _begin(self) -> subprocess.Popen[bytes]:
         source, end = self._way()
@@ -214,7 +209,7 @@ def _under_way(run: R) -> Iterator[R]:
 def open_orders(site: Site | None) -> Iterator[list[socket.socket]]:
     """Customers, one per node, in the middle of sending an order: their sessions stay until they go on."""
     addresses = [(site.layout.host("lb1").address, TRADEAPI.online_port)] * len(TRADEAPI.nodes) if site else []
-    customers = [socket.create_connection(address, timeout=30) for address in addresses]
+    customers = [socket.create_connection(address, timeout=PATIENCE_S) for address in addresses]
     try:
         for customer in customers:
             customer.sendall(_ORDER_HEAD)

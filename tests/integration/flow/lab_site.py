@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +21,8 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.permit im
 from lab import agents, control, haproxy_socket
 from lab.facts import Facts, newest_deployment, read_facts
 from lab.layout import PROJECT, TRADEAPI, Layout, Service
+from lab.witness import wait_until
+from tests.waiting import DEPLOYMENT_S, PATIENCE_S, until
 from tidegate.ledger import SqlLedger
 from tidegate.locks import SqlLocks
 from tidegate.store import Store
@@ -112,39 +113,37 @@ class Site:
         """The newest one that is about the deployment itself: what customers got is recorded after its end."""
         return [event for event in self.events(deployment) if event.step is not Step.CUSTOMERS][-1]
 
-    def await_event(self, seen: Callable[[Event], bool], process: subprocess.Popen[str], limit_s: float = 120) -> None:
-        """Wait until the newest deployment has such an event, while `process` runs."""
+    def await_event(self, seen: Callable[[Event], bool], process: subprocess.Popen[str]) -> None:
+        """Wait until there is such an event that was not there before, while `process` runs."""
         before = {event.id for event in self.events()}
-        deadline = time.monotonic() + limit_s
-        while time.monotonic() < deadline:
-            if any(seen(event) for event in self.events() if event.id not in before):
-                return
-            assert process.poll() is None, f"ended before: {process.stdout.read() if process.stdout else ''}"
-            time.sleep(0.05)
-        raise AssertionError("the event did not come")
 
-    def await_lock(self, name: str, limit_s: float = 120) -> None:
+        def what() -> str:
+            said = process.stdout.read() if process.stdout and process.poll() is not None else ""
+            return f"the event\n{said}"
+
+        until(
+            lambda: any(seen(event) for event in self.events() if event.id not in before),
+            what,
+            DEPLOYMENT_S,
+            of=process,
+        )
+
+    def await_lock(self, name: str) -> None:
         """Wait until somebody holds it."""
-        self._await(lambda: any(held.name == name for held in self.locks.held()), f"nobody took {name}", limit_s)
+        until(lambda: any(held.name == name for held in self.locks.held()), f"{name} is taken", DEPLOYMENT_S)
 
-    def await_wave(self, service: Service, number: int, limit_s: float = 1200) -> None:
+    def await_wave(self, service: Service, number: int) -> None:
         """Wait until that wave of the service joins."""
         before = {event.id for event in self.events()}
 
         def joins(event: Event) -> bool:
             return event.id not in before and event.service == service.name and event.wave == number
 
-        self._await(
+        until(
             lambda: any(joins(event) and confirms_wave(event) for event in self.events()),
-            f"wave {number} did not join",
-            limit_s,
+            f"wave {number} joins",
+            _PLAY_LIMIT_S,
         )
-
-    def _await(self, seen: Callable[[], bool], otherwise: str, limit_s: float) -> None:
-        deadline = time.monotonic() + limit_s
-        while not seen():
-            assert time.monotonic() < deadline, otherwise
-            time.sleep(0.05)
 
     def servers(self) -> dict[str, str]:
         """Every server's administrative state in every backend of each load balancer, as HAProxy tells it."""
@@ -216,9 +215,7 @@ class Site:
             for node in NODES:
                 self.set_server(host.name, f"tradeapi_maintenance/{node}", "maint")
                 self.set_server(host.name, f"tradeapi_online/{node}", "ready")
-        deadline = time.monotonic() + 15
-        while not _all_on(self.facts()) and time.monotonic() < deadline:
-            time.sleep(0.2)
+        wait_until(lambda: _all_on(self.facts()), PATIENCE_S, every=0.2)
 
     def other_version(self, *nodes: str) -> str:
         """A good release that none of these nodes serves."""
@@ -269,7 +266,7 @@ def finished(process: subprocess.Popen[str], limit_s: float = _PLAY_LIMIT_S) -> 
 def kill(process: subprocess.Popen[str]) -> None:
     """`kill -9` of the whole process group, as a lost machine would."""
     os.killpg(process.pid, signal.SIGKILL)
-    process.wait(10)
+    process.wait(PATIENCE_S)
     if process.stdout:
         process.stdout.close()
 

@@ -17,6 +17,7 @@ from lab.winrm.machine import Machine
 from lab.winrm.windows import Drive
 from tests.integration.flow.lab_site import NODES, Site, finished, kill
 from tests.integration.flow.unnoticed import unnoticed
+from tests.waiting import DEPLOYMENT_S, until
 
 pytestmark = pytest.mark.lab
 TWO = ("n1", "n2")
@@ -187,9 +188,9 @@ def test_a_dropped_controller_does_not_end_the_nodes_puppet_run(site: Site) -> N
     process = site.start_deploy(new, nodes=["n1"])
     site.await_event(has(Step.PUPPET, Outcome.STARTED, "n1"), process)
     jobs = site.layout.host("n1").tidegate_state / "jobs"
-    _await(lambda: any(folder.name.startswith(site.deployment().id) for folder in jobs.iterdir()), 30)
+    until(lambda: any(jobs.glob(f"{site.deployment().id}*")), "the run has a job")
     kill(process)
-    _await(lambda: site.facts().serving["n1"] == new, 60)
+    until(lambda: site.facts().serving["n1"] == new, "the run goes on to its end", DEPLOYMENT_S, 0.2)
     assert all("n1" not in online for online in site.facts().online.values())
 
     again = site.deploy(new, nodes=["n1"])
@@ -210,7 +211,7 @@ def test_customers_do_not_notice_a_reboot_while_puppet_runs_nor_one_that_was_ask
         process = site.start_deploy(new, nodes=["n1"])
         site.await_event(has(Step.PUPPET, Outcome.STARTED, "n1"), process)
         jobs = host.tidegate_state / "jobs"
-        _await(lambda: any((folder / "command").exists() for folder in jobs.glob(f"{site.deployment().id}.*")), 60)
+        until(lambda: any(jobs.glob(f"{site.deployment().id}.*/command")), "the run's job has begun", of=process)
         boot.reboot(site.layout, "n1")
         played = finished(process)
         assert played.rc != 0
@@ -247,7 +248,7 @@ def test_a_controller_that_is_killed_while_it_reboots_a_node(site: Site, tmp_pat
     with site.with_services(tmp_path, lambda described: described["deploy"].update(reboot="if_pending")):
         process = site.start_deploy(new, nodes=[node])
         site.await_event(has(Step.REBOOT, Outcome.STARTED, node), process)
-        _await(machine.asked.exists if host.windows_like else log.exists, 60)
+        until(machine.asked.exists if host.windows_like else log.exists, "the node was asked to reboot", of=process)
         kill(process)
         again = site.deploy(new, nodes=[node])
     assert again.rc == 0, again.output
@@ -272,12 +273,3 @@ def _survivors(family: list[processes.Process]) -> list[str]:
     """Those of the family that still live, but ssh: a shared connection stays (ControlPersist) and makes no effect."""
     now = [(each, processes.read(each.pid)) for each in family if each.name != "ssh"]
     return [each.title for each, there in now if there and there.started == each.started and there.state not in "ZX"]
-
-
-def _await(seen: Callable[[], bool], limit_s: float) -> None:
-    deadline = time.monotonic() + limit_s
-    while time.monotonic() < deadline:
-        if seen():
-            return
-        time.sleep(0.2)
-    raise AssertionError(f"not so within {limit_s} s")

@@ -57,13 +57,13 @@ def test_timings_and_markers_of_deployments_in_an_outage_and_after_it(even_site:
         played = site.play(play, service="tradeapi", exclude=others(["n1"]), **told)
         assert played.rc == 0, played.output
         own.append(site.deployment())
-    until(lambda: counted(graphite, site.events()), "every event of the ledger is counted", DEADLINE_S, every=1.0)
+    until(lambda: counted(graphite, site.events()), "every event of the ledger is counted", every=1.0)
 
     def said() -> list[str]:
         markers = graphite.markers("tidegate", f"environment:{ENVIRONMENT}", "service:tradeapi")
         return [each["what"] for each in markers if any(one.id in each["data"] for one in own)]
 
-    until(lambda: len(said()) == 9, "all markers are there", DEADLINE_S)
+    until(lambda: len(said()) == 9, "all markers are there")
     superseding = ["tradeapi 1.2.0 superseded in lab", f"tradeapi {version} begun in lab"]
     assert said()[:2] == ["tradeapi 1.2.0 begun in lab", "tradeapi 1.2.0 held in lab"]
     # Written in one transaction, and a marker's time is in seconds.

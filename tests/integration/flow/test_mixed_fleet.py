@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import base64
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -29,6 +28,7 @@ from tests.integration.flow.test_faults import assert_held, has
 from tests.integration.flow.unnoticed import unnoticed
 from tests.integration.windows.findable import over_winrm
 from tests.integration.windows.relay import Relay
+from tests.waiting import until
 
 pytestmark = pytest.mark.lab
 WINDOWS = "n4"
@@ -73,22 +73,14 @@ def puppet_events(site: Site) -> list[Event]:
 def in_the_middle_of_its_puppet_run(site: Site, process: subprocess.Popen[str]) -> Path:
     """Wait until the agent on the node works; its run lock."""
     lock = site.layout.host(WINDOWS).puppet_vardir / "state" / "agent_catalog_run.lock"
-    site.await_event(has(Step.PUPPET, Outcome.STARTED, WINDOWS), process, 300)
-    eventually(lambda: lock.exists() and _lives(lock.read_text()), process)
+    site.await_event(has(Step.PUPPET, Outcome.STARTED, WINDOWS), process)
+    until(lambda: lock.exists() and _lives(lock.read_text()), "the agent works", of=process)
     return lock
 
 
 def _lives(agent: str) -> bool:
     """Whether that is the number of a process: a run that was killed has left its lock."""
     return agent.strip().isdigit() and psutil.pid_exists(int(agent))
-
-
-def eventually(seen: Callable[[], bool], process: subprocess.Popen[str] | None = None, limit_s: float = 120) -> None:
-    deadline = time.monotonic() + limit_s
-    while not seen():
-        assert time.monotonic() < deadline
-        assert process is None or process.poll() is None, "the playbook ended before"
-        time.sleep(0.05)
 
 
 def test_a_winrm_connection_that_is_cut_in_the_middle_of_a_puppet_run_costs_no_request_and_tells_no_secret(
@@ -114,7 +106,7 @@ def test_a_winrm_connection_that_is_cut_in_the_middle_of_a_puppet_run_costs_no_r
             ended = reader.submit(finished, process)
             lock = in_the_middle_of_its_puppet_run(site, process)
             # Between two questions there may be none.
-            eventually(lambda: relay.cut(for_good=False) > 0, process)
+            until(lambda: relay.cut(for_good=False) > 0, "a connection was cut", of=process)
             assert lock.exists(), "the run goes on"
             played = ended.result()
     assert played.rc == 0, played.output

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ from lab import agents, control, supervise
 from lab.agents import AgentRun
 from lab.layout import TRADEAPI
 from tests.integration.flow.lab_site import NODES, Site
+from tests.waiting import PATIENCE_S, until
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
 UNCHANGED = 0
@@ -37,17 +37,14 @@ def switch_off(site: Site) -> None:
 def switch_on(site: Site) -> None:
     supervise.start(site.layout, [f"{OFF}-services"])
     control.start_sshd(site.layout, OFF)
-    deadline = time.monotonic() + 60
-    while not serving(site, OFF)[0]:
-        assert time.monotonic() < deadline, f"{OFF} serves nothing"
-        time.sleep(0.2)
+    until(lambda: serving(site, OFF)[0], f"{OFF} serves something", every=0.2)
 
 
 def serving(site: Site, node: str) -> tuple[str, int]:
     """The version and the process that answer there."""
     url = f"http://{site.layout.host(node).address}:{TRADEAPI.port}/health"
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=PATIENCE_S) as answer:
             told = json.load(answer)
     except OSError:
         return "", 0

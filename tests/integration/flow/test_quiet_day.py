@@ -14,7 +14,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.ledger im
 from lab.agents import environment_data, write_yaml
 from lab.control_repository import ControlRepository
 from lab.load import Load
-from tests.integration.flow.lab_site import NODES, Site, kill
+from tests.integration.flow.lab_site import NODES, Site, finished, kill
 from tests.integration.flow.test_faults import has
 from tests.integration.flow.test_periodic_runs import UNCHANGED, periodic_runs, serving
 
@@ -23,8 +23,6 @@ NODE = "n1"
 MOVED = ("n1", "n2")
 KEY = "tradeapi::deployment"
 SETTING = "QUOTES_CACHE"
-# A dozen seconds on an idle machine, minutes on a busy one.
-_A_WAVE_S = 400
 
 
 @pytest.fixture
@@ -114,7 +112,7 @@ def test_a_node_that_is_back_when_only_settling_is_left_keeps_nobody_from_it(eve
         version = site.other_version(*MOVED)
         before = site.facts().serving
         running = site.start_deploy(version, [NODE])
-        site.await_event(_joined, running, _A_WAVE_S)
+        site.await_event(_joined, running)
         kill(running)
         new = repository.commit()
 
@@ -155,7 +153,7 @@ def test_a_configuration_alone_is_a_release(quiet: Site, tmp_path: Path) -> None
         # Killed between two waves, it goes on with the revision that it was begun with; no request fails.
         with Load(site.layout, "configuration", 100) as load:
             running = site.start_deploy(version, MOVED)
-            site.await_event(_joined, running, _A_WAVE_S)
+            site.await_event(_joined, running)
             kill(running)
             resumed = site.play("resume", service="tradeapi")
         assert resumed.rc == 0, resumed.output
@@ -187,12 +185,12 @@ def _merged_meanwhile(site: Site, repository: ControlRepository, version: str) -
     """What is merged between two waves comes to no node of this deployment: it is held with all nodes online."""
     planned = repository.commit()
     running = site.start_deploy(version, MOVED)
-    site.await_event(_joined, running, _A_WAVE_S)
+    site.await_event(_joined, running)
     merged = repository.commit()
-    output, _ = running.communicate(timeout=_A_WAVE_S)
+    held_back = finished(running)
     told = f"this deployment brings configuration {planned[:12]}, and the compile servers serve {merged[:12]} by now"
-    assert running.returncode != 0
-    assert told in output
+    assert held_back.rc != 0
+    assert told in held_back.output
     held = site.deployment()
     assert (held.state, held.revision) == (State.HELD, planned)
     assert all(set(nodes) == set(NODES) for nodes in site.facts().online.values())

@@ -34,14 +34,14 @@ def test_an_outage_and_a_kill_in_the_middle_lose_no_event(site: Site, shipped: C
     before = len(site.events())
     shipped.receiver.set_faults(Faults(refused=True))
     killed = site.start_deploy(version, ["n1"])
-    until(lambda: any(event.step is Step.FREEZE for event in site.events()[before:]), "it is under way", DEADLINE_S)
+    until(lambda: any(event.step is Step.FREEZE for event in site.events()[before:]), "it is under way")
     os.killpg(killed.pid, signal.SIGKILL)
     killed.communicate()
     assert shipped.acknowledged() == set()
     shipped.receiver.set_faults(Faults(latency_s=0.2))
     played = site.deploy(version, nodes=["n1"])
     assert played.rc == 0, played.output
-    until(lambda: ids(site) <= shipped.acknowledged(), "every event of the ledger has arrived", DEADLINE_S)
+    until(lambda: ids(site) <= shipped.acknowledged(), "every event of the ledger has arrived")
     arrived = [one.event for one in shipped.receiver.arrivals.events() if one.sourcetype == "tidegate:event"]
     hashes = {entry.event.id: entry.hash for entry in site.ledger.entries("lab")}
     assert all(each["hash"] == hashes[each["id"]] for each in arrived)
@@ -54,9 +54,9 @@ def test_the_command_ships_too_and_leaves_nothing_running(site: Site, commands: 
     shipped.receiver.set_faults(Faults(latency_s=1.0))
     done = commands.call("deploy", "tradeapi", site.other_version("n1"), "-y", *only("n1"))
     assert done.rc == 0, done.stderr
-    until(lambda: ids(site) <= shipped.acknowledged(), "every event of the ledger has arrived", DEADLINE_S)
+    until(lambda: ids(site) <= shipped.acknowledged(), "every event of the ledger has arrived")
     shipper = json.loads((shipped.spool / "status.json").read_text())["pid"]
-    until(lambda: not Path(f"/proc/{shipper}").exists(), "the shipper has ended", DEADLINE_S)
+    until(lambda: not Path(f"/proc/{shipper}").exists(), "the shipper has ended")
     flushed = commands.call("events", "flush", "--json")
     assert flushed.rc == 0, flushed.stderr
     assert flushed.document["sinks"][0]["shipped"] == 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Event, Outcome, Step
@@ -14,7 +13,6 @@ from tidegate.ledger import SqlLedger
 from tidegate.shipping.graphite.names import part
 from tidegate.store import Store
 
-DEADLINE_S = 30.0
 KIND = {"kind": "deploy", "version": "1.2.0"}
 
 
@@ -69,14 +67,10 @@ def told(graphite: Graphite, environment: str, prefix: str = "tidegate") -> dict
 def await_told(graphite: Graphite, environment: str, *events: Event, prefix: str = "tidegate") -> None:
     """Wait until carbon's writer has made the files: only then graphite-web finds the metrics."""
     wanted = expected(*events, prefix=prefix)
-    until(lambda: told(graphite, environment, prefix) == wanted, f"{wanted}", DEADLINE_S, every=0.2)
+    until(lambda: told(graphite, environment, prefix) == wanted, f"{wanted}", every=0.2)
 
 
 def lines(graphite: Graphite, environment: str) -> list[str]:
     """What the environment's markers say, oldest first."""
     markers = graphite.markers("tidegate", f"environment:{part(environment)}")
     return [marker["what"] for marker in markers]
-
-
-def eventually(seen: Callable[[], bool], what: str) -> None:
-    until(seen, what, DEADLINE_S)

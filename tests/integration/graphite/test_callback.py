@@ -10,8 +10,9 @@ from pathlib import Path
 
 from lab.graphite.server import Graphite
 from lab.layout import PROJECT
-from tests.integration.graphite.deployments import await_told, deploy, eventually, lines
+from tests.integration.graphite.deployments import await_told, deploy, lines
 from tests.integration.splunk.collecting import collecting
+from tests.waiting import until
 
 DEADLINE_S = 60.0
 PLAY = "- {hosts: localhost, gather_facts: false, tasks: [{ansible.builtin.debug: {msg: hello}}]}\n"
@@ -68,11 +69,11 @@ def test_both_callbacks_ship_by_one_process(graphite: Graphite, tmp_path: Path, 
         }
         assert "Nothing is shipped" not in play(tmp_path, ledger, environment, "graphite", "splunk", **given)
         wanted = {event.id for event in events}
-        eventually(lambda: wanted <= splunk.acknowledged(), "Splunk has them")
+        until(lambda: wanted <= splunk.acknowledged(), "Splunk has them")
         # The task's own result, which Graphite has no place for.
-        eventually(lambda: splunk.receiver.arrivals.count() == len(events) + 1, "and the task's result")
+        until(lambda: splunk.receiver.arrivals.count() == len(events) + 1, "and the task's result")
         await_told(graphite, environment, *events)
-        eventually(lambda: len(lines(graphite, environment)) == 2, "graphite-web has the markers")
+        until(lambda: len(lines(graphite, environment)) == 2, "graphite-web has the markers")
         status = json.loads((tmp_path / "spool" / "status.json").read_text())
         assert sorted(each["sink"] for each in status["sinks"]) == ["graphite", "graphite-web", "splunk"]
 

@@ -20,7 +20,8 @@ import pytest
 
 from lab.graphite.faults import Faults
 from lab.graphite.server import Graphite
-from tests.integration.graphite.deployments import await_told, deploy, eventually, lines, told
+from tests.integration.graphite.deployments import await_told, deploy, lines, told
+from tests.waiting import until
 from tidegate.shipping.graphite.carbon import CarbonSink, send
 from tidegate.shipping.graphite.settings import CarbonSettings, WebSettings
 from tidegate.shipping.graphite.web import GraphiteWebSink
@@ -91,7 +92,7 @@ def test_carbon_keeps_them_as_the_storage_schemas_say(
     (carbon,) = sinks(graphite, tmp_path / "spool", ["graphite"])
     assert carbon.deliver([item(environment)]) == Delivered({})
     file = graphite.folder / "whisper" / "tidegate" / environment / "tradeapi" / "close" / "ok" / f"{name}.wsp"
-    eventually(file.exists, "carbon has made its file")
+    until(file.exists, "carbon has made its file")
     told = subprocess.run([WHISPER_INFO, "--json", str(file)], capture_output=True, text=True, check=True).stdout
     kept = json.loads(told)
     assert (kept["aggregationMethod"], kept["xFilesFactor"]) == (method, 0)
@@ -108,7 +109,7 @@ def test_carbon_down_and_back(graphite: Graphite, tmp_path: Path, ledger: str, e
     events = deploy(ledger, environment)
     graphite.end_carbon()
     shipper = started(graphite, tmp_path / "spool", ledger, environment, "graphite")
-    eventually(lambda: "carbon" in shipper.standing()[0].why, "carbon is down")
+    until(lambda: "carbon" in shipper.standing()[0].why, "carbon is down")
     assert (shipper.standing()[0].shipped, shipper.standing()[0].idle) == (0, False)
     graphite.start_carbon()
     assert shipper.finish(DEADLINE_S)
@@ -123,11 +124,11 @@ def test_carbon_that_hangs_and_dies_with_what_it_had_taken(
     events = deploy(ledger, environment)
     shipper = started(graphite, tmp_path / "spool", ledger, environment, "graphite")
     assert graphite.carbon is not None
-    eventually(lambda: shipper.standing()[0].shipped == len(events), "carbon has taken them")
+    until(lambda: shipper.standing()[0].shipped == len(events), "carbon has taken them")
     graphite.carbon.send_signal(signal.SIGSTOP)
     more = deploy(ledger, environment)
     shipper.wake()
-    eventually(lambda: "within 0.5 s" in shipper.standing()[0].why, "it hangs")
+    until(lambda: "within 0.5 s" in shipper.standing()[0].why, "it hangs")
     graphite.end_carbon(signal.SIGKILL)
     # Whatever had been written by then.
     shutil.rmtree(graphite.folder / "whisper" / "tidegate" / environment, ignore_errors=True)
@@ -142,7 +143,7 @@ def test_a_slow_graphite_web_makes_no_marker_twice(
     deploy(ledger, environment)
     graphite.set_faults(Faults(delay_s=0.6))
     shipper = started(graphite, tmp_path / "spool", ledger, environment, "graphite-web", timeout=0.3)
-    eventually(lambda: "timed out" in shipper.standing()[0].why, "it is too slow")
+    until(lambda: "timed out" in shipper.standing()[0].why, "it is too slow")
     graphite.set_faults(Faults(delay_s=0.1))
     assert shipper.finish(DEADLINE_S)
     assert len(lines(graphite, environment)) == 2
@@ -157,7 +158,7 @@ def test_after_a_lost_answer_each_marker_is_there_once(
     deploy(ledger, environment)
     graphite.set_faults(faults)
     shipper = started(graphite, tmp_path / "spool", ledger, environment, "graphite-web", timeout=0.2)
-    eventually(lambda: bool(shipper.standing()[0].why), "an answer was lost")
+    until(lambda: bool(shipper.standing()[0].why), "an answer was lost")
     graphite.set_faults(Faults())
     assert shipper.finish(DEADLINE_S)
     assert len(lines(graphite, environment)) == 2
@@ -243,7 +244,7 @@ def test_hostile_names_stay_within_their_place(graphite: Graphite, tmp_path: Pat
     assert web.deliver(batch) == Delivered({})
     assert web.deliver(batch) == Delivered({})
     web.close()
-    eventually(lambda: len(told(graphite, environment)) == 3 * len(NAMES), "each has its own metrics")
+    until(lambda: len(told(graphite, environment)) == 3 * len(NAMES), "each has its own metrics")
     assert set(told(graphite, environment).values()) == {1, 7}
     assert all(line.isprintable() for line in lines(graphite, environment))
     assert len(lines(graphite, environment)) == len(NAMES)
@@ -271,7 +272,7 @@ def test_no_secret_is_in_names_markers_or_the_spool(
     canary = "CANARY-7c1f"
     deploy(ledger, environment, msg=canary, cause=f"failed: {canary}", step=canary, decisions=[canary], url=canary)
     ship(graphite, tmp_path / "spool", ledger, environment)
-    eventually(lambda: bool(told(graphite, environment)), "the metrics are there")
+    until(lambda: bool(told(graphite, environment)), "the metrics are there")
     assert canary.encode() not in kept(tmp_path / "spool")
     assert canary not in json.dumps(graphite.markers(f"environment:{environment}"))
     assert not [path for path in (graphite.folder / "whisper").rglob("*") if canary in str(path)]
@@ -295,7 +296,7 @@ def test_a_killed_shipper_counts_nothing_twice(
     events = [event for _ in range(4) for event in deploy(ledger, environment, nodes=20)]
     graphite.set_faults(Faults(delay_s=0.1))
     first = start(graphite, tmp_path / "spool", ledger, environment)
-    eventually(lambda: bool(lines(graphite, environment)), "something has arrived")
+    until(lambda: bool(lines(graphite, environment)), "something has arrived")
     os.kill(first.pid, signal.SIGKILL)
     first.wait()
     graphite.set_faults(Faults())

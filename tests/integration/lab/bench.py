@@ -15,8 +15,8 @@ from lab.haproxy import prepare
 from lab.haproxy_socket import ask
 from lab.layout import Host, Layout
 from lab.sampler import parse, usable
-from lab.witness import wait_until
 from tests.integration.lab.upstream import Upstream
+from tests.waiting import PATIENCE_S, until
 
 # Two test runs at a time must not meet.
 NET = f"127.{60 + os.getpid() % 100}"
@@ -59,7 +59,7 @@ def _start(host: Host, stack: contextlib.ExitStack) -> subprocess.Popen[bytes]:
 def _stop(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     try:
-        process.wait(10)
+        process.wait(PATIENCE_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
@@ -82,6 +82,6 @@ def bench(edit: Callable[[str], str] = lambda config: config) -> Iterator[Bench]
             made.processes[host.name] = _start(host, stack)
             stack.callback(_stop, made.processes[host.name])
         sockets = [host.haproxy_socket for host in made.layout.load_balancers]
-        assert wait_until(lambda: all(path.exists() for path in sockets), 10)
-        assert wait_until(made.all_up, 15), made.tell("lb1", "show stat -1 4 -1")
+        until(lambda: all(path.exists() for path in sockets), "both listen")
+        until(made.all_up, lambda: f"all are up\n{made.tell('lb1', 'show stat -1 4 -1')}")
         yield made

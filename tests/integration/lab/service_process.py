@@ -8,7 +8,6 @@ import os
 import subprocess
 import tarfile
 import threading
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.build import Release, build
-
-START_DEADLINE_S = 30.0
+from tests.waiting import PATIENCE_S, until
 
 
 def unpack(release: Release, folder: Path) -> Path:
@@ -45,7 +43,7 @@ class Running:
         return f"http://{self.address}:{self.port}"
 
     def health(self) -> dict[str, Any]:
-        with urllib.request.urlopen(f"{self.url}/health", timeout=5) as answer:
+        with urllib.request.urlopen(f"{self.url}/health", timeout=PATIENCE_S) as answer:
             found: dict[str, Any] = json.load(answer)
             return found
 
@@ -55,7 +53,7 @@ class Customer(threading.Thread):
 
     def __init__(self, address: str, method: str, path: str, body: bytes | None = None) -> None:
         super().__init__(daemon=True)
-        self.connection = http.client.HTTPConnection(address, 8080, timeout=15)
+        self.connection = http.client.HTTPConnection(address, 8080, timeout=PATIENCE_S)
         self.request = (method, path, body)
         self.answers = 0
         self.lost: list[str] = []
@@ -91,20 +89,16 @@ def serving(release: Release, folder: Path, address: str, port: int = 8080) -> I
         process = subprocess.Popen(argv, env=environment, stdout=output, stderr=subprocess.STDOUT)
     running = Running(process, address, port, log)
     try:
-        _await_answer(running)
+        until(lambda: _answers(running), lambda: f"it answers\n{log.read_text()}", of=process)
         yield running
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(PATIENCE_S)
 
 
-def _await_answer(running: Running) -> None:
-    deadline = time.monotonic() + START_DEADLINE_S
-    while True:
-        try:
-            running.health()
-            return
-        except OSError:
-            assert running.process.poll() is None, running.log.read_text()
-            assert time.monotonic() < deadline, running.log.read_text()
-            time.sleep(0.05)
+def _answers(running: Running) -> bool:
+    try:
+        running.health()
+    except OSError:
+        return False
+    return True

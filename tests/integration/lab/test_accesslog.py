@@ -14,9 +14,9 @@ from lab.accesslog import AccessLog, LogCounts
 from lab.customers import Customer, Kind
 from lab.load import Load
 from lab.tally import LoadResult
-from lab.witness import wait_until
 from tests.integration.lab.bench import Bench, bench
 from tests.integration.lab.upstream import Act
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -71,9 +71,7 @@ def test_a_failure_on_one_node_is_in_both_accounts(running: Bench, tmp_path: Pat
     bad = running.upstreams["tradeapi/n3"]
     bad.script = lambda number: act if number % 2 else Act.GOOD
     label = f"act-{act.name.lower()}"
-    result, counts = both(
-        running, tmp_path, label, lambda: _await(lambda: bad.acts(label)[act] >= 10), customers=(front,)
-    )
+    result, counts = both(running, tmp_path, label, lambda: hit(lambda: bad.acts(label)[act]), customers=(front,))
     assert bad.acts(label)[act] >= 10
     assert result.requests_failed == counts.failed == bad.acts(label)[act], (result.first_errors, counts.first_failures)
     assert result.requests_total == counts.total
@@ -81,8 +79,8 @@ def test_a_failure_on_one_node_is_in_both_accounts(running: Bench, tmp_path: Pat
     assert counts.repeated == 0
 
 
-def _await(condition: Callable[[], bool]) -> None:
-    assert wait_until(condition, 15)
+def hit(count: Callable[[], int]) -> None:
+    until(lambda: count() >= 10, "it was hit ten times")
 
 
 def test_a_request_lost_on_a_kept_connection_is_missing_in_the_log(running: Bench, tmp_path: Path) -> None:
@@ -94,7 +92,7 @@ def test_a_request_lost_on_a_kept_connection_is_missing_in_the_log(running: Benc
     def dropped() -> int:
         return bad.acts("lost")[Act.DROP]
 
-    result, counts = both(running, tmp_path, "lost", lambda: _await(lambda: dropped() >= 10), customers=(front,))
+    result, counts = both(running, tmp_path, "lost", lambda: hit(dropped), customers=(front,))
     assert result.requests_failed == dropped() >= 10
     assert counts.failed < dropped()
     assert result.requests_written - counts.total == dropped() - counts.failed
@@ -108,7 +106,7 @@ def test_a_request_lost_on_a_new_connection_is_a_failure_in_the_log(running: Ben
     def dropped() -> int:
         return bad.acts("lost-first")[Act.DROP]
 
-    result, counts = both(running, tmp_path, "lost-first", lambda: _await(lambda: dropped() >= 10), customers=(front,))
+    result, counts = both(running, tmp_path, "lost-first", lambda: hit(dropped), customers=(front,))
     assert result.requests_failed == counts.failed == dropped() >= 10
     assert result.requests_total == counts.total
 
@@ -117,7 +115,7 @@ def test_a_node_killed_under_load_shows_in_both_accounts(running: Bench, tmp_pat
     victim = running.upstreams["tradeapi/n5"]
 
     def meanwhile() -> None:
-        _await(lambda: any("/report" in asked.line for asked, _ in victim.asked("killed")))
+        until(lambda: any("/report" in asked.line for asked, _ in victim.asked("killed")), "a report is asked for")
         victim.kill()
         time.sleep(2.5)
 
@@ -125,7 +123,7 @@ def test_a_node_killed_under_load_shows_in_both_accounts(running: Bench, tmp_pat
         result, counts = both(running, tmp_path, "killed", meanwhile)
     finally:
         victim.__enter__()
-        assert wait_until(running.all_up, 15)
+        until(running.all_up, "all are up")
     assert result.requests_failed > 0
     # What was in flight there failed for good, and what HAProxy sent elsewhere instead is no clean run either.
     assert result.by_kind[Kind.REPORT].failed > 0

@@ -20,6 +20,7 @@ from lab.progress import Progress
 from lab.witness import wait_until
 from tests.integration.lab.bench import Bench, bench
 from tests.integration.lab.upstream import Upstream
+from tests.waiting import PATIENCE_S, until
 
 NO_LEDGER = "the ledger says nothing in the ledger, not done"
 
@@ -38,7 +39,7 @@ def short(running: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for node in ("n1", "n2", "n3"):
         running.tell_all(f"set server tradeapi_maintenance/{node} state maint")
         running.tell_all(f"set server tradeapi_online/{node} state ready")
-    assert wait_until(running.all_up, 15)
+    until(running.all_up, "all are up")
 
 
 def part(program: str) -> Part:
@@ -101,7 +102,7 @@ def test_it_sees_a_restart_without_a_drain(running: Bench, tmp_path: Path) -> No
     made = Demo(running.layout, tmp_path, 300.0, Progress())
 
     def kill_in_the_middle() -> None:
-        assert wait_until(mark.exists, 30)
+        until(mark.exists, "the script runs")
         before = _reports(victim)
         # Whether or not a report is in flight: a victim that lives on would hide what went wrong.
         wait_until(lambda: _reports(victim) > before, 12, every=0.01)
@@ -146,11 +147,11 @@ def test_an_interrupt_ends_load_and_playbook_and_leaves_the_lab(
     program = PROGRAM.format(net=running.layout.net, state=running.layout.state, output=tmp_path)
     process = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True)
     log = tmp_path / "a.log"
-    assert wait_until(lambda: log.exists() and "Sleep" in log.read_text(), 20)
+    until(lambda: log.exists() and "Sleep" in log.read_text(), "the playbook runs", of=process)
     children = _children(process.pid)
     assert len(children) == 3, "load, sampler and playbook"
     process.send_signal(number)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
     assert "interrupted; load and sampler have ended. The lab still runs." in errors
     assert "python -m lab down" in errors

@@ -16,6 +16,7 @@ import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from email.message import Message
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ from lab.programs import program
 from lab.progress import Progress
 from lab.supervise import Run
 from tests.integration.lab.frame import Frame, stand_in_name, start_frame
+from tests.waiting import PATIENCE_S, until
 
 NET = "127.41"
 
@@ -63,7 +65,7 @@ def get(address: str, port: int, path: str = "/", **headers: str) -> tuple[int, 
     for name, value in headers.items():
         request.add_header(name.replace("_", "-"), value)
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
             return answer.status, answer.read().decode(), lowered(answer.headers)
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode(), lowered(error.headers)
@@ -82,19 +84,15 @@ def status(frame: Frame, host: str, backend: str, node: str) -> haproxy_socket.S
     return next(server for server in servers if (server.backend, server.name) == (backend, node))
 
 
-def eventually(is_so: object, seconds: float = 60.0) -> None:
-    assert callable(is_so)
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline, "not so in time"
-        time.sleep(0.05)
-
-
 def await_serving(frame: Frame, node: str) -> None:
     """Until a service that was started again is back: a pool that has not noticed its end says UP all the time."""
-    eventually(lambda: answers(frame.address(node), 8080))
+    until(lambda: answers(frame.address(node), 8080), f"{node} answers")
     for host in frame.layout.load_balancers:
-        eventually(lambda name=host.name: status(frame, name, "tradeapi_online", node).is_up)
+        until(partial(_is_up, frame, host.name, node), f"{node} is up on {host.name}")
+
+
+def _is_up(frame: Frame, host: str, node: str) -> bool:
+    return status(frame, host, "tradeapi_online", node).is_up
 
 
 def answers(address: str, port: int) -> bool:
@@ -182,7 +180,7 @@ def log_rows(frame: Frame, host: str, label: str) -> list[dict[str, object]]:
 
 def test_each_request_is_one_json_line_with_what_the_demo_counts(frame: Frame) -> None:
     get(frame.address("lb1"), 8080, "/quotes?x=%22%5C", X_Load='part "a"', X_Request_Id="r-1")
-    eventually(lambda: log_rows(frame, "lb1", 'part "a"'))
+    until(lambda: log_rows(frame, "lb1", 'part "a"'), "its line is there")
     [row] = log_rows(frame, "lb1", 'part "a"')
     assert (row["frontend"], row["backend"]) == ("tradeapi_customers", "tradeapi_online")
     assert row["server"] in frame.layout.services[0].nodes
@@ -195,7 +193,7 @@ def test_each_request_is_one_json_line_with_what_the_demo_counts(frame: Frame) -
 
 def test_a_very_long_uri_is_cut_but_its_line_is_whole(frame: Frame) -> None:
     get(frame.address("lb1"), 8080, "/" + "a" * 7000, X_Load="long", X_Request_Id="r-long")
-    eventually(lambda: log_rows(frame, "lb1", "long"))
+    until(lambda: log_rows(frame, "lb1", "long"), "its line is there")
     [row] = log_rows(frame, "lb1", "long")
     assert str(row["uri"]).startswith("/" + "a" * 1000)
     assert (row["status"], row["request_id"]) == (200, "r-long")
@@ -208,9 +206,9 @@ def test_redispatched_requests_are_marked(frame: Frame) -> None:
     change(frame, "lb1", "disable health tradeapi_online/n4")
     supervise.stop(frame.layout, [unit])
     try:
-        eventually(lambda: supervise.statuses(frame.layout, [unit])[unit].run is Run.DOWN)
+        until(lambda: supervise.statuses(frame.layout, [unit])[unit].run is Run.DOWN, f"{unit} is down")
         assert {get(frame.address("lb1"), 8080, X_Load="net")[0] for _ in range(12)} == {200}
-        eventually(lambda: len(log_rows(frame, "lb1", "net")) == 12)
+        until(lambda: len(log_rows(frame, "lb1", "net")) == 12, "all lines are there")
         assert any(str(row["retries"]).startswith("+") for row in log_rows(frame, "lb1", "net"))
     finally:
         supervise.start(frame.layout, [unit])
@@ -221,7 +219,7 @@ def test_redispatched_requests_are_marked(frame: Frame) -> None:
 def test_the_log_survives_a_crash(frame: Frame) -> None:
     for part in ("before", "after"):
         get(frame.address("lb2"), 8080, X_Load=part)
-        eventually(lambda part=part: log_rows(frame, "lb2", part))
+        until(partial(log_rows, frame, "lb2", part), "its line is there")
         control.crash_haproxy(frame.layout, "lb2")
     assert [len(log_rows(frame, "lb2", part)) for part in ("before", "after")] == [1, 1]
 
@@ -271,7 +269,7 @@ def test_reload_waits_for_the_lock(frame: Frame) -> None:
         thread.start()
         time.sleep(0.3)
         assert thread.is_alive()
-    thread.join(timeout=10)
+    thread.join(PATIENCE_S)
     assert not thread.is_alive()
 
 
@@ -313,8 +311,8 @@ def ssh(
     argv = [program("ssh"), "-F", "/dev/null", "-i", str(layout.ssh_key), "-p", str(SSH_PORT)]
     fixed = {"UserKnownHostsFile": known_hosts or layout.known_hosts, "StrictHostKeyChecking": "yes"}
     argv += [word for key, value in fixed.items() for word in ("-o", f"{key}={value}")]
-    argv += ["-o", "BatchMode=yes", "-o", "ConnectTimeout=2", *options, frame.address(host), *command]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL)
+    argv += ["-o", "BatchMode=yes", *options, "-o", "ConnectTimeout=60", frame.address(host), *command]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=PATIENCE_S, stdin=subprocess.DEVNULL)
 
 
 @pytest.mark.parametrize("host", ["lb1", "lb2", "puppet", "testbox", "n1", "n6", "p1"])
@@ -362,7 +360,7 @@ def test_an_unreachable_node_refuses_ends_its_sessions_and_lets_detached_work_go
         done = ssh(frame, "n3", "true", options=master)
         assert done.returncode == 255
         assert "Connection refused" in done.stderr
-        eventually(detached.exists)
+        until(detached.exists, f"{detached} is there")
     finally:
         control.start_sshd(frame.layout, "n3")
     assert ssh(frame, "n3", "true").returncode == 0
@@ -371,7 +369,7 @@ def test_an_unreachable_node_refuses_ends_its_sessions_and_lets_detached_work_go
 def test_a_frozen_sshd_takes_connections_and_never_answers(frame: Frame) -> None:
     control.freeze_sshd(frame.layout, "n5")
     try:
-        done = ssh(frame, "n5", "true")
+        done = ssh(frame, "n5", "true", options=("-o", "ConnectTimeout=2"))
         assert done.returncode == 255
         assert "timed out" in done.stderr
     finally:
@@ -382,7 +380,9 @@ def test_a_frozen_sshd_takes_connections_and_never_answers(frame: Frame) -> None
 def test_ansible_reaches_every_host_with_an_sshd_through_the_inventory(frame: Frame) -> None:
     environ = {**os.environ, "TIDEGATE_LAB_NET": NET, "TIDEGATE_LAB_STATE": str(frame.layout.state)}
     argv = [str(Path(sys.executable).with_name("ansible")), "all:!n4", "-i", "inventories/lab", "-m", "raw", "-a"]
-    done = subprocess.run([*argv, "echo here"], cwd=PROJECT, env=environ, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [*argv, "echo here"], cwd=PROJECT, env=environ, capture_output=True, text=True, timeout=PATIENCE_S
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("rc=0 >>\nhere") == 11
     assert list(frame.layout.control_path_dir.iterdir()), "shared connections are kept where down finds them"

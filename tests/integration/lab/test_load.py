@@ -17,9 +17,9 @@ import pytest
 from lab.customers import Customer, Kind
 from lab.layout import Layout
 from lab.load import Load
-from lab.witness import wait_until
 from tests.integration.lab.bench import NET
 from tests.integration.lab.upstream import FINE, Act, Upstream
+from tests.waiting import until
 
 ADDRESS = f"{NET}.9.1"
 LABEL = "try"
@@ -44,7 +44,7 @@ def load(tmp_path: Path, *customers: Customer, seconds: float = 60) -> Load:
 def test_each_broken_answer_is_exactly_one_failure(tmp_path: Path, port: int, act: Act, kind: Kind) -> None:
     with Upstream(ADDRESS, port, lambda number: act if number % 3 == 0 else Act.GOOD) as upstream:
         with load(tmp_path, customer(kind, 60, port)) as running:
-            assert wait_until(lambda: upstream.acts(LABEL)[act] >= 10, 10)
+            until(lambda: upstream.acts(LABEL)[act] >= 10, "it was hit")
         result = running.result
     assert result is not None
     acts = upstream.acts(LABEL)
@@ -58,7 +58,7 @@ def test_each_broken_answer_is_exactly_one_failure(tmp_path: Path, port: int, ac
 def test_every_whole_answer_is_good_however_it_is_framed_or_closed(tmp_path: Path, port: int, act: Act) -> None:
     with Upstream(ADDRESS, port, lambda number: act) as upstream:
         with load(tmp_path, customer(Kind.KEEP_ALIVE, 60, port)) as running:
-            assert wait_until(lambda: upstream.acts(LABEL)[act] >= 30, 10)
+            until(lambda: upstream.acts(LABEL)[act] >= 30, "it was hit")
         result = running.result
     assert result is not None
     assert (result.requests_failed, result.stray_bytes) == (0, 0), result.first_errors
@@ -71,7 +71,7 @@ def test_no_request_is_ever_sent_twice(tmp_path: Path, port: int) -> None:
     customers = [customer(kind, 40, port) for kind in (Kind.KEEP_ALIVE, Kind.NEW_CONNECTION, Kind.ORDER, Kind.FEED)]
     with Upstream(ADDRESS, port, lambda number: acts[number % len(acts)]) as upstream:
         with load(tmp_path, *customers) as running:
-            assert wait_until(lambda: len(upstream.asked(LABEL)) >= 300, 20)
+            until(lambda: len(upstream.asked(LABEL)) >= 300, "enough was asked")
         result = running.result
     assert result is not None
     numbers = Counter(asked.headers["x-request-id"] for asked, _ in upstream.asked(LABEL))
@@ -83,10 +83,10 @@ def test_no_request_is_ever_sent_twice(tmp_path: Path, port: int) -> None:
 def test_keep_alive_customers_keep_their_connection_and_the_others_do_not(tmp_path: Path, port: int) -> None:
     with Upstream(ADDRESS, port) as upstream:
         with load(tmp_path, customer(Kind.KEEP_ALIVE, 50, port)):
-            assert wait_until(lambda: len(upstream.asked(LABEL)) >= 30, 10)
+            until(lambda: len(upstream.asked(LABEL)) >= 30, "enough was asked")
         kept = upstream.connections
         with load(tmp_path, customer(Kind.NEW_CONNECTION, 50, port)) as running:
-            assert wait_until(lambda: len(upstream.asked(LABEL)) >= 60, 10)
+            until(lambda: len(upstream.asked(LABEL)) >= 60, "enough was asked")
     assert kept == 1
     assert running.result is not None
     assert upstream.connections - kept == running.result.requests_total
@@ -94,9 +94,10 @@ def test_keep_alive_customers_keep_their_connection_and_the_others_do_not(tmp_pa
 
 def test_a_server_killed_in_the_middle_of_requests_is_seen(tmp_path: Path, port: int) -> None:
     customers = [customer(Kind.REPORT, 1, port) for _ in range(4)] + [customer(Kind.KEEP_ALIVE, 50, port)]
-    with Upstream(ADDRESS, port) as upstream:
+    # None of the reports is answered before the test looks; a customer's patience ends after 10 s.
+    with Upstream(ADDRESS, port, report_s=9.0) as upstream:
         with load(tmp_path, *customers) as running:
-            assert wait_until(lambda: sum("/report" in asked.line for asked, _ in upstream.asked(LABEL)) == 4, 10)
+            until(lambda: sum("/report" in asked.line for asked, _ in upstream.asked(LABEL)) == 4, "all are asked for")
             upstream.kill()
             time.sleep(0.5)
         result = running.result
@@ -119,7 +120,7 @@ def test_a_late_answer_counts_from_when_the_request_was_due(tmp_path: Path, port
 
         upstream.script = script
         with load(tmp_path, customer(Kind.KEEP_ALIVE, 100, port)) as running:
-            assert wait_until(lambda: len(upstream.asked(LABEL)) >= 200, 20)
+            until(lambda: len(upstream.asked(LABEL)) >= 200, "enough was asked")
     result = running.result
     assert result is not None
     # One answer took half a second; the fifty requests that were due meanwhile were late as well.
@@ -136,7 +137,7 @@ def _records(folder: Path) -> list[list[float]]:
 def test_requests_in_flight_at_the_stop_get_their_answer(tmp_path: Path, port: int) -> None:
     with Upstream(ADDRESS, port, report_s=1.0) as upstream:
         with load(tmp_path, customer(Kind.REPORT, 1, port)) as running:
-            assert wait_until(lambda: len(upstream.asked(LABEL)) == 1, 10)
+            until(lambda: len(upstream.asked(LABEL)) == 1, "it was asked")
         result = running.result
     assert result is not None
     assert result.requests_total == len(upstream.asked(LABEL)) > 0
@@ -146,7 +147,7 @@ def test_requests_in_flight_at_the_stop_get_their_answer(tmp_path: Path, port: i
 def test_it_ends_by_itself_after_its_time(tmp_path: Path, port: int) -> None:
     with Upstream(ADDRESS, port):
         running = load(tmp_path, customer(Kind.KEEP_ALIVE, 20, port), seconds=1).start()
-        assert wait_until(lambda: not running.running(), 10)
+        until(lambda: not running.running(), "it ended")
         result = running.stop()
     assert result.ended_by == "time"
     assert 15 <= result.requests_total <= 25
@@ -167,7 +168,7 @@ def test_it_ends_when_its_parent_is_killed(tmp_path: Path, port: int) -> None:
         os.kill(parent.pid, signal.SIGKILL)
         parent.wait()
         parent.stdout.close()
-        assert wait_until(lambda: not Path(f"/proc/{child}/cmdline").exists() or not _alive(child), 5)
+        until(lambda: not Path(f"/proc/{child}/cmdline").exists() or not _alive(child), "it ended")
 
 
 def _alive(pid: int) -> bool:

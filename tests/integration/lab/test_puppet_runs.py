@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +16,7 @@ from lab.agents import AgentRun, clear_node_data, pin, run_agent, set_node_data,
 from lab.layout import MARKER_VARIABLE, Layout
 from lab.processes import of_lab
 from tests.integration.lab.service_process import Customer
+from tests.waiting import PATIENCE_S, until
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
@@ -26,22 +27,22 @@ NEW = "1.3.0"
 
 
 def health(layout: Layout, node: str = NODE) -> dict[str, Any]:
-    with urllib.request.urlopen(f"http://{layout.host(node).address}:8080/health", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://{layout.host(node).address}:8080/health", timeout=PATIENCE_S) as answer:
         found: dict[str, Any] = json.load(answer)
         return found
 
 
 def await_served(layout: Layout, version: str) -> dict[str, Any]:
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            found = health(layout)
-            if found["version"] == version:
-                return found
-        except OSError:
-            found = {}
-        assert time.monotonic() < deadline, f"{NODE} serves {found.get('version')}, not {version}"
-        time.sleep(0.1)
+    found: dict[str, Any] = {}
+
+    def served() -> bool:
+        found.clear()
+        with contextlib.suppress(OSError):
+            found.update(health(layout))
+        return found.get("version") == version
+
+    until(served, lambda: f"{NODE} serves {version}, not {found.get('version')}", every=0.1)
+    return found
 
 
 def pin_to(layout: Layout, version: str = NEW, digest: str = "") -> None:
@@ -174,7 +175,7 @@ def test_requests_in_flight_survive_puppets_restart(node: Layout) -> None:
     run = run_agent(node, NODE)
     assert run.exit_code == CHANGED, run.output
     for customer in customers:
-        customer.join(20)
+        customer.join(PATIENCE_S)
     assert [customer.lost for customer in customers] == [[]] * 6
     assert all(customer.closed and customer.answers for customer in customers)
     assert old != await_served(node, NEW)["version"]

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from lab.sampler import Sampler, SamplerResult, main
-from lab.witness import wait_until
 from tests.integration.lab.bench import Bench, bench
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def as_it_was(running: Bench) -> Iterator[None]:
         running.tell_all(f"set server tradeapi_maintenance/{node} state maint")
         running.tell_all(f"set weight tradeapi_online/{node} 1")
         running.tell_all(f"set server tradeapi_online/{node} state ready")
-    assert wait_until(running.all_up, 15)
+    until(running.all_up, "all are up")
 
 
 def least(result: SamplerResult, balancer: str) -> int | None:
@@ -74,7 +74,7 @@ def test_a_server_that_has_not_passed_its_checks_does_not_count(running: Bench, 
         time.sleep(0.2)
         running.tell("lb1", "set server tradeapi_online/n1 state ready")
         assert running.usable("lb1", "tradeapi_online") == 5
-        assert wait_until(running.all_up, 5)
+        until(running.all_up, "all are up")
         time.sleep(0.3)
     assert sampler.result is not None
     changes = sampler.result.balancers["lb1"].services["tradeapi"].changes

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,10 +12,10 @@ from pathlib import Path
 import pytest
 from defusedxml import ElementTree
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
 from lab.build import SMOKE, Release
 from lab.programs import program
 from tests.integration.lab.service_process import Running, serving
+from tests.waiting import PATIENCE_S, until
 
 ADDRESS = "127.251.3.1"
 FRONT = f"http://{ADDRESS}:8090"
@@ -45,7 +44,7 @@ def front_end(folder: Path) -> Iterator[None]:
         yield
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(PATIENCE_S)
 
 
 def nunit(service: Running, release: Release, folder: Path, node: str = "n1", version: str = "") -> dict[str, str]:
@@ -58,7 +57,7 @@ def nunit(service: Running, release: Release, folder: Path, node: str = "n1", ve
     assembly = folder / release.name / "tests" / SMOKE[release.service][0]
     result = folder / "result.xml"
     argv = ["nunit-console", "-nologo", f"-xml:{result}", str(assembly)]
-    subprocess.run(argv, env=environment, cwd=folder, capture_output=True, timeout=120, check=False)
+    subprocess.run(argv, env=environment, cwd=folder, capture_output=True, timeout=PATIENCE_S, check=False)
     cases = ElementTree.fromstring(result.read_bytes()).iter("test-case")
     return {str(case.get("name")).rsplit(".", 1)[1]: str(case.get("result")) for case in cases}
 
@@ -68,15 +67,15 @@ def failures(results: dict[str, str]) -> set[str]:
 
 
 def await_front_end() -> None:
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            urllib.request.urlopen(f"{FRONT}/health", timeout=5).close()
-            return
-        except OSError as problem:
-            if time.monotonic() > deadline:
-                raise DomainError("The front end does not answer", where=FRONT) from problem
-            time.sleep(0.1)
+    until(_answers, f"{FRONT} answers", every=0.1)
+
+
+def _answers() -> bool:
+    try:
+        urllib.request.urlopen(f"{FRONT}/health", timeout=PATIENCE_S).close()
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.event_copy import catch_up
 from tests.integration.ledger.worker import event, say
+from tests.waiting import until
 from tidegate.copied import CopiedLedger
 from tidegate.store import Store
 
@@ -63,7 +64,7 @@ def herd(url: str, file: str, wanted: str, writers: str) -> None:
     while hits < int(wanted):
         size = len(_left(Path(file)))
         herded = [_fork(url, file) for _ in range(int(writers))]
-        _await(lambda size=size: len(_left(Path(file))) > size)  # type: ignore[misc]
+        until(lambda size=size: len(_left(Path(file))) > size, "they write", every=0.001)  # type: ignore[misc]
         time.sleep(chance.uniform(0.0, 0.03))
         for pid in herded:
             os.kill(pid, signal.SIGKILL)
@@ -74,12 +75,6 @@ def herd(url: str, file: str, wanted: str, writers: str) -> None:
         hits += behind
         ledger.append(event(0))
         say(same=_left(Path(file)) == _stored(ledger), behind=behind)
-
-
-def _await(so: Callable[[], bool], limit_s: float = 30.0) -> None:
-    deadline = time.monotonic() + limit_s
-    while not so() and time.monotonic() < deadline:
-        time.sleep(0.001)
 
 
 def _fork(url: str, file: str) -> int:

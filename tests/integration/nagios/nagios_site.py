@@ -14,13 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab.witness import wait_until
+from tests.waiting import PATIENCE_S, until
 
 PROGRAM = "/usr/sbin/nagios4"
 # Of one downtime: host, service (none: the host's own), comment.
 Seen = tuple[str, str, str]
-# It starts in 150 ms on an idle machine.
-_LIMIT_S = 60
 _OBJECT = """define {kind} {{
 {lines}
 }}
@@ -103,7 +101,7 @@ class NagiosSite:
         output = (self.folder / "output.log").open("ab")
         self.process = subprocess.Popen([PROGRAM, str(self.configuration)], stdout=output, stderr=output)
         output.close()
-        assert wait_until(lambda: self.status.exists() and self.listens(), _LIMIT_S), self.said()
+        until(lambda: self.status.exists() and self.listens(), self.said, of=self.process)
 
     def said(self) -> str:
         return (self.folder / "output.log").read_text(errors="replace")
@@ -122,9 +120,9 @@ class NagiosSite:
             return
         self.process.send_signal(signal.SIGCONT)
         self.process.send_signal(how)
-        self.process.wait(_LIMIT_S)
+        self.process.wait(PATIENCE_S)
         self.process = None
-        assert wait_until(lambda: not self.listens(), _LIMIT_S)
+        until(lambda: not self.listens(), "nobody reads its command file")
 
     @contextmanager
     def hanging(self) -> Iterator[None]:
@@ -152,7 +150,7 @@ class NagiosSite:
         def written() -> bool:
             return self.status.exists() and self.status.stat().st_mtime_ns != before
 
-        assert wait_until(written, _LIMIT_S)
+        until(written, "its state is written again")
         return _downtimes(self.status)
 
 

@@ -23,7 +23,8 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.model im
     Server,
     Testers,
 )
-from tests.integration.haproxy.haproxy_site import get, until
+from tests.integration.haproxy.haproxy_site import get
+from tests.waiting import until
 
 # No other test has this prefix.
 ADDRESS = "127.66.0.1"
@@ -61,11 +62,11 @@ def balancing(home: Path) -> Iterator[Balancer]:
             )
         )
         ending.callback(process.kill)
-        until((home / "a.sock").exists, "HAProxy listens", 30)
+        until((home / "a.sock").exists, "HAProxy listens")
         for node in NODES:
             _say(home, f"set server trade_maintenance/{node} state ready")
         for node in NODES:
-            until(lambda node=node: _aimed(node) == 200, f"{node} is up", 30)  # type: ignore[misc]
+            until(lambda node=node: _aimed(node) == 200, f"{node} is up")  # type: ignore[misc]
         yield Balancer(f"http://{ADDRESS}:{HEADER_PORT}", log)
 
 

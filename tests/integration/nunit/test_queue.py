@@ -17,10 +17,10 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.box_order 
 from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.gate import NUnitOutcome
 from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.run import NUnitResult
 from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.runners import Selection
-from tests.integration.haproxy.haproxy_site import until
 from tests.integration.nunit.artifacts import packed
 from tests.integration.nunit.servers import Site, serving
 from tests.integration.nunit.test_nunit_run import BOX, order, processes_marked, run
+from tests.waiting import until
 
 # A runner that holds the box until a file is there, and then fails without results: the queue is what is tested.
 HOLDER = ("/bin/sh", "-c", 'touch "$0.here"; while [ ! -e "$0" ]; do sleep 0.1; done')
@@ -61,7 +61,7 @@ class Holding:
         return wanted
 
     def queued(self, *names: str) -> None:
-        until(lambda: ahead_of(BOX, nothing(self._site, self._work)) == list(names), f"queue {names}", 60)
+        until(lambda: ahead_of(BOX, nothing(self._site, self._work)) == list(names), f"queue {names}")
 
     def runs(self, name: str) -> bool:
         return (self._work / f"{name}.here").exists()
@@ -80,13 +80,13 @@ def test_first_come_first_served_and_one_at_a_time(site: Site, tmp_path: Path) -
     for number, name in enumerate(("a", "b", "c"), 1):
         box.start(name)
         box.queued(*("a", "b", "c")[:number])
-    until(lambda: box.runs("a"), "a runs", 60)
+    until(lambda: box.runs("a"), "a runs")
     hurried = run(replace(nothing(site, tmp_path), queue_timeout=1))
     assert hurried.verdict.outcome is NUnitOutcome.BUSY
     assert "number 4 in its queue after 1 s, behind a;b;c" in hurried.verdict.sentence
     assert not box.runs("b") and not box.runs("c")
     box.let_go("a")
-    until(lambda: box.runs("b"), "b runs", 60)
+    until(lambda: box.runs("b"), "b runs")
     assert not box.runs("c")
     box.let_go("b", "c")
     box.end()
@@ -100,14 +100,14 @@ def test_runs_that_allow_it_run_at_once_and_one_that_does_not_is_alone(site: Sit
     for number, (name, parallel) in enumerate({"a": 2, "b": 2, "c": 2, "alone": 1}.items(), 1):
         box.start(name, parallel)
         box.queued(*("a", "b", "c", "alone")[:number])
-    until(lambda: box.runs("a") and box.runs("b"), "a and b run", 60)
+    until(lambda: box.runs("a") and box.runs("b"), "a and b run")
     assert not box.runs("c")
     box.let_go("a")
-    until(lambda: box.runs("c"), "c runs beside b", 60)
+    until(lambda: box.runs("c"), "c runs beside b")
     box.let_go("b")
     assert not box.runs("alone")
     box.let_go("c")
-    until(lambda: box.runs("alone"), "the last one runs", 60)
+    until(lambda: box.runs("alone"), "the last one runs")
     box.let_go("alone")
     box.end()
 
@@ -115,7 +115,7 @@ def test_runs_that_allow_it_run_at_once_and_one_that_does_not_is_alone(site: Sit
 def test_a_run_that_was_killed_is_buried_with_all_that_it_started(site: Site, tmp_path: Path) -> None:
     box = Holding(site, tmp_path)
     killed = box.start("killed")
-    until(lambda: box.runs("killed"), "it runs", 60)
+    until(lambda: box.runs("killed"), "it runs")
     assert processes_marked(tmp_path)
     # The shell and what it was started by are gone at once, without tidying up; the runner goes on.
     shell = int((tmp_path / f"run.{killed.id}.pid").read_text())

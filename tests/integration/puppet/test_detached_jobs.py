@@ -8,7 +8,6 @@ import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -27,9 +26,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.node.jobs import
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.node.jobs_script import OUTPUT_LIMIT
 from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import Completed, LocalShell, PosixNode
-from tests import waiting
-
-until = partial(waiting.until, seconds=20)
+from tests.waiting import until
 
 NODE = PosixNode("here", LocalShell())
 HOUR = Limits(3600)

@@ -10,7 +10,6 @@ import subprocess
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -28,10 +27,8 @@ from lab.control_repository import ControlRepository
 from lab.layout import Layout
 from lab.programs import program
 from lab.witness import wait_until
-from tests import waiting
 from tests.integration.puppet.agent_home import AgentHome
-
-until = partial(waiting.until, seconds=120)
+from tests.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.lab
 
@@ -70,7 +67,7 @@ class Node:
         def applies() -> bool:
             return "Applying configuration version" in (job / "out").read_text()
 
-        if not wait_until(lambda: applies() or (job / "rc").exists(), 120) or not applies():
+        if not wait_until(lambda: applies() or (job / "rc").exists(), PATIENCE_S) or not applies():
             pytest.fail(f"it doesn't apply its catalog; it said: {(job / 'out').read_text()}", pytrace=False)
         return request
 

@@ -36,11 +36,9 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.taken imp
 from lab import build
 from lab.agents import clear_node_data, run_agent, set_node_data
 from lab.layout import SSH_PORT, Host, Layout
-from tests import waiting
 from tests.integration.puppet.agent_home import AgentHome
 from tests.puppet_start import start_run
-
-until = partial(waiting.until, seconds=60)
+from tests.waiting import until
 
 pytestmark = pytest.mark.lab
 

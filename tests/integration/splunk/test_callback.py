@@ -100,7 +100,7 @@ def test_a_playbooks_results_arrive_and_no_secret_does(receiver: Receiver, tmp_p
     spooled = "".join(path.read_text() for path in (tmp_path / "spool").rglob("*") if path.is_file())
     assert CANARY not in spooled
     receiver.set_faults(Faults())
-    until(lambda: receiver.arrivals.count() == 7, "all has arrived", DEADLINE_S)
+    until(lambda: receiver.arrivals.count() == 7, "all has arrived")
     arrived = receiver.arrivals.events()
     assert CANARY not in json.dumps([[one.event, one.source, one.host] for one in arrived])
     tasks = {one.event["task"]: one.event for one in arrived if one.sourcetype == "tidegate:task"}
@@ -134,7 +134,7 @@ def test_a_wrong_configuration_is_a_warning_and_the_play_goes_on(receiver: Recei
 
 def test_of_two_playbooks_in_one_call_both_are_shipped_at_once(receiver: Receiver, tmp_path: Path) -> None:
     play(receiver, tmp_path, SHORT, times=2)
-    until(lambda: receiver.arrivals.count() == 2, "both have arrived", DEADLINE_S)
+    until(lambda: receiver.arrivals.count() == 2, "both have arrived")
 
 
 def test_what_a_playbook_without_a_ledger_left_is_flushed_later(receiver: Receiver, tmp_path: Path) -> None:

@@ -188,7 +188,7 @@ def test_as_a_process_through_a_restart(tmp_path: Path) -> None:
         (tmp_path / "port").unlink(missing_ok=True)
         argv = [sys.executable, "-m", "lab.splunk", "--state", str(tmp_path), *more]
         started.append(subprocess.Popen(argv))
-        until((tmp_path / "port").exists, "it listens", DEADLINE_S)
+        until((tmp_path / "port").exists, "it listens")
         return int((tmp_path / "port").read_text())
 
     def ask(port: int, path: str, body: str) -> tuple[int, dict[str, Any]]:
@@ -208,7 +208,7 @@ def test_as_a_process_through_a_restart(tmp_path: Path) -> None:
         faults = Faults(kind=Kind.BUSY)
         write_file(tmp_path / "faults.json", faults.to_json())
         seen = tmp_path / "faults.seen"
-        until(lambda: seen.exists() and seen.read_text() == faults.to_json(), "the faults are seen", DEADLINE_S)
+        until(lambda: seen.exists() and seen.read_text() == faults.to_json(), "the faults are seen")
         assert ask(port, EVENT, '{"event": "x"}')[0] == 503
         os.kill(started[0].pid, signal.SIGKILL)
         started[0].wait()

@@ -161,7 +161,7 @@ def test_a_collector_that_is_restarted_with_acknowledgements_open_gets_them_agai
     shipper = Shipper(tmp_path / "spool")
     shipper.add_sink(HecSink(settings(receiver, acknowledge_timeout=DEADLINE_S)))
     shipper.add_ledger(ledger, "lab")
-    until(lambda: receiver.arrivals.count() == 40, "all was sent", DEADLINE_S)
+    until(lambda: receiver.arrivals.count() == 40, "all was sent")
     receiver.collector.forget_acknowledgements()
     receiver.set_faults(Faults())
     fill(ledger, 3)
@@ -269,7 +269,7 @@ def test_a_shipper_that_is_killed_loses_nothing(receiver: Receiver, ledger: str,
     fill(ledger, 3000)
     receiver.set_faults(Faults(latency_s=0.1))
     first = start(receiver, tmp_path / "spool", ledger)
-    until(lambda: receiver.arrivals.count() > 0, "something has arrived", DEADLINE_S)
+    until(lambda: receiver.arrivals.count() > 0, "something has arrived")
     os.kill(first.pid, signal.SIGKILL)
     first.wait()
     assert acknowledged(receiver) != set(ids(ledger))
@@ -302,7 +302,7 @@ def test_ten_minutes_without_a_collector_cost_nothing(receiver: Receiver, ledger
 
 def test_two_at_once_ship_each_event_once(receiver: Receiver, ledger: str, tmp_path: Path) -> None:
     both = [start(receiver, tmp_path / "spool", ledger) for _ in range(2)]
-    until(lambda: receiver.arrivals.count() == 40, "all has arrived", DEADLINE_S)
+    until(lambda: receiver.arrivals.count() == 40, "all has arrived")
     for each in both:
         assert each.stdin is not None
         each.stdin.close()

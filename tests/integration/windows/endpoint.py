@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,11 +17,11 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.windows.node imp
 from ansible_collections.tidegate.delivery.plugins.module_utils.windows.remote_shell import RemoteShell
 from lab.layout import PROJECT
 from lab.winrm.windows import Drive
+from tests.waiting import PATIENCE_S, until
 
 ADDRESS = "127.0.0.1"
 USER = "deploy"
 PASSWORD = "canary-winrm-password"
-_START_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +54,11 @@ def running(folder: Path, **settings: Any) -> Iterator[Endpoint]:
     file.write_text(json.dumps({**config, **settings}))
     process = subprocess.Popen([sys.executable, "-m", "lab.winrm", file], cwd=PROJECT)
     try:
-        deadline = time.monotonic() + _START_S
-        while not (folder / "port").exists():
-            assert process.poll() is None, "the endpoint did not start"
-            assert time.monotonic() < deadline, "the endpoint did not start in time"
-            time.sleep(0.05)
+        until((folder / "port").exists, "the endpoint listens", of=process)
         yield Endpoint(folder, int((folder / "port").read_text()), process.pid)
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(PATIENCE_S)
 
 
 def protocol(endpoint: Endpoint, **options: Any) -> Protocol:

@@ -21,7 +21,7 @@ from lab.winrm.server import Handler, Server
 from lab.winrm.service import COMMAND, CREATE, RECEIVE, Limits, Service
 from lab.winrm.windows import Drive, add_program, make_drive
 from tests.integration.windows.endpoint import ADDRESS, PASSWORD, USER, shell_of
-from tests.integration.windows.test_windows_node import eventually
+from tests.waiting import until
 
 COUNT = r"C:\Tools\count.exe"
 CAT = r"C:\Tools\cat.exe"
@@ -148,7 +148,7 @@ def test_a_shell_that_expired_is_replaced(site: Site, node: WindowsNode) -> None
     shell_of(node).idle_s = 1
     node.exists(r"C:\Windows")
     assert len(site.service.shells()) == 1
-    eventually(lambda: not site.service.shells())
+    until(lambda: not site.service.shells(), "its shell is gone")
     assert node.run([COUNT]).text.strip() == "done"
 
 

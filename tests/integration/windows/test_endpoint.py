@@ -5,9 +5,8 @@ from __future__ import annotations
 import base64
 import os
 import signal
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from lab.winrm.envelope import MAX_ENVELOPE_BYTES, NAMESPACES, name
 from lab.winrm.service import COMMAND, CREATE, DELETE, RECEIVE, RESOURCE, SEND, SIGNAL
 from lab.winrm.windows import SYSTEM, add_program
 from tests.integration.windows.endpoint import ADDRESS, PASSWORD, USER, Endpoint, protocol, running
+from tests.waiting import PATIENCE_S, until
 
 SHOW = r"C:\Tools\show.exe"
 EXIT = r"C:\Tools\exit.exe"
@@ -33,7 +33,6 @@ CAT = r"C:\Tools\cat.exe"
 FAMILY = r"C:\Tools\family.exe"
 TERMINATE = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell/signal/Terminate"
 DECLARED = " ".join(f'xmlns:{prefix}="{uri}"' for prefix, uri in NAMESPACES.items())
-PATIENCE_S = 30.0
 
 
 def with_programs(endpoint: Endpoint) -> Endpoint:
@@ -62,13 +61,6 @@ def run(client: Protocol, opened: str, program: str, *words: str) -> tuple[bytes
     stdout, stderr, code = client.get_command_output(opened, command)
     client.cleanup_command(opened, command)
     return stdout, stderr, code
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def lives(pid: int) -> bool:
@@ -187,7 +179,7 @@ def test_terminate_ends_the_program_and_not_what_it_started(endpoint: Endpoint) 
     with shell(client) as opened:
         command, parent, child = family(client, opened)
         client.cleanup_command(opened, command)
-        eventually(lambda: not lives(parent))
+        until(lambda: not lives(parent), "the command has ended")
         assert lives(child)
         with pytest.raises(WSManFaultError, match="no such command"):
             client.get_command_output(opened, command)
@@ -201,11 +193,11 @@ def test_a_shell_that_nobody_asks_ends_and_so_do_all_when_the_service_stops(tmp_
         _, parent, child = family(client, idle)
         kept = client.open_shell(idle_timeout="PT60S")
         _, *others = family(client, kept)
-        eventually(lambda: not lives(parent) and not lives(child))
+        until(lambda: not lives(parent) and not lives(child), "the family has ended")
         with pytest.raises(WSManFaultError, match="selectors"):
             client.run_command(idle, SHOW)
         os.kill(found.pid, signal.SIGTERM)
-        eventually(lambda: not any(map(lives, others)))
+        until(lambda: not any(map(lives, others)), "the others have ended")
 
 
 def test_a_receive_that_waits_keeps_its_shell(tmp_path: Path) -> None:

@@ -35,8 +35,9 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.windows.node imp
 from lab.winrm.windows import PUPPET, install_puppet
 from tests.integration.windows.endpoint import Endpoint, delete_shell_of, running
 from tests.integration.windows.relay import Relay
-from tests.integration.windows.test_windows_node import connected, eventually, lives
+from tests.integration.windows.test_windows_node import connected, lives
 from tests.unit.plugins.module_utils.puppet_double import PuppetDouble
+from tests.waiting import until
 
 CACHE = r"C:\ProgramData\PuppetLabs\Tidegate\puppet-settings"
 OURS = reason_text("d1", "tradeapi", r"LAB\ann")
@@ -94,7 +95,7 @@ def in_background(node: WindowsNode, request: Request = REQUEST) -> Future[Resul
 def begun(puppet: PuppetDouble) -> int:
     """The pid of a run that waits."""
     file = puppet.home / "began"
-    eventually(lambda: file.exists() and bool(file.read_text().strip()))
+    until(lambda: file.exists() and file.read_text().strip(), f"{file} is written")
     pid = int(file.read_text())
     file.unlink()
     return pid

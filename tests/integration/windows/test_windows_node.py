@@ -7,8 +7,7 @@ import os
 import ssl
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -48,6 +47,7 @@ from lab.processes import read
 from lab.winrm.windows import SYSTEM, add_program
 from tests.integration.windows.endpoint import ADDRESS, PASSWORD, USER, Endpoint, delete_shell_of, running
 from tests.integration.windows.relay import Relay
+from tests.waiting import PATIENCE_S, until
 
 SHOW = r"C:\Program Files\Tools\show.exe"
 BATCH = r"C:\Program Files (x86)\Tools\show.bat"
@@ -55,7 +55,6 @@ EXIT = r"C:\Tools\exit.exe"
 SAY = r"C:\Tools\say.exe"
 CAT = r"C:\Tools\cat.exe"
 FAMILY = r"C:\Tools\family.exe"
-PATIENCE_S = 30.0
 NEW = r"C:\ProgramData\Tidegate\new folder\file"
 
 
@@ -107,13 +106,6 @@ def node(endpoint: Endpoint, closing: ExitStack) -> WindowsNode:
     return connected(endpoint, closing)
 
 
-def eventually(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def lives(pid: int) -> bool:
     process = read(pid)
     return process is not None and process.state not in "ZX"
@@ -122,7 +114,7 @@ def lives(pid: int) -> bool:
 def family_of(endpoint: Endpoint) -> list[int]:
     """The pids of a family that was just started, which live."""
     file = endpoint.drive.root / "pids"
-    eventually(file.exists)
+    until(file.exists, "a family was started")
     pids = [int(pid) for pid in file.read_text().split()]
     file.unlink()
     return pids
