@@ -8,7 +8,8 @@ import threading
 from collections.abc import Coroutine, Mapping
 from typing import Any
 
-_STARTED_S = 10.0
+from tests.waiting import PATIENCE_S
+
 _LENGTH = re.compile(rb"\r\nContent-Length: (\d+)", re.IGNORECASE)
 HELD = "/held"
 _PORT = 8080
@@ -121,7 +122,7 @@ class Application:
         self._call(self._close())
 
     def _call(self, work: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(_STARTED_S)
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE_S)
 
     def _answer(self, waiting: dict[_Conversation, None], conversation: _Conversation) -> None:
         if conversation in waiting:
@@ -161,7 +162,7 @@ class Applications:
         for one in self.by_name.values():
             one.die()
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(_STARTED_S)
+        self._thread.join(PATIENCE_S)
         self._loop.close()
 
     def hold(self, wanted: bool) -> None:

@@ -16,8 +16,8 @@ import h2.errors
 import h2.events
 
 from lab.http1 import Answer, AnswerReader, BadAnswer
+from tests.waiting import PATIENCE_S
 
-_PATIENCE_S = 20.0
 _PAUSE_S = 0.01
 # RFC 9113, 4.1 and 6.8.
 _FRAME_HEAD, _GOAWAY = 9, 7
@@ -86,7 +86,7 @@ class Http1:
         if self._socket is not None and _closed(self._socket):
             self.close()
         if self._socket is None:
-            self._socket = socket.create_connection(self.address, _PATIENCE_S)
+            self._socket = socket.create_connection(self.address, PATIENCE_S)
         return self._socket
 
     def close(self) -> None:
@@ -159,7 +159,7 @@ class Http2:
         if self._socket is not None:
             self._hear(self._socket)
         if self._socket is None:
-            self._socket = socket.create_connection(self.address, _PATIENCE_S)
+            self._socket = socket.create_connection(self.address, PATIENCE_S)
             self._protocol = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True))
             self._protocol.initiate_connection()
             self._going_away, self._unread = False, b""
@@ -173,7 +173,7 @@ class Http2:
         if self._going_away or _closed(connection):
             self.close()
         else:
-            connection.settimeout(_PATIENCE_S)
+            connection.settimeout(PATIENCE_S)
 
     def close(self) -> None:
         if self._socket is not None:
@@ -190,14 +190,14 @@ def _closed(connection: socket.socket) -> bool:
     except OSError:
         return True
     finally:
-        connection.settimeout(_PATIENCE_S)
+        connection.settimeout(PATIENCE_S)
 
 
 class Line:
     """A connection that stays: a websocket, or one in TCP mode. Whoever is at its other end is its `node`."""
 
     def __init__(self, address: tuple[str, int], upgrade: bool, cookie: str = "") -> None:
-        self._socket = socket.create_connection(address, _PATIENCE_S)
+        self._socket = socket.create_connection(address, PATIENCE_S)
         self._upgraded = upgrade
         if upgrade:
             asked = f"GET / HTTP/1.1\r\nHost: shop\r\nCookie: {cookie}\r\nConnection: Upgrade\r\nUpgrade: lines\r\n\r\n"
@@ -261,13 +261,13 @@ class Crowd:
         for thread in self._threads:
             thread.start()
         for begun in self._begun:
-            assert begun.wait(_PATIENCE_S), "a customer was never answered"
+            assert begun.wait(PATIENCE_S), "a customer was never answered"
         return self
 
     def __exit__(self, *_exc: object) -> None:
         self._ended.set()
         for thread in self._threads:
-            thread.join(_PATIENCE_S + 1)
+            thread.join(PATIENCE_S)
 
     def nodes_since(self, moment: float) -> list[str]:
         """Who answered the requests that were sent after a moment of time.monotonic."""

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.cells import Cell
-from tests.integration.haproxy.haproxy_site import NET, Backend, LoadBalancer, Site, until
+from tests.integration.haproxy.haproxy_site import NET, Backend, LoadBalancer, Site
+from tests.waiting import until
 
 
 @pytest.fixture

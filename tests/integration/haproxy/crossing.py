@@ -20,7 +20,8 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.pools.moves impo
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
 from lab import haproxy_socket
 from tests.integration.haproxy.applications import HELD, Applications
-from tests.integration.haproxy.haproxy_site import LoadBalancer, until
+from tests.integration.haproxy.haproxy_site import LoadBalancer
+from tests.waiting import PATIENCE_S, until
 
 NODES = tuple(f"n{number}" for number in range(1, 7))
 SERVICES: Mapping[str, tuple[str, ...]] = {"shop": NODES[:4], "feed": NODES[2:]}
@@ -34,9 +35,8 @@ View = dict[tuple[str, str, str], haproxy_socket.Server]
 # Everything here is faster than in production, so is looking.
 _FASTER = 6.0
 _OFTEN_S = 0.01
-_ANSWER_S = 30.0
 # Longer than any move waits for them: one that forgets its deadline ends nevertheless.
-_HELD_AT_MOST_S = 60.0
+_HELD_AT_MOST_S = 180.0
 
 
 class Killed(BaseException):
@@ -105,7 +105,7 @@ class HeldCustomers:
 
     def __init__(self, address: str, port: int, count: int) -> None:
         request = f"GET {HELD} HTTP/1.1\r\nHost: site\r\nConnection: close\r\n\r\n".encode()
-        self._connections = [socket.create_connection((address, port), _ANSWER_S) for _ in range(count)]
+        self._connections = [socket.create_connection((address, port), PATIENCE_S) for _ in range(count)]
         for connection in self._connections:
             connection.sendall(request)
 
@@ -158,8 +158,8 @@ class Crossing:
         parts = [
             f"global\n  stats socket {balancer.home}/a.sock level admin\n  server-state-base {balancer.state_dir}",
             # Nor does HAProxy try again: a customer who comes to a server that isn't there is told so.
-            "  nbthread 1\ndefaults\n  mode http\n  retries 0\n  timeout connect 1s\n  timeout client 60s",
-            f"  timeout server 60s\n  timeout check 2s\n  timeout queue {5000 + self.generation}",
+            "  nbthread 1\ndefaults\n  mode http\n  retries 0\n  timeout connect 10s\n  timeout client 300s",
+            f"  timeout server 300s\n  timeout check 10s\n  timeout queue {5000 + self.generation}",
             # With roundrobin one that has just come up may get its first customer a whole round later.
             "  balance leastconn\n  load-server-state-from-file local\n  option httpchk GET /health",
             f"  default-server {_CHECKS}",
@@ -189,9 +189,9 @@ class Crossing:
         fate: Fate | None = None,
         *,
         cut: bool = False,
-        soft: float = 20.0,
-        hard: float = 40.0,
-        join: float = 20.0,
+        soft: float = 60.0,
+        hard: float = 120.0,
+        join: float = 60.0,
         polled: Callable[[], None] = lambda: None,
     ) -> Move:
         """Its limits are what a busy machine may need, unless others are given. `polled`: called whenever it waits."""
@@ -202,7 +202,7 @@ class Crossing:
             time.sleep(seconds / _FASTER)
 
         around = Surroundings(in_parallel, sleep=sleep)
-        return Move(self.admins(fate), [pool], Limits(soft=soft, hard=hard, cut=cut, join=join, silent=20.0), around)
+        return Move(self.admins(fate), [pool], Limits(soft=soft, hard=hard, cut=cut, join=join, silent=60.0), around)
 
     def send(self, host: str, commands: Sequence[str]) -> None:
         """What an operator does there, who saves what he did."""
@@ -228,7 +228,7 @@ class Crossing:
 
     def _await_customer(self, node: str, customers: HeldCustomers) -> None:
         try:
-            until(lambda: self.applications[node].busy > 0, f"a customer is at {node}", 30, _OFTEN_S)
+            until(lambda: self.applications[node].busy > 0, f"a customer is at {node}", every=_OFTEN_S)
         except AssertionError as error:
             busy = {name: application.busy for name, application in self.applications.items()}
             self.release()
@@ -269,7 +269,7 @@ class Crossing:
 
     def settle(self, what: str) -> None:
         """Until HAProxy's checks have come to an end."""
-        until(lambda: self._is_quiet(self.view()), f"all checks are through: {what}", 30, _OFTEN_S)
+        until(lambda: self._is_quiet(self.view()), f"all checks are through: {what}", every=_OFTEN_S)
 
     def _is_quiet(self, view: View) -> bool:
         """Whether what is well is UP, what is ill DOWN, what is out in MAINT."""

@@ -24,10 +24,13 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.pools.state_mach
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
 from lab import haproxy_socket
 from tests.integration.haproxy.applications import Applications
-from tests.integration.haproxy.haproxy_site import LoadBalancer, until
+from tests.integration.haproxy.haproxy_site import LoadBalancer
+from tests.waiting import PATIENCE_S, until
 
 NET = "127.48"
 NODES = ("n1", "n2", "n3")
+# So long a leave may wait, unless a test says less: a good one never does.
+SOFT_S = 100.0
 # Everything here is faster than in production, so is looking.
 _FASTER = 5.0
 Address = tuple[str, int]
@@ -49,7 +52,7 @@ KINDS = {
     "cookie": Kind({8083: "", 8089: "proto h2"}, (_COOKIE,), "cookie {name}"),
     "tcp": Kind({8084: ""}, mode="tcp"),
     "queue": Kind({8085: ""}, (_COOKIE,), "cookie {name} maxconn 1"),
-    "ramp": Kind({8086: ""}, ("balance roundrobin",), "weight 100 slowstart 2s"),
+    "ramp": Kind({8086: ""}, ("balance roundrobin",), "weight 100 slowstart 5s"),
     "shutdown": Kind({8087: ""}, (), "on-marked-down shutdown-sessions"),
     "table": Kind({8090: ""}, ("stick-table type string size 1k", "stick on req.cook(who)")),
     "persist": Kind({8088: ""}, (_COOKIE, "option persist"), "cookie {name}"),
@@ -70,7 +73,7 @@ class CustomersSite:
         self._applications.start()
         try:
             self.balancer.start()
-            until(lambda: not self._strangers(), "everybody is online", 20)
+            until(lambda: not self._strangers(), "everybody is online")
             yield self
         finally:
             self.balancer.kill()
@@ -80,8 +83,8 @@ class CustomersSite:
         balancer = self.balancer
         parts = [
             f"global\n  stats socket {balancer.home}/a.sock level admin\n  server-state-base {balancer.state_dir}",
-            "defaults\n  timeout connect 1s\n  timeout client 30s\n  timeout server 30s\n  timeout queue 30s",
-            "  timeout check 2s\n  load-server-state-from-file local\n  retries 3\n  option redispatch",
+            "defaults\n  timeout connect 1s\n  timeout client 120s\n  timeout server 120s\n  timeout queue 120s",
+            "  timeout check 10s\n  load-server-state-from-file local\n  retries 3\n  option redispatch",
             "  default-server inter 50 fastinter 50 downinter 50 rise 2 fall 3",
         ]
         for name, kind in KINDS.items():
@@ -105,7 +108,7 @@ class CustomersSite:
         return Pool(f"{kind}_online", f"{kind}_maintenance", Share.parse("1"), nodes or ("n1",))
 
     def _move(self, kind: str, intent: Intent, *, ours: bool, **limits: Any) -> Move:
-        wanted = Limits(**{"soft": 30.0, "hard": 60.0, "join": 30.0, "silent": 20.0, **limits})
+        wanted = Limits(**{"soft": SOFT_S, "hard": 2 * SOFT_S, "join": PATIENCE_S, "silent": 60.0, **limits})
         around = Surroundings(in_parallel, sleep=lambda seconds: time.sleep(seconds / _FASTER))
         move = Move({"lb1": self.balancer.runtime()}, [self.pool(kind)], wanted, around)
         assert move.preview(intent, ours=("n1",) if ours else ())
@@ -122,7 +125,7 @@ class CustomersSite:
 
     def await_cell(self, kind: str, cell: Cell) -> None:
         """Until n1 is there."""
-        until(lambda: self.cells(kind)[0] is cell, f"n1 gets {cell}, is {self.cells(kind)[0]}", 20)
+        until(lambda: self.cells(kind)[0] is cell, lambda: f"n1 gets {cell}, is {self.cells(kind)[0]}")
 
     def cells(self, kind: str) -> list[Cell]:
         """Where each node is."""
@@ -168,7 +171,7 @@ class CustomersSite:
             names = tuple(f"{kind}_{pool}" for kind in strangers for pool in ("online", "maintenance"))
             applied = runtime.apply(Batch(tuple(commands), runtime.read().pid, save=names), [])
             assert not applied.rejected and not applied.changed and not applied.unsaved, applied
-        until(lambda: not self._strangers(), "everybody is online again", 20)
+        until(lambda: not self._strangers(), "everybody is online again")
 
     def _strangers(self) -> list[str]:
         return [kind for kind, cells in self._cells().items() if set(cells) != {Cell.ON}]

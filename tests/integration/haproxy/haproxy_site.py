@@ -11,8 +11,9 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -27,10 +28,13 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.pools.move_surro
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.moves import Move
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
 from lab import haproxy_socket
-from tests import waiting
+from tests.waiting import PATIENCE_S, until
 
 NET = "127.34"
 ONLINE, MAINTENANCE = "shop_online", "shop_maintenance"
+# So long a move may wait here, unless a test says less: a good one never does.
+SOFT_S = 60.0
+PATIENT = Limits(SOFT_S, PATIENCE_S, join=PATIENCE_S, silent=60.0)
 
 
 class Backend:
@@ -42,6 +46,7 @@ class Backend:
         self.healthy = True
         self.customers = 0
         self.released = threading.Event()
+        self.held: list[BaseHTTPRequestHandler] = []
         self._server: ThreadingHTTPServer | None = None
 
     def start(self) -> None:
@@ -58,7 +63,9 @@ class Backend:
                 if self.path.startswith("/slow?"):
                     time.sleep(float(self.path.partition("?")[2]))
                 if self.path == "/held":
-                    backend.released.wait(30)
+                    backend.held.append(self)
+                    backend.released.wait(PATIENCE_S)
+                    backend.held.remove(self)
                 return self._say(200)
 
             def _say(self, status: int) -> None:
@@ -141,13 +148,13 @@ class LoadBalancer:
             f"""global
   stats socket {self.home}/a.sock level admin
   server-state-base {self.state_dir}
-  hard-stop-after 20s
+  hard-stop-after 120s
 defaults
   mode http
   timeout connect 1s
   timeout client 15s
-  timeout server 15s
-  timeout check 2s
+  timeout server 120s
+  timeout check 10s
   load-server-state-from-file local
   option httpchk GET /health
   default-server inter 200 rise 2 fall 2
@@ -175,7 +182,7 @@ backend {MAINTENANCE}
         command = [self.program, "-W", "-db", "-f", str(self.home / "haproxy.cfg"), "-S", str(self.home / "m.sock")]
         with (self.home / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        until(self._answers, f"{self.name} starts: {(self.home / 'log').read_text()[-400:]}", 30)
+        until(self._answers, lambda: f"{self.name} starts: {(self.home / 'log').read_text()[-400:]}")
 
     def start_later(self, seconds: float) -> None:
         """As a supervisor does that waits for a moment."""
@@ -200,16 +207,18 @@ backend {MAINTENANCE}
             answer = self._ask("a.sock", "show info")
             return "\nPid: " in answer and f"\nPid: {before}\n" not in answer
 
-        until(replaced, f"{self.name} reloads", 30, 0.01)
+        until(replaced, f"{self.name} reloads", every=0.01)
         # The new worker may be a moment ahead of it.
         until(
-            lambda: "\n# workers\n" in self._ask("m.sock", "show proc"), f"the master of {self.name} answers", 30, 0.01
+            lambda: "\n# workers\n" in self._ask("m.sock", "show proc"),
+            f"the master of {self.name} answers",
+            every=0.01,
         )
 
     def fail_to_reload(self) -> None:
         """For a configuration that HAProxy doesn't take."""
         self.signal_reload()
-        until(lambda: "[failed: 1]" in self._ask("m.sock", "show proc"), f"{self.name} refuses it", 30, 0.01)
+        until(lambda: "[failed: 1]" in self._ask("m.sock", "show proc"), f"{self.name} refuses it", every=0.01)
 
     def await_old_workers(self) -> None:
         """Until the workers from before a reload are gone."""
@@ -218,7 +227,7 @@ backend {MAINTENANCE}
             answer = self._ask("m.sock", "show proc")
             return "\n# workers\n" in answer and "\n# old workers\n" not in answer
 
-        until(alone, f"old workers of {self.name} end", 30, 0.01)
+        until(alone, f"old workers of {self.name} end", every=0.01)
 
     def _ask(self, name: str, command: str) -> str:
         """Cheaper to ask often than `read`; empty when nobody answers, as amid a reload."""
@@ -251,7 +260,7 @@ backend {MAINTENANCE}
 
     def _ended(self) -> None:
         assert self._process is not None
-        self._process.wait(30)
+        self._process.wait(PATIENCE_S)
         self._process = None
         for name in ("a.sock", "m.sock"):
             (self.home / name).unlink(missing_ok=True)
@@ -267,7 +276,7 @@ backend {MAINTENANCE}
         """kill -9 of the worker alone: the master ends by itself."""
         assert self._process is not None
         os.kill(self.read().pid, signal.SIGKILL)
-        self._process.wait(5)
+        self._process.wait(PATIENCE_S)
         self._process = None
 
     def pause(self) -> None:
@@ -288,7 +297,7 @@ class Site:
         nodes: Sequence[str],
         floor: str = "1",
         *,
-        answer: float = 5.0,
+        answer: float = 30.0,
         cut: bool = False,
         without: Sequence[str] = (),
         **limits: float,
@@ -298,16 +307,22 @@ class Site:
             for name, lb in self.load_balancers.items()
         }
         pool = Pool(ONLINE, MAINTENANCE, Share.parse(floor), tuple(nodes))
-        defaults: dict[str, float] = {"soft": 5.0, "hard": 10.0, "join": 5.0, "silent": 3.0}
-        wanted = Limits(**{**defaults, **limits}, cut=cut, cookies_stay=False)
+        wanted = replace(PATIENT, cut=cut, **limits)  # type: ignore[arg-type]
         return Move(admins, [pool], wanted, Surroundings(in_parallel, self.told.append))
 
     def cells(self, node: str) -> list[Cell]:
         pool = Pool(ONLINE, MAINTENANCE, Share.parse(0), (node,))
         return [look(lb.read(), pool, node).cell for lb in self.load_balancers.values()]
 
-    def await_cells(self, node: str, cell: Cell, seconds: float = 5.0) -> None:
-        until(lambda: set(self.cells(node)) == {cell}, f"{node} gets {cell}, is {self.cells(node)}", seconds)
+    @contextlib.contextmanager
+    def held_customers(self, name: str, count: int = 8) -> Iterator[HeldCustomers]:
+        """Customers of one load balancer, as many at each node, who get their answers when they are released."""
+        balancer = self.load_balancers[name]
+        with held_customers(balancer, list(self.backends.values()), count) as held:
+            yield held
+
+    def await_cells(self, node: str, cell: Cell) -> None:
+        until(lambda: set(self.cells(node)) == {cell}, lambda: f"{node} gets {cell}, is {self.cells(node)}")
 
 
 def die_while_waiting_for(lock: str, work: Callable[[], object]) -> None:
@@ -328,23 +343,18 @@ def die_while_waiting_for(lock: str, work: Callable[[], object]) -> None:
             waiting.extend(Path("/proc", words[5]) for words in lines if words[1] == "->")
             return bool(waiting)
 
-        until(waits, "it waits for the lock", 30)
+        until(waits, "it waits for the lock")
         # The program flock's parent: the script.
         script = Path("/proc", (waiting[0] / "stat").read_text().rpartition(")")[2].split()[1])
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         assert script.exists()
-    until(lambda: not script.exists(), "the script ends", 30)
-
-
-def until(reached: Callable[[], bool], what: str, seconds: float = 5.0, every: float = 0.05) -> None:
-    """As everywhere (tests/waiting.py), for what takes HAProxy a moment."""
-    waiting.until(reached, what, seconds, every)
+    until(lambda: not script.exists(), "the script ends")
 
 
 def get(address: str, port: int, path: str = "/", **headers: str) -> tuple[int, str, dict[str, str]]:
     """One request on a connection of its own: status, body, headers."""
-    connection = http.client.HTTPConnection(address, port, timeout=15)
+    connection = http.client.HTTPConnection(address, port, timeout=PATIENCE_S)
     try:
         connection.request("GET", path, headers=headers)
         response = connection.getresponse()
@@ -352,6 +362,38 @@ def get(address: str, port: int, path: str = "/", **headers: str) -> tuple[int, 
         return response.status, response.read().decode(), headers
     finally:
         connection.close()
+
+
+@dataclass(frozen=True)
+class HeldCustomers:
+    """Those who asked, and who answers them."""
+
+    answers: Sequence[Future[tuple[int, str, dict[str, str]]]]
+    nodes: Sequence[Backend]
+
+    def release(self) -> None:
+        """Have the nodes answer, from now on at once."""
+        for node in self.nodes:
+            node.released.set()
+
+    def statuses(self) -> list[int]:
+        """What each was answered, in the end."""
+        self.release()
+        return sorted(answer.result()[0] for answer in self.answers)
+
+
+@contextlib.contextmanager
+def held_customers(balancer: LoadBalancer, nodes: Sequence[Backend], count: int) -> Iterator[HeldCustomers]:
+    """So many of them, all of whom are at a node by now."""
+    for node in nodes:
+        node.released.clear()
+    with ThreadPoolExecutor(count) as pool:
+        held = HeldCustomers([pool.submit(get, balancer.address, 8080, "/held") for _ in range(count)], nodes)
+        try:
+            until(lambda: sum(len(node.held) for node in nodes) == count, "all of them are at a node")
+            yield held
+        finally:
+            held.release()
 
 
 class Customers:
@@ -376,7 +418,7 @@ class Customers:
     def __exit__(self, *_exc: object) -> None:
         self._stopped.set()
         for thread in self._threads:
-            thread.join(10)
+            thread.join(PATIENCE_S)
 
     def _run(self, path: str, keep: bool) -> None:
         connection = self._connect()
@@ -399,7 +441,7 @@ class Customers:
             time.sleep(0.01)
 
     def _connect(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection(self.address, 8080, timeout=15)
+        return http.client.HTTPConnection(self.address, 8080, timeout=PATIENCE_S)
 
 
 Fault = Callable[[socket.socket, bytes, Callable[[], bytes]], None]
@@ -438,7 +480,7 @@ class ScriptedSocket:
         self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
-    def hold(self, seconds: float = 30) -> None:
+    def hold(self, seconds: float = PATIENCE_S) -> None:
         """Keep a connection open without a word, until the test ends."""
         self._ended.wait(seconds)
 

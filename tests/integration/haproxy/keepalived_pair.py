@@ -20,14 +20,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from tests.integration.haproxy.haproxy_site import Backend, LoadBalancer, Site, until
+from tests.integration.haproxy.haproxy_site import Backend, LoadBalancer, Site
+from tests.waiting import PATIENCE_S, until
 
 PREFIX = "10.34.7"
 ADDRESS = f"{PREFIX}.100"
 _CLONE_NEWNET = 0x40000000
 # A connection whose other end has lost its address hears nothing any more.
-_PATIENCE_S = 5.0
-_ENDED_S = 10.0
+_DEAF_S = 10.0
 # lb1 has 100 more while it is preferred.
 _PRIORITY = {"lb1": 50, "lb2": 80}
 Answer = TypeVar("Answer")
@@ -40,7 +40,7 @@ global_defs {{
 vrrp_script answers {{
   script "/bin/sh {home}/answers"
   interval 1
-  timeout 3
+  timeout 30
   fall 1
   rise 1
 }}
@@ -56,7 +56,7 @@ vrrp_instance edge {{
   interface eth0
   virtual_router_id 34
   priority {priority}
-  advert_int 0.2
+  advert_int 1
   virtual_ipaddress {{
     {address}/24 dev eth0
   }}
@@ -102,7 +102,7 @@ class Pair:
         """Do what makes the address move, and wait until a customer was answered there."""
         began = time.monotonic()
         trigger()
-        until(lambda: any(r.balancer == to and r.opened > began for r in list(self.requests)), f"{to} answers", 20)
+        until(lambda: any(r.balancer == to and r.opened > began for r in list(self.requests)), f"{to} answers")
         self.moves.append((began, time.monotonic()))
 
     def unexplained(self) -> list[Request]:
@@ -123,7 +123,7 @@ class Pair:
         finally:
             self._over.set()
             for thread in threads:
-                thread.join(_ENDED_S)
+                thread.join(PATIENCE_S)
 
     def release(self) -> None:
         """Let the nodes answer those whom they hold."""
@@ -144,13 +144,16 @@ class Pair:
         return thread
 
     def _hold(self) -> None:
-        self._ask(http.client.HTTPConnection(ADDRESS, 8080, timeout=_PATIENCE_S), "/held", time.monotonic())
+        self._ask(http.client.HTTPConnection(ADDRESS, 8080, timeout=PATIENCE_S), "/held", time.monotonic())
 
     def _come_again(self, keep: bool) -> None:
         connection, opened = None, 0.0
         while not self._over.is_set():
             if connection is None:
-                connection, opened = http.client.HTTPConnection(ADDRESS, 8080, timeout=_PATIENCE_S), time.monotonic()
+                connection, opened = (
+                    http.client.HTTPConnection(ADDRESS, 8080, timeout=_DEAF_S),
+                    time.monotonic(),
+                )
             good = self._ask(connection, "/", opened)
             if not (keep and good):
                 connection.close()
@@ -196,7 +199,7 @@ def pair() -> Iterator[Pair]:
             balancer.start()
             stack.callback(_end, _keepalived(made, name, names[name]))
         stack.callback(made.release)
-        until(lambda: _has_address(names["lb1"]), "lb1 has the address", 20)
+        until(lambda: _has_address(names["lb1"]), "lb1 has the address")
         yield made
 
 
@@ -237,7 +240,7 @@ def _name_in_answers(balancer: LoadBalancer) -> None:
 def _keepalived(made: Pair, name: str, namespace: str) -> subprocess.Popen[bytes]:
     home, socket = made.site.load_balancers[name].home, made.site.load_balancers[name].access.socket
     made.prefer(name, yes=name == "lb1")
-    (home / "answers").write_text(f"echo 'show info' | socat -t 1 - UNIX-CONNECT:{socket} | grep -q ^Pid\n")
+    (home / "answers").write_text(f"echo 'show info' | socat -t 20 - UNIX-CONNECT:{socket} | grep -q ^Pid\n")
     (home / "keepalived.conf").write_text(_KEEPALIVED.format(home=home, priority=_PRIORITY[name], address=ADDRESS))
     files = ("-f", f"{home}/keepalived.conf", "-p", f"{home}/keepalived.pid", "-r", f"{home}/vrrp.pid")
     with (home / "keepalived.log").open("wb") as log:
@@ -247,7 +250,7 @@ def _keepalived(made: Pair, name: str, namespace: str) -> subprocess.Popen[bytes
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
-    process.wait(_ENDED_S)
+    process.wait(PATIENCE_S)
 
 
 def _has_address(namespace: str) -> bool:

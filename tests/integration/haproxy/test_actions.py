@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,8 @@ import yaml
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.runtime import Batch
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.cells import Cell
-from tests.integration.haproxy.haproxy_site import MAINTENANCE, NET, ONLINE, Customers, Site, get, until
+from tests.integration.haproxy.haproxy_site import MAINTENANCE, NET, ONLINE, Customers, Site
+from tests.waiting import DEPLOYMENT_S, PATIENCE_S, until
 from tidegate.ledger import SqlLedger
 from tidegate.store import Store
 
@@ -80,7 +80,7 @@ class Plays:
     def run(self, tasks: Sequence[dict[str, Any]], *options: str) -> tuple[int, list[dict[str, Any]], str]:
         """Exit code, the results of the tasks in order, all output."""
         process = self.start(tasks, *options)
-        output, _ = process.communicate(timeout=90)
+        output, _ = process.communicate(timeout=DEPLOYMENT_S)
         return process.returncode, _results(output), output
 
     def details(self, step: str, outcome: str) -> Any:
@@ -215,16 +215,14 @@ def test_a_controller_killed_while_draining_does_nothing_more_and_the_next_run_c
     site: Site, plays: Plays
 ) -> None:
     tasks = [plays.begin("n1"), plays.pool("maintenance", "n1")]
-    with ThreadPoolExecutor(8) as pool:
-        answers = [pool.submit(get, f"{NET}.0.1", 8080, "/slow?12") for _ in range(8)]
-        time.sleep(0.3)
+    with site.held_customers("lb1") as held:
         process = plays.start(tasks)
         drain = threading.Thread(target=process.communicate, daemon=True)
         drain.start()
-        until(lambda: site.cells("n1") == [Cell.DRAIN, Cell.DRAIN], "n1 drains", 20)
+        until(lambda: site.cells("n1") == [Cell.DRAIN, Cell.DRAIN], "n1 drains")
         process.send_signal(signal.SIGKILL)
-        process.wait(5)
-        assert [answer.result()[0] for answer in answers] == [200] * 8
+        process.wait(PATIENCE_S)
+        assert held.statuses() == [200] * 8
     time.sleep(1)
     assert site.cells("n1") == [Cell.DRAIN, Cell.DRAIN]
     rc, (_, result), output = plays.run(tasks)

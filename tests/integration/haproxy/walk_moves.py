@@ -13,8 +13,8 @@ from tests.integration.haproxy.crossing import SERVICES
 from tests.integration.haproxy.walker import AGAIN, Walker, a_floor, a_host, a_pick, a_service, least, step
 
 # Long enough for checks to pass on a busy machine, or not worth waiting for.
-_JOIN_S, _ILL_JOIN_S = 20.0, 1.5
-_SOFT_S = 10.0
+_JOIN_S, _ILL_JOIN_S = 60.0, 1.5
+_SOFT_S = 60.0
 # Longer than it takes to read back, shorter than HAProxy waits for a check.
 _SLOW_CHECK_S = 0.5
 # So often a leave looks at customers who wait, before they get their answer.

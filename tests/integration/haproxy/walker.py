@@ -17,8 +17,9 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.pools.move_repor
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.moves import Move
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.state_machine import Intent
 from tests.integration.haproxy.crossing import NODES, PORTS, SERVICES, Crossing, Place, View, is_usable, places
-from tests.integration.haproxy.haproxy_site import get, until
+from tests.integration.haproxy.haproxy_site import get
 from tests.integration.haproxy.watch import Watch
+from tests.waiting import until
 
 a_service = st.sampled_from(sorted(SERVICES))
 a_pick = st.integers(0, 11)
@@ -185,12 +186,7 @@ class Walker(RuleBasedStateMachine):
         """For a thread: do something as soon as a load balancer has drained the node."""
 
         def wait() -> None:
-            until(
-                lambda: self.site.is_leaving(service, name),
-                f"{name} is drained",
-                30,
-                0.01,
-            )
+            until(lambda: self.site.is_leaving(service, name), f"{name} is drained", every=0.01)
             then()
 
         return wait

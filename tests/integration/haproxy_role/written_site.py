@@ -20,7 +20,8 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Do
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.runtime import AdminAccess, Runtime
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.state import LoadBalancerState
 from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import LocalShell, PosixNode
-from tests.integration.haproxy.haproxy_site import Backend, until
+from tests.integration.haproxy.haproxy_site import Backend
+from tests.waiting import DEPLOYMENT_S, PATIENCE_S, until
 
 # No other test has this prefix.
 NET = "127.61"
@@ -86,7 +87,7 @@ class Balancer:
             "haproxy_folder": str(self.home / "conf.d"),
             "haproxy_program": "haproxy",
             "haproxy_reload": ["/bin/sh", "-c", f"kill -USR2 $(cat {self.home}/pid)"],
-            "haproxy_timeout": 8,
+            "haproxy_timeout": 60,
             "haproxy_drop_in": str(self.home / "unit.d" / "tidegate.conf"),
             "haproxy_shared_binds": [f"{self.address}:{SHARED}"],
             "haproxy_defaults": [
@@ -101,7 +102,7 @@ class Balancer:
         with (self.home / "log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
         (self.home / "pid").write_text(str(self.process.pid))
-        until(self._answers, f"{self.name} starts: {(self.home / 'log').read_text()[-400:]}")
+        until(self._answers, lambda: f"{self.name} starts: {(self.home / 'log').read_text()[-400:]}")
 
     def read(self) -> LoadBalancerState:
         return Runtime(PosixNode(self.name, LocalShell()), self.access).read()
@@ -112,9 +113,11 @@ class Balancer:
 
     def say(self, *commands: str) -> str:
         """Send commands as a person does."""
-        argv = ["socat", "-t", "5", "-", f"UNIX-CONNECT:{self.access.socket}"]
+        argv = ["socat", "-t", "60", "-", f"UNIX-CONNECT:{self.access.socket}"]
         request = ";".join(commands) + "\n"
-        return subprocess.run(argv, input=request, capture_output=True, text=True, timeout=10, check=True).stdout
+        return subprocess.run(
+            argv, input=request, capture_output=True, text=True, timeout=PATIENCE_S, check=True
+        ).stdout
 
     def _answers(self) -> bool:
         with contextlib.suppress(DomainError):
@@ -130,7 +133,7 @@ class Balancer:
         for pid in [str(self.process.pid), *workers]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(pid), signal.SIGKILL)
-        self.process.wait(5)
+        self.process.wait(PATIENCE_S)
 
 
 @dataclass
@@ -170,7 +173,7 @@ class Written:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=DEPLOYMENT_S,
         )
         return Run(done.returncode, done.stdout + done.stderr)
 
