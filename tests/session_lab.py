@@ -19,8 +19,8 @@ from lab.layout import NET_VARIABLE, PROJECT, STATE_VARIABLE, Layout
 # Network and folder of each share's lab. A demo lab (127.20) and Molecule's own (127.22) may run beside them.
 LABS = {1: ("127.21", PROJECT / "build" / "test-lab"), 2: ("127.23", PROJECT / "build" / "test-lab-2")}
 # 90 s on an idle machine of two cores, several minutes on a busy one.
-START_DEADLINE_S = 600
-STOP_DEADLINE_S = 120
+START_DEADLINE_S = 1200
+STOP_DEADLINE_S = 300
 _TAIL_LINES = 30
 
 

@@ -14,7 +14,7 @@ import pytest
 from benchmarks.simulated import PROJECT
 from lab.layout import SHARED_PORT, Layout
 from lab.net import is_free
-from lab.witness import wait_until
+from tests.waiting import DEPLOYMENT_S, PATIENCE_S, until
 
 TEST_NET = "127.55"
 
@@ -40,7 +40,7 @@ def test_a_short_soak_loses_no_request_and_repeats_none(tmp_path: Path) -> None:
         cwd=PROJECT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=DEPLOYMENT_S,
         check=False,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
@@ -64,16 +64,16 @@ def test_a_signal_ends_all_that_was_started(tmp_path: Path, number: signal.Signa
     try:
         # SIGTERM comes while the services start, Ctrl-C in the middle of a turn.
         awaited = "starting" if number is signal.SIGTERM else "turn 1"
-        assert wait_until(lambda: awaited in log.read_text(), 60), log.read_text()
+        until(lambda: awaited in log.read_text(), log.read_text)
         process.send_signal(number)
-        process.wait(30)
+        process.wait(PATIENCE_S)
     finally:
         process.kill()
         process.wait()
     assert process.returncode == 128 + number, log.read_text()
     assert "Traceback" not in log.read_text()
     assert not output.exists()
-    assert wait_until(_nothing_is_left, 5)
+    until(_nothing_is_left, "nothing is left")
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from lab.layout import PROJECT
+from tests.waiting import DEPLOYMENT_S
 
 PLAYBOOK = Path(sys.executable).parent / "ansible-playbook"
 # A connection that Ansible doesn't have: whoever opened one would fail.
@@ -45,7 +46,7 @@ def validated(folder: Path, hosts: Mapping[str, Any]) -> tuple[int, dict[str, An
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=DEPLOYMENT_S,
     )
     result = done.stdout.partition("ok: [localhost] => ")[2]
     return done.returncode, json.JSONDecoder().raw_decode(result)[0] if result else {"output": done.stdout}

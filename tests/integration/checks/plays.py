@@ -13,6 +13,7 @@ from typing import Any
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Event, Outcome, Step
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.ledger import Deployment, Kind
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import plan_digest
+from tests.waiting import DEPLOYMENT_S
 from tidegate.ledger import SqlLedger
 from tidegate.store import Store
 
@@ -84,7 +85,9 @@ class Place:
         }
         argv = [str(PLAYBOOK), "-i", str(self.folder / "hosts.json"), str(self.folder / "play.yml"), "-vvv"]
         argv += ["--check"] if check else []
-        done = subprocess.run(argv, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=180)
+        done = subprocess.run(
+            argv, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=DEPLOYMENT_S
+        )
         result = json.loads((self.folder / "results" / "n1").read_text())
         return Play(done.returncode, done.stdout + done.stderr, result)
 

@@ -16,7 +16,6 @@ from tests.integration.graphite.collected import shipping_to
 from tests.waiting import until
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
-DEADLINE_S = 120.0
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ def test_no_canary_shows_anywhere(site: Site, tmp_path: Path, inventory: Path, s
             ),
         ):
             unhealthy = site.deploy(version, "-i", str(inventory), nodes=["n1"])
-            until(lambda: {event.id for event in site.events()} <= shipped.acknowledged(), "all has arrived", 120.0)
+            until(lambda: {event.id for event in site.events()} <= shipped.acknowledged(), "all has arrived")
     assert failed.rc != 0 and unhealthy.rc != 0
 
     # They were there to be seen: what is left of the messages shows where.

@@ -17,7 +17,6 @@ from tests.integration.splunk.collecting import Collecting
 from tests.waiting import until
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
-DEADLINE_S = 120.0
 
 
 @pytest.fixture
@@ -34,7 +33,7 @@ def test_an_outage_and_a_kill_in_the_middle_lose_no_event(site: Site, shipped: C
     before = len(site.events())
     shipped.receiver.set_faults(Faults(refused=True))
     killed = site.start_deploy(version, ["n1"])
-    until(lambda: any(event.step is Step.FREEZE for event in site.events()[before:]), "it is under way")
+    until(lambda: any(event.step is Step.FREEZE for event in site.events()[before:]), "it is under way", of=killed)
     os.killpg(killed.pid, signal.SIGKILL)
     killed.communicate()
     assert shipped.acknowledged() == set()

@@ -12,9 +12,8 @@ from lab.graphite.server import Graphite
 from lab.layout import PROJECT
 from tests.integration.graphite.deployments import await_told, deploy, lines
 from tests.integration.splunk.collecting import collecting
-from tests.waiting import until
+from tests.waiting import DEPLOYMENT_S, until
 
-DEADLINE_S = 60.0
 PLAY = "- {hosts: localhost, gather_facts: false, tasks: [{ansible.builtin.debug: {msg: hello}}]}\n"
 
 
@@ -48,7 +47,7 @@ def run(folder: Path, program: str, *options: str, **given: str) -> subprocess.C
         cwd=PROJECT,
         capture_output=True,
         text=True,
-        timeout=DEADLINE_S,
+        timeout=DEPLOYMENT_S,
         check=False,
     )
 

@@ -21,7 +21,7 @@ import pytest
 from lab.graphite.faults import Faults
 from lab.graphite.server import Graphite
 from tests.integration.graphite.deployments import await_told, deploy, lines, told
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 from tidegate.shipping.graphite.carbon import CarbonSink, send
 from tidegate.shipping.graphite.settings import CarbonSettings, WebSettings
 from tidegate.shipping.graphite.web import GraphiteWebSink
@@ -29,20 +29,18 @@ from tidegate.shipping.shipper import Shipper
 from tidegate.shipping.sinks import BATCH, Delivered, Item, Refused, Retry, Sink
 from tidegate.shipping.worker import Standing
 
-DEADLINE_S = 60.0
 WHISPER_INFO = "/usr/bin/whisper-info"
 BOTH = ("graphite", "graphite-web")
 
 
-def sinks(
-    graphite: Graphite, spool: Path, names: Sequence[str] = BOTH, prefix: str = "tidegate", **other: Any
-) -> list[Sink]:
+def sinks(graphite: Graphite, spool: Path, names: Sequence[str] = BOTH, **other: Any) -> list[Sink]:
+    given = {"timeout": PATIENCE_S, **other}
     spool.mkdir(exist_ok=True)
     made: list[Sink] = []
     if "graphite" in names:
-        made.append(CarbonSink(CarbonSettings(graphite.line, prefix, timeout=0.5), spool))
+        made.append(CarbonSink(CarbonSettings(graphite.line, "tidegate", timeout=given["timeout"]), spool))
     if "graphite-web" in names:
-        made.append(GraphiteWebSink(WebSettings(graphite.url, **{"timeout": 5.0, **other})))
+        made.append(GraphiteWebSink(WebSettings(graphite.url, **given)))
     return made
 
 
@@ -57,7 +55,7 @@ def started(graphite: Graphite, spool: Path, ledger: str, environment: str, *nam
 
 def ship(graphite: Graphite, spool: Path, ledger: str, environment: str, *names: str, **other: Any) -> list[Standing]:
     shipper = started(graphite, spool, ledger, environment, *names, **other)
-    shipper.finish(DEADLINE_S)
+    shipper.finish(PATIENCE_S)
     return shipper.standing()
 
 
@@ -112,7 +110,7 @@ def test_carbon_down_and_back(graphite: Graphite, tmp_path: Path, ledger: str, e
     until(lambda: "carbon" in shipper.standing()[0].why, "carbon is down")
     assert (shipper.standing()[0].shipped, shipper.standing()[0].idle) == (0, False)
     graphite.start_carbon()
-    assert shipper.finish(DEADLINE_S)
+    assert shipper.finish(PATIENCE_S)
     assert shipper.standing()[0].shipped == len(events)
     await_told(graphite, environment, *events)
 
@@ -122,18 +120,18 @@ def test_carbon_that_hangs_and_dies_with_what_it_had_taken(
 ) -> None:
     """It takes the first events, hangs with the next ones in its socket, and is killed before it has written any."""
     events = deploy(ledger, environment)
-    shipper = started(graphite, tmp_path / "spool", ledger, environment, "graphite")
+    shipper = started(graphite, tmp_path / "spool", ledger, environment, "graphite", timeout=2.0)
     assert graphite.carbon is not None
     until(lambda: shipper.standing()[0].shipped == len(events), "carbon has taken them")
     graphite.carbon.send_signal(signal.SIGSTOP)
     more = deploy(ledger, environment)
     shipper.wake()
-    until(lambda: "within 0.5 s" in shipper.standing()[0].why, "it hangs")
+    until(lambda: "within 2 s" in shipper.standing()[0].why, "it hangs")
     graphite.end_carbon(signal.SIGKILL)
     # Whatever had been written by then.
     shutil.rmtree(graphite.folder / "whisper" / "tidegate" / environment, ignore_errors=True)
     graphite.start_carbon()
-    assert shipper.finish(DEADLINE_S)
+    assert shipper.finish(PATIENCE_S)
     await_told(graphite, environment, *events, *more)
 
 
@@ -141,11 +139,11 @@ def test_a_slow_graphite_web_makes_no_marker_twice(
     graphite: Graphite, tmp_path: Path, ledger: str, environment: str
 ) -> None:
     deploy(ledger, environment)
-    graphite.set_faults(Faults(delay_s=0.6))
-    shipper = started(graphite, tmp_path / "spool", ledger, environment, "graphite-web", timeout=0.3)
+    graphite.set_faults(Faults(delay_s=3.0))
+    shipper = started(graphite, tmp_path / "spool", ledger, environment, "graphite-web", timeout=1.0)
     until(lambda: "timed out" in shipper.standing()[0].why, "it is too slow")
     graphite.set_faults(Faults(delay_s=0.1))
-    assert shipper.finish(DEADLINE_S)
+    assert shipper.finish(PATIENCE_S)
     assert len(lines(graphite, environment)) == 2
 
 
@@ -157,10 +155,10 @@ def test_after_a_lost_answer_each_marker_is_there_once(
 ) -> None:
     deploy(ledger, environment)
     graphite.set_faults(faults)
-    shipper = started(graphite, tmp_path / "spool", ledger, environment, "graphite-web", timeout=0.2)
+    shipper = started(graphite, tmp_path / "spool", ledger, environment, "graphite-web", timeout=1.0)
     until(lambda: bool(shipper.standing()[0].why), "an answer was lost")
     graphite.set_faults(Faults())
-    assert shipper.finish(DEADLINE_S)
+    assert shipper.finish(PATIENCE_S)
     assert len(lines(graphite, environment)) == 2
 
 
@@ -294,7 +292,7 @@ def test_a_killed_shipper_counts_nothing_twice(
 ) -> None:
     """kill -9 while graphite-web is slow and carbon is not; then the next one."""
     events = [event for _ in range(4) for event in deploy(ledger, environment, nodes=20)]
-    graphite.set_faults(Faults(delay_s=0.1))
+    graphite.set_faults(Faults(delay_s=0.3))
     first = start(graphite, tmp_path / "spool", ledger, environment)
     until(lambda: bool(lines(graphite, environment)), "something has arrived")
     os.kill(first.pid, signal.SIGKILL)
@@ -303,7 +301,7 @@ def test_a_killed_shipper_counts_nothing_twice(
     second = start(graphite, tmp_path / "spool", ledger, environment)
     assert second.stdin is not None
     second.stdin.close()
-    assert second.wait(DEADLINE_S) == 0
+    assert second.wait(PATIENCE_S) == 0
     await_told(graphite, environment, *events)
     assert len(lines(graphite, environment)) == 8
 
@@ -313,7 +311,7 @@ def start(graphite: Graphite, spool: Path, ledger: str, environment: str) -> sub
     both = [{"sink": "graphite", "carbon": graphite.line}, {"sink": "graphite-web", "web": graphite.url}]
     assert made.stdin is not None
     for line in (
-        {"spool": str(spool), "drain": DEADLINE_S, "sinks": both},
+        {"spool": str(spool), "drain": PATIENCE_S, "sinks": both},
         {"ledger": ledger, "environment": environment},
     ):
         made.stdin.write(json.dumps(line).encode() + b"\n")

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+# Nobody who waits for those that never answer, or never end, has given up by chance before that.
+NEVER_S = 120.0
 Behaviour = Callable[[socket.socket, bytes, int], None]
 
 

@@ -32,6 +32,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.node.process_sta
 )
 from tests.integration.health.listener import listening
 from tests.integration.health.servers import always, respond, serving
+from tests.waiting import PATIENCE_S
 
 PLUGINS = Path("/usr/lib/nagios/plugins")
 NODE = PosixNode("n1", LocalShell())
@@ -41,40 +42,42 @@ def plugin(name: str, *words: str) -> tuple[str, ...]:
     return (str(PLUGINS / name), *words)
 
 
-def judged(check: NodeCheck, timeout: float = 30.0) -> Finding:
+def judged(check: NodeCheck, timeout: float = PATIENCE_S) -> Finding:
     return CommandsProbe(NODE, {"it": check})(timeout)
 
 
 def test_all_run_at_once_and_each_has_an_end_of_its_own() -> None:
     began = time.monotonic()
     slow, fast, failed, absent = run_each(
-        NODE, [["sleep", "60"], ["printf", "%s", "a  'b'$c"], ["sh", "-c", "echo no >&2; exit 9"], ["/no/such"]], 1.0
+        NODE, [["sleep", "600"], ["printf", "%s", "a  'b'$c"], ["sh", "-c", "echo no >&2; exit 9"], ["/no/such"]], 4.0
     )
     assert slow.late
     assert (fast.rc, fast.stdout, fast.stderr, fast.late) == (0, b"a  'b'$c", b"", False)
     assert (failed.rc, failed.stdout, failed.stderr) == (9, b"", b"no\n")
     assert absent.rc == 127
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 300
 
 
 def test_endless_output_is_cut_and_changes_no_exit_code() -> None:
-    [ended] = run_each(NODE, [["sh", "-c", "head -c 5000000 /dev/zero; head -c 5000000 /dev/zero >&2; exit 3"]], 30.0)
+    [ended] = run_each(
+        NODE, [["sh", "-c", "head -c 5000000 /dev/zero; head -c 5000000 /dev/zero >&2; exit 3"]], PATIENCE_S
+    )
     assert (ended.rc, len(ended.stdout), len(ended.stderr)) == (3, OUTPUT_LIMIT, OUTPUT_LIMIT)
 
 
 @pytest.mark.slow
 def test_what_a_program_leaves_running_does_not_hold_us_up_for_ever() -> None:
-    [ended] = run_each(NODE, [["sh", "-c", "sleep 30 & exit 0"]], 1.0)
+    [ended] = run_each(NODE, [["sh", "-c", "sleep 600 & exit 0"]], 1.0)
     assert ended.late
 
 
 def test_nothing_is_left_in_the_folder_for_temporary_files(tmp_path: Path) -> None:
     node = PosixNode("n1", LocalShell({"PATH": os.environ["PATH"], "TMPDIR": str(tmp_path)}))
-    assert [ended.rc for ended in run_each(node, [["true"], ["false"]], 5.0)] == [0, 1]
+    assert [ended.rc for ended in run_each(node, [["true"], ["false"]], PATIENCE_S)] == [0, 1]
     assert list(tmp_path.iterdir()) == []
     tmp_path.rmdir()
     with pytest.raises(BadInput, match="commands can't be run there"):
-        run_each(node, [["true"]], 5.0)
+        run_each(node, [["true"]], PATIENCE_S)
 
 
 @pytest.mark.parametrize("rc", [0, 1, 2, 3])
@@ -108,14 +111,14 @@ def test_check_http_and_check_tcp_against_a_server() -> None:
 
 
 def test_a_hanging_plugin_is_ended_and_is_no_success() -> None:
-    finding = judged(PluginCheck(("sleep", "60"), accept=tuple(State)), timeout=1.0)
+    finding = judged(PluginCheck(("sleep", "600"), accept=tuple(State)), timeout=1.0)
     assert finding.only_late
     assert "it: it did not end within" in finding.sentence
 
 
 def test_several_checks_are_told_by_their_names() -> None:
     checks = {"first": CommandCheck(("false",)), "second": CommandCheck(("true",)), "third": CommandCheck(("false",))}
-    finding = CommandsProbe(NODE, checks)(10.0)
+    finding = CommandsProbe(NODE, checks)(PATIENCE_S)
     assert [difference.text for difference in finding.differences] == [
         "first: exit code 1, expected 0",
         "third: exit code 1, expected 0",
@@ -123,12 +126,12 @@ def test_several_checks_are_told_by_their_names() -> None:
 
 
 def _run(argv: tuple[str, ...]) -> tuple[int, bytes, bytes]:
-    [ended] = run_each(NODE, [argv], 30.0)
+    [ended] = run_each(NODE, [argv], PATIENCE_S)
     return ended.rc, ended.stdout, ended.stderr
 
 
 def found(question: ProcessQuestion) -> Process | str:
-    [ended] = run_each(NODE, [question.argv], 30.0)
+    [ended] = run_each(NODE, [question.argv], PATIENCE_S)
     return read_process(question, ended)
 
 
@@ -176,7 +179,7 @@ def test_a_units_main_process(tmp_path: Path, said: str, found_there: bool | Non
     program.chmod(0o755)
     node = PosixNode("n1", LocalShell({"PATH": f"{tmp_path}:{os.environ['PATH']}"}))
     question = ProcessQuestion(FoundBy.UNIT, "trade.service")
-    [ended] = run_each(node, [question.argv], 30.0)
+    [ended] = run_each(node, [question.argv], PATIENCE_S)
     process = read_process(question, ended)
     if found_there:
         assert isinstance(process, Process)

@@ -14,9 +14,12 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.health.tcp_answe
     ask_tcp,
 )
 from tests.integration.health.servers import Behaviour, always, never, serving
+from tests.waiting import PATIENCE_S
 
 
-def asked(behave: Behaviour, *, send: bytes = b"PING\r\n", expect: bytes = b"", timeout: float = 5.0) -> TcpAnswer:
+def asked(
+    behave: Behaviour, *, send: bytes = b"PING\r\n", expect: bytes = b"", timeout: float = PATIENCE_S
+) -> TcpAnswer:
     with serving(behave) as server:
         port = int(server.url.split(":")[2].split("/")[0])
         return ask_tcp(TcpQuestion("127.0.0.1", port, send, expect), timeout)
@@ -50,7 +53,7 @@ def test_an_answer_is_read_until_what_is_expected_has_come() -> None:
     ],
 )
 def test_what_does_not_come_is_told(behave: Behaviour, problem: str, late: bool) -> None:
-    answer = asked(behave, expect=b"PONG", timeout=0.3 if late else 30.0)
+    answer = asked(behave, expect=b"PONG", timeout=0.3 if late else PATIENCE_S)
     assert (answer.problem, answer.late) == (problem, late)
 
 
@@ -63,7 +66,7 @@ def test_a_name_that_no_host_can_have_is_told(name: str) -> None:
 def test_nobody_there_is_told() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    answer = ask_tcp(TcpQuestion("127.0.0.1", port), 5.0)
+    answer = ask_tcp(TcpQuestion("127.0.0.1", port), PATIENCE_S)
     assert (answer.problem, answer.late) == ("Connection refused", False)
 
 

@@ -10,7 +10,7 @@ from lab.layout import NET_VARIABLE, PROJECT, STATE_VARIABLE, Layout
 from tests.integration.flow.lab_site import Site
 
 # Two waves of one node, and the same once more.
-DEADLINE_S = 400
+DEADLINE_S = 1200
 
 
 def test_it_deploys_on_a_running_lab_and_leaves_that_running(lab: Layout) -> None:

@@ -9,6 +9,8 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tests.waiting import DEPLOYMENT_S
+
 SOURCE = Path(__file__).with_name("Assemblies.cs")
 
 
@@ -18,7 +20,7 @@ def assembly(kind: str) -> bytes:
     with TemporaryDirectory(prefix="tidegate-nunit-") as folder:
         out = Path(folder, f"{kind.title()}.dll")
         argv = ["mcs", "-target:library", f"-define:{kind}", "-pkg:nunit", f"-out:{out}", str(SOURCE)]
-        subprocess.run(argv, check=True, timeout=120)
+        subprocess.run(argv, check=True, timeout=DEPLOYMENT_S)
         return out.read_bytes()
 
 

@@ -26,6 +26,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.run import
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import Stopping
 from tests.integration.nunit.artifacts import archive, packed
 from tests.integration.nunit.servers import Site, serving
+from tests.waiting import DEPLOYMENT_S, PATIENCE_S, until
 
 BOX = PosixNode("box", LocalShell())
 EXPECTED = Expectation(version=Expected("$.version", "1.1.0"))
@@ -49,8 +50,8 @@ def order(site: Site, work: Path, kinds: tuple[str, ...], content: bytes | None 
         aim=("X-Tidegate-Node", "n1"),
         served_by="X-Served-By",
         node="n1",
-        timeout=60,
-        queue_timeout=60,
+        timeout=DEPLOYMENT_S,
+        queue_timeout=DEPLOYMENT_S,
         settings={
             "TIDEGATE_URL": site.url,
             "TIDEGATE_NODE": "n1",
@@ -165,7 +166,7 @@ def test_a_hanging_run_is_ended_with_its_children(site: Site, tmp_path: Path) ->
     done = run(replace(order(site, tmp_path, ("HANGING",)), timeout=4, settings=names))
     assert done.verdict.outcome is NUnitOutcome.TIMED_OUT
     assert "4s" in done.verdict.sentence
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < PATIENCE_S
     assert processes_marked(tmp_path) == []
 
 
@@ -265,13 +266,15 @@ def test_a_secret_is_nowhere_but_in_the_tests(site: Site, tmp_path: Path) -> Non
 
 
 def test_one_run_at_a_time_and_the_queue_has_a_deadline(site: Site, tmp_path: Path) -> None:
-    slow, hurried = order(site, tmp_path, ("SLOW",)), None
+    go = tmp_path / "go"
+    waits = f'while [ ! -e {go} ]; do sleep 0.1; done; exec nunit-console "$@"'
+    slow = replace(order(site, tmp_path, ("PASSING",)), program=("/bin/sh", "-c", waits, "waits"))
     outcomes: list[NUnitResult] = []
     first = threading.Thread(target=lambda: outcomes.append(run(slow)))
     first.start()
-    while not list(tmp_path.glob("runs/*")):
-        time.sleep(0.02)
+    until(lambda: list(tmp_path.glob("runs/*")), "the first runs")
     hurried = run(replace(slow, queue_timeout=1))
+    go.touch()
     patient = run(slow)
     first.join()
     assert hurried.verdict.outcome is NUnitOutcome.BUSY
@@ -349,7 +352,7 @@ def test_a_stop_ends_the_run_and_what_it_started(site: Site, tmp_path: Path) -> 
         )
     assert processes_marked(tmp_path) == []
     # The box is free for the next one.
-    assert run(replace(order(site, tmp_path, ("PASSING",)), queue_timeout=5)).verdict.outcome is NUnitOutcome.PASSED
+    assert run(order(site, tmp_path, ("PASSING",))).verdict.outcome is NUnitOutcome.PASSED
     assert not list(tmp_path.glob("run.*.pid"))
 
 
@@ -360,7 +363,7 @@ def test_a_run_that_ended_with_its_reader_is_not_waited_for(tmp_path: Path, site
         (tmp_path / f"run.{gone.id}.pid").write_text(f"{stranger.pid}\n")
         began = time.monotonic()
         cancel(BOX, gone)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < PATIENCE_S
         assert stranger.poll() is None
         stranger.kill()
     assert not list(tmp_path.glob("run.*.pid"))
@@ -370,8 +373,7 @@ def test_a_run_that_ended_with_its_reader_is_not_waited_for(tmp_path: Path, site
 def test_a_stop_ends_a_run_that_still_waits_for_the_box(site: Site, tmp_path: Path) -> None:
     first = threading.Thread(target=run, args=(order(site, tmp_path, ("SLOW",)),))
     first.start()
-    while not processes_marked(tmp_path):
-        time.sleep(0.05)
+    until(lambda: processes_marked(tmp_path), "the first runs")
     way = Interrupted(lambda: len(list(tmp_path.glob("run.*.pid"))) == 2)
     with pytest.raises(Stopped):
         waiting = order(site, tmp_path, ("PASSING",))

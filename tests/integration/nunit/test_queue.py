@@ -20,7 +20,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.runners im
 from tests.integration.nunit.artifacts import packed
 from tests.integration.nunit.servers import Site, serving
 from tests.integration.nunit.test_nunit_run import BOX, order, processes_marked, run
-from tests.waiting import until
+from tests.waiting import DEPLOYMENT_S, until
 
 # A runner that holds the box until a file is there, and then fails without results: the queue is what is tested.
 HOLDER = ("/bin/sh", "-c", 'touch "$0.here"; while [ ! -e "$0" ]; do sleep 0.1; done')
@@ -121,7 +121,7 @@ def test_a_run_that_was_killed_is_buried_with_all_that_it_started(site: Site, tm
     shell = int((tmp_path / f"run.{killed.id}.pid").read_text())
     children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(shell)], capture_output=True, text=True, check=True)
     subprocess.run(["kill", "-KILL", str(shell), *children.stdout.split()], check=True)
-    done = run(replace(nothing(site, tmp_path), queue_timeout=60))
+    done = run(replace(nothing(site, tmp_path), queue_timeout=DEPLOYMENT_S))
     assert done.verdict.outcome is NUnitOutcome.NO_TESTS
     assert processes_marked(tmp_path) == []
     assert [path.name for path in tmp_path.glob("runs/*/unpacked")] == []

@@ -12,8 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.waiting import DEPLOYMENT_S
+
 HERE = Path(sysconfig.get_path("purelib"))
-DEADLINE_S = 120
 # The caller's Ansible and Python settings would let a broken package look whole.
 _HIDDEN = ("ANSIBLE_", "PYTHON", "TIDEGATE_", "VIRTUAL_ENV")
 
@@ -37,7 +38,7 @@ def attempt(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=DEADLINE_S,
+        timeout=DEPLOYMENT_S,
         check=False,
     )
 

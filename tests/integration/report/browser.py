@@ -19,10 +19,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from tests.waiting import PATIENCE_S
+
 # What Jenkins sends with archived files unless it is told otherwise:
 # https://www.jenkins.io/doc/book/security/configuring-content-security-policy/
 JENKINS_POLICY = "sandbox; default-src 'none'; img-src 'self'; style-src 'self';"
-DEADLINE_S = 90.0
 _FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--hide-scrollbars"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),
@@ -115,7 +116,7 @@ class Browser:
         return (event for event in self.events if event.get("method") == method)
 
     def _next(self) -> dict[str, Any]:
-        until = time.monotonic() + DEADLINE_S
+        until = time.monotonic() + PATIENCE_S
         while b"\0" not in self._buffer:
             ready, _, _ = select.select([self._read], [], [], max(0.0, until - time.monotonic()))
             data = os.read(self._read, 1 << 16) if ready else b""
@@ -149,7 +150,7 @@ def browser(folder: Path) -> Iterator[Browser]:
         # It ends when nobody can command it any more.
         os.close(to_it)
         try:
-            process.wait(20)
+            process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

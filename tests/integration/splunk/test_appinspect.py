@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from lab.layout import PROJECT
+from tests.waiting import DEPLOYMENT_S
 
 APP = PROJECT / "extras" / "splunk" / "tidegate"
 EXAMINER = PROJECT / "build" / "appinspect" / "bin" / "splunk-appinspect"
 WRONG = ("error", "failure", "future_failure", "warning", "skipped")
-DEADLINE_S = 300
 FOR_CLOUD = ("--included-tags", "cloud", "--included-tags", "private_app", "--included-tags", "future")
 
 
@@ -33,7 +33,7 @@ def examined(package: Path, folder: Path, *options: str) -> dict[str, Any]:
     argv = [str(EXAMINER), "inspect", str(package), "--data-format", "json", "--output-file", str(report), *options]
     # Its home is where it keeps notes of its own.
     environment = {**os.environ, "HOME": str(folder)}
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=DEADLINE_S, env=environment, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=DEPLOYMENT_S, env=environment, check=False)
     assert report.is_file(), done.stdout + done.stderr
     found: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))["reports"][0]
     return found

@@ -15,11 +15,10 @@ from lab.layout import PROJECT
 from lab.splunk.faults import Faults
 from lab.splunk.server import Receiver
 from tests.integration.splunk.collecting import collecting
-from tests.waiting import until
+from tests.waiting import DEPLOYMENT_S, PATIENCE_S, until
 from tidegate.shipping.shipper import taken
 
 CANARY = "CANARY-7c1f"
-DEADLINE_S = 60.0
 PLAY = """
 - name: A play {{ canary }}
   hosts: localhost
@@ -80,7 +79,7 @@ def run(
         cwd=PROJECT,
         capture_output=True,
         text=True,
-        timeout=DEADLINE_S * 2,
+        timeout=DEPLOYMENT_S,
         check=False,
     )
 
@@ -141,7 +140,7 @@ def test_what_a_playbook_without_a_ledger_left_is_flushed_later(receiver: Receiv
     receiver.set_faults(Faults(refused=True))
     play(receiver, tmp_path, SHORT, TIDEGATE_DRAIN="1")
     play(receiver, tmp_path, SHORT, TIDEGATE_SHIP="false")
-    with taken(tmp_path / "spool", DEADLINE_S):  # the first one's process has ended
+    with taken(tmp_path / "spool", PATIENCE_S):  # the first one's process has ended
         receiver.set_faults(Faults())
     assert receiver.arrivals.count() == 0
     flushed = run(receiver, tmp_path, "tidegate", "events", "flush", "--spool-only", "--json")

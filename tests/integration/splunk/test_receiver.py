@@ -24,13 +24,12 @@ from lab.splunk.collector import Collector
 from lab.splunk.configuration import Configuration, Limits, Token
 from lab.splunk.faults import Faults, FaultState, Kind
 from lab.splunk.server import Receiver
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 TOKEN = "22222222-2222-2222-2222-222222222222"
 CHANNEL = "FE0ECFAD-13D5-401B-847D-77833BD77131"
 HEADERS = {"Authorization": f"Splunk {TOKEN}", "X-Splunk-Request-Channel": CHANNEL}
 EVENT = "/services/collector/event"
-DEADLINE_S = 30
 LIMIT = 1_000_000
 
 
@@ -45,7 +44,7 @@ def receiver() -> Iterator[Receiver]:
         yield made
 
 
-def connect(receiver: Receiver, timeout: float = DEADLINE_S) -> http.client.HTTPConnection:
+def connect(receiver: Receiver, timeout: float = PATIENCE_S) -> http.client.HTTPConnection:
     return http.client.HTTPConnection("127.0.0.1", receiver.port, timeout=timeout)
 
 
@@ -86,10 +85,10 @@ def test_many_clients_at_once(receiver: Receiver) -> None:
 def test_tls_is_verified(tmp_path: Path) -> None:
     with make(tls=tls_context(tmp_path, "127.0.0.1")) as receiver:
         trusting = ssl.create_default_context(cafile=str(tmp_path / "splunk.pem"))
-        connection = http.client.HTTPSConnection("127.0.0.1", receiver.port, context=trusting, timeout=DEADLINE_S)
+        connection = http.client.HTTPSConnection("127.0.0.1", receiver.port, context=trusting, timeout=PATIENCE_S)
         assert post(connection)[0] == 200
         with pytest.raises(ssl.SSLCertVerificationError):
-            post(http.client.HTTPSConnection("127.0.0.1", receiver.port, timeout=DEADLINE_S))
+            post(http.client.HTTPSConnection("127.0.0.1", receiver.port, timeout=PATIENCE_S))
         receiver.set_faults(Faults(kind=Kind.RESET_AFTER))
         with pytest.raises(OSError, match=r".*"):
             post(connection)
@@ -104,13 +103,13 @@ def test_too_much(receiver: Receiver) -> None:
 
 @pytest.mark.parametrize("header", ["Transfer-Encoding: chunked", "Content-Length: -1", "Content-Length: many", "A: b"])
 def test_a_request_without_a_length(receiver: Receiver, header: str) -> None:
-    with socket.create_connection(("127.0.0.1", receiver.port), DEADLINE_S) as connection:
+    with socket.create_connection(("127.0.0.1", receiver.port), PATIENCE_S) as connection:
         connection.sendall(f"POST {EVENT} HTTP/1.1\r\nHost: h\r\n{header}\r\n\r\n".encode())
         assert connection.recv(100).startswith(b"HTTP/1.1 411 ")
 
 
 def test_half_a_request_is_no_request(receiver: Receiver) -> None:
-    with socket.create_connection(("127.0.0.1", receiver.port), DEADLINE_S) as connection:
+    with socket.create_connection(("127.0.0.1", receiver.port), PATIENCE_S) as connection:
         head = f"POST {EVENT} HTTP/1.1\r\nHost: h\r\nAuthorization: Splunk {TOKEN}\r\nContent-Length: 100\r\n\r\n"
         connection.sendall(head.encode() + b'{"event": "a"}')
         connection.shutdown(socket.SHUT_WR)
@@ -175,7 +174,7 @@ def test_a_fault_of_the_acknowledgements_alone(receiver: Receiver) -> None:
 
 
 def test_latency(receiver: Receiver) -> None:
-    receiver.set_faults(Faults(latency_s=DEADLINE_S))
+    receiver.set_faults(Faults(latency_s=PATIENCE_S))
     with pytest.raises(TimeoutError):
         post(connect(receiver, timeout=0.3))
     receiver.close()
@@ -193,7 +192,7 @@ def test_as_a_process_through_a_restart(tmp_path: Path) -> None:
 
     def ask(port: int, path: str, body: str) -> tuple[int, dict[str, Any]]:
         token = (tmp_path / "token").read_text().strip()
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE_S)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
         connection.request(
             "POST", path, body, {"Authorization": f"Splunk {token}", "X-Splunk-Request-Channel": CHANNEL}
         )
@@ -216,7 +215,7 @@ def test_as_a_process_through_a_restart(tmp_path: Path) -> None:
         port = start("--port", str(port))
         assert ask(port, EVENT, '{"event": "three"}')[1]["ackId"] == 0
         started[1].terminate()
-        assert started[1].wait(DEADLINE_S) == 0
+        assert started[1].wait(PATIENCE_S) == 0
     finally:
         for process in started:
             process.kill()

@@ -21,7 +21,7 @@ from lab.splunk.configuration import Configuration, Limits, Token
 from lab.splunk.faults import Faults, FaultState, Kind
 from lab.splunk.server import Receiver
 from tests.impatience import hurry
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 from tidegate.ledger import SqlLedger
 from tidegate.shipping import worker
 from tidegate.shipping.hec import HecSink
@@ -32,7 +32,6 @@ from tidegate.shipping.worker import Standing
 from tidegate.store import Store
 
 TOKEN = "22222222-2222-2222-2222-222222222222"
-DEADLINE_S = 60.0
 BIG = 40_000
 
 
@@ -82,17 +81,36 @@ def ids(url: str) -> list[str]:
 
 
 def settings(receiver: Receiver, **other: Any) -> SplunkSettings:
-    given: dict[str, Any] = {"url": receiver.url, "token": TOKEN, "timeout": 0.5, "acknowledge_timeout": 1.0}
+    given: dict[str, Any] = {
+        "url": receiver.url,
+        "token": TOKEN,
+        "timeout": PATIENCE_S,
+        "acknowledge_timeout": PATIENCE_S,
+    }
     return SplunkSettings(**{**given, **other})
 
 
-def ship(receiver: Receiver, spool: Path, url: str = "", *, wait_s: float = DEADLINE_S, **other: Any) -> Standing:
+def started(receiver: Receiver, spool: Path, url: str = "", **other: Any) -> Shipper:
+    """One that ships."""
     spool.mkdir(exist_ok=True)
     shipper = Shipper(spool)
     shipper.add_sink(HecSink(settings(receiver, **other)))
     if url:
         shipper.add_ledger(url, "lab")
+    return shipper
+
+
+def ship(receiver: Receiver, spool: Path, url: str = "", *, wait_s: float = PATIENCE_S, **other: Any) -> Standing:
+    shipper = started(receiver, spool, url, **other)
     shipper.finish(wait_s)
+    return shipper.standing()[0]
+
+
+def ship_until(told: str, receiver: Receiver, spool: Path, url: str, **other: Any) -> Standing:
+    """Ship until that is told of it, and a second more; how it stands then."""
+    shipper = started(receiver, spool, url, **other)
+    until(lambda: told in shipper.standing()[0].why, lambda: f"{told!r}, not {shipper.standing()[0].why!r}")
+    shipper.finish(1.0)
     return shipper.standing()[0]
 
 
@@ -122,7 +140,8 @@ def test_after_each_fault_every_event_is_there(
     receiver: Receiver, ledger: str, tmp_path: Path, kind: Kind, to: str
 ) -> None:
     receiver.set_faults(Faults(kind=kind, requests=(2, 3), to=(to,)))
-    standing = ship(receiver, tmp_path / "spool", ledger)
+    # An answer that doesn't come is waited for, and so is an acknowledgement that was lost on its way.
+    standing = ship(receiver, tmp_path / "spool", ledger, timeout=0.5, acknowledge_timeout=1.0)
     assert (standing.why, standing.set_aside) == ("", 0)
     assert acknowledged(receiver) == set(ids(ledger))
 
@@ -132,7 +151,7 @@ def test_an_outage_keeps_what_is_there_until_it_is_over(
     receiver: Receiver, ledger: str, tmp_path: Path, faults: Faults
 ) -> None:
     receiver.set_faults(faults)
-    standing = ship(receiver, tmp_path / "spool", ledger, wait_s=0.8, acknowledge_timeout=30.0)
+    standing = ship(receiver, tmp_path / "spool", ledger, wait_s=0.8)
     assert not standing.idle
     assert acknowledged(receiver) == set()
     receiver.set_faults(Faults())
@@ -142,14 +161,13 @@ def test_an_outage_keeps_what_is_there_until_it_is_over(
 
 def test_what_acknowledges_late_is_waited_for(receiver: Receiver, ledger: str, tmp_path: Path) -> None:
     receiver.set_faults(Faults(acks_after_s=0.3))
-    assert ship(receiver, tmp_path / "spool", ledger, acknowledge_timeout=DEADLINE_S).shipped == 40
+    assert ship(receiver, tmp_path / "spool", ledger).shipped == 40
     assert receiver.arrivals.count() == 40
 
 
 def test_a_busy_collector_is_left_alone_for_as_long_as_it_says(receiver: Receiver, ledger: str, tmp_path: Path) -> None:
     receiver.set_faults(Faults(kind=Kind.BUSY, retry_after_s=30))
-    standing = ship(receiver, tmp_path / "spool", ledger, wait_s=1.5)
-    assert "busy" in standing.why
+    ship_until("busy", receiver, tmp_path / "spool", ledger)
     assert sum(asked.path.endswith("/event") for asked in receiver.arrivals.asked()) == 1
 
 
@@ -157,15 +175,12 @@ def test_a_collector_that_is_restarted_with_acknowledgements_open_gets_them_agai
     receiver: Receiver, ledger: str, tmp_path: Path
 ) -> None:
     receiver.set_faults(Faults(acks_after_s=None))
-    (tmp_path / "spool").mkdir()
-    shipper = Shipper(tmp_path / "spool")
-    shipper.add_sink(HecSink(settings(receiver, acknowledge_timeout=DEADLINE_S)))
-    shipper.add_ledger(ledger, "lab")
+    shipper = started(receiver, tmp_path / "spool", ledger)
     until(lambda: receiver.arrivals.count() == 40, "all was sent")
     receiver.collector.forget_acknowledgements()
     receiver.set_faults(Faults())
     fill(ledger, 3)
-    assert shipper.finish(DEADLINE_S)
+    assert shipper.finish(PATIENCE_S)
     assert acknowledged(receiver) == set(ids(ledger))
 
 
@@ -181,9 +196,8 @@ def test_an_event_that_the_collector_refuses_is_told_and_holds_up_nothing(
     assert acknowledged(receiver) == {*ids(ledger), "own-0", "own-1", "own-2", "own-4"}
     assert segments(tmp_path / "spool") == []
     # Named also by who comes later, and once.
-    later = Shipper(tmp_path / "spool")
-    later.add_sink(HecSink(settings(receiver)))
-    assert later.finish(DEADLINE_S)
+    later = started(receiver, tmp_path / "spool")
+    assert later.finish(PATIENCE_S)
     assert set(later.set_aside()) == {"own-3"}
     assert len((tmp_path / "spool" / "set-aside" / "splunk.jsonl").read_text().splitlines()) == 1
 
@@ -195,9 +209,9 @@ def test_a_collector_that_takes_nothing_at_all_has_nothing_set_aside(
     tokens = (Token("tidegate", TOKEN, use_ack=True, indexes=("main",)),)
     narrow = Configuration(tokens, Limits(max_event_size=10))
     with Receiver(Collector(narrow, Arrivals(None), FaultState())) as other:
-        standing = ship(other, tmp_path / "spool", ledger, wait_s=1.0)
+        told = "none is taken, so none is set aside: HTTP 4"
+        standing = ship_until(told, other, tmp_path / "spool", ledger)
     assert (standing.shipped, standing.set_aside, standing.idle) == (0, 0, False)
-    assert "none is taken, so none is set aside: HTTP 4" in standing.why
     assert ship(receiver, tmp_path / "spool", ledger).shipped == 40
 
 
@@ -212,8 +226,7 @@ def test_acknowledgements_that_do_not_come_are_told(
     receiver: Receiver, ledger: str, tmp_path: Path, faults: Faults, told: str
 ) -> None:
     receiver.set_faults(faults)
-    standing = ship(receiver, tmp_path / "spool", ledger, wait_s=1.5, acknowledge_timeout=0.3)
-    assert standing.why == told
+    ship_until(told, receiver, tmp_path / "spool", ledger, acknowledge_timeout=0.3)
 
 
 @pytest.mark.parametrize(
@@ -267,7 +280,8 @@ def test_a_cursor_that_cannot_be_written_costs_duplicates_with_the_same_ids(
 def test_a_shipper_that_is_killed_loses_nothing(receiver: Receiver, ledger: str, tmp_path: Path) -> None:
     """kill -9 with batches on their way; then the next one, whose starter has ended before it began."""
     fill(ledger, 3000)
-    receiver.set_faults(Faults(latency_s=0.1))
+    # Long enough for the kill to come amid them.
+    receiver.set_faults(Faults(latency_s=1.0))
     first = start(receiver, tmp_path / "spool", ledger)
     until(lambda: receiver.arrivals.count() > 0, "something has arrived")
     os.kill(first.pid, signal.SIGKILL)
@@ -277,7 +291,7 @@ def test_a_shipper_that_is_killed_loses_nothing(receiver: Receiver, ledger: str,
     second = start(receiver, tmp_path / "spool", ledger)
     assert second.stdin is not None
     second.stdin.close()
-    assert second.wait(DEADLINE_S) == 0
+    assert second.wait(PATIENCE_S) == 0
     assert acknowledged(receiver) == set(ids(ledger))
 
 
@@ -295,7 +309,7 @@ def test_ten_minutes_without_a_collector_cost_nothing(receiver: Receiver, ledger
     assert shipper.poll() is None
     receiver.set_faults(Faults())
     shipper.stdin.close()
-    assert shipper.wait(DEADLINE_S) == 0
+    assert shipper.wait(PATIENCE_S) == 0
     assert acknowledged(receiver) == set(ids(ledger))
     assert receiver.arrivals.count() == len(ids(ledger))
 
@@ -306,7 +320,7 @@ def test_two_at_once_ship_each_event_once(receiver: Receiver, ledger: str, tmp_p
     for each in both:
         assert each.stdin is not None
         each.stdin.close()
-    assert [each.wait(DEADLINE_S) for each in both] == [0, 0]
+    assert [each.wait(PATIENCE_S) for each in both] == [0, 0]
     assert receiver.arrivals.count() == 40
 
 
@@ -314,16 +328,16 @@ def test_one_that_never_has_the_spool_leaves_its_ledger_to_the_one_that_has_it(
     receiver: Receiver, ledger: str, tmp_path: Path
 ) -> None:
     first = start(receiver, tmp_path / "spool", ledger)
-    until(lambda: receiver.arrivals.count() == 40, "the first has the spool", DEADLINE_S)
+    until(lambda: receiver.arrivals.count() == 40, "the first has the spool")
     other = f"sqlite:///{tmp_path}/other.sqlite"
     fill(other, 7)
     second = start(receiver, tmp_path / "spool", other, drain=1)
-    until(lambda: receiver.arrivals.count() == 47, "the first ships the second's", DEADLINE_S)
+    until(lambda: receiver.arrivals.count() == 47, "the first ships the second's")
     assert set(ids(other)) <= {one.event["id"] for one in receiver.arrivals.events()}
     for each, code in ((second, 1), (first, 0)):
         assert each.stdin is not None
         each.stdin.close()
-        assert each.wait(DEADLINE_S) == code
+        assert each.wait(PATIENCE_S) == code
     assert not list((tmp_path / "spool" / "ledgers").iterdir())
 
 
@@ -334,12 +348,12 @@ def test_it_ends_with_its_starter_even_when_the_collector_is_down(
     shipper = start(receiver, tmp_path / "spool", ledger, drain=1)
     assert shipper.stdin is not None
     shipper.stdin.close()
-    assert shipper.wait(DEADLINE_S) == 1
+    assert shipper.wait(PATIENCE_S) == 1
     status = json.loads((tmp_path / "spool" / "status.json").read_text())
     assert status["sinks"][0]["state"] == "retrying"
 
 
-def start(receiver: Receiver, spool: Path, ledger: str, drain: float = DEADLINE_S) -> subprocess.Popen[bytes]:
+def start(receiver: Receiver, spool: Path, ledger: str, drain: float = PATIENCE_S) -> subprocess.Popen[bytes]:
     made = subprocess.Popen([sys.executable, "-m", "tidegate.shipping"], stdin=subprocess.PIPE, start_new_session=True)
     sink = {"sink": "splunk", "url": receiver.url, "token": TOKEN}
     assert made.stdin is not None

@@ -65,7 +65,8 @@ def protocol(endpoint: Endpoint, **options: Any) -> Protocol:
     """Plain pywinrm."""
     trust = {"username": USER, "password": PASSWORD, "ca_trust_path": endpoint.certificate}
     return Protocol(
-        endpoint.url, **{"transport": "basic", "operation_timeout_sec": 10, "read_timeout_sec": 60, **trust, **options}
+        endpoint.url,
+        **{"transport": "basic", "operation_timeout_sec": 60, "read_timeout_sec": PATIENCE_S, **trust, **options},
     )
 
 

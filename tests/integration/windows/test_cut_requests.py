@@ -21,7 +21,7 @@ from lab.winrm.server import Handler, Server
 from lab.winrm.service import COMMAND, CREATE, RECEIVE, Limits, Service
 from lab.winrm.windows import Drive, add_program, make_drive
 from tests.integration.windows.endpoint import ADDRESS, PASSWORD, USER, shell_of
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 COUNT = r"C:\Tools\count.exe"
 CAT = r"C:\Tools\cat.exe"
@@ -138,14 +138,14 @@ def test_with_patience_it_is_asked_again_and_at_most_one_program_runs_at_a_time(
     site: Site, node: WindowsNode, action: str, heard: bool
 ) -> None:
     site.cut(action, heard=heard)
-    done = node.run_lasting([COUNT], timeout=60, patience=30)
+    done = node.run_lasting([COUNT], timeout=PATIENCE_S, patience=PATIENCE_S)
     assert done.rc == 0
     # A command that was heard ran in a shell that was deleted before it ran again in another one.
     assert site.runs in ((1, 2) if (action, heard) == ("command", True) else (1,))
 
 
 def test_a_shell_that_expired_is_replaced(site: Site, node: WindowsNode) -> None:
-    shell_of(node).idle_s = 1
+    shell_of(node).idle_s = 4
     node.exists(r"C:\Windows")
     assert len(site.service.shells()) == 1
     until(lambda: not site.service.shells(), "its shell is gone")

@@ -155,11 +155,11 @@ def test_large_output_and_input_are_byte_exact(endpoint: Endpoint) -> None:
 
 
 def test_a_receive_with_nothing_to_say_times_out_and_the_next_one_goes_on(endpoint: Endpoint) -> None:
-    client = protocol(endpoint, operation_timeout_sec=1)
+    client, impatient = protocol(endpoint), protocol(endpoint, operation_timeout_sec=1)
     with shell(client) as opened:
         command = client.run_command(opened, CAT, skip_cmd_shell=True)
         with pytest.raises(WinRMOperationTimeoutError):
-            client.get_command_output_raw(opened, command)
+            impatient.get_command_output_raw(opened, command)
         client.send_command_input(opened, command, b"a", end=False)
         assert client.get_command_output_raw(opened, command) == (b"a", b"", -1, False)
         client.send_command_input(opened, command, b"b", end=True)
@@ -170,8 +170,7 @@ def test_a_deleted_shell_ends_all_that_was_started_in_it(endpoint: Endpoint) -> 
     client = protocol(endpoint)
     with shell(client) as opened:
         _, parent, child = family(client, opened)
-    assert not lives(parent)
-    assert not lives(child)
+    until(lambda: not lives(parent) and not lives(child), "the family has ended")
 
 
 def test_terminate_ends_the_program_and_not_what_it_started(endpoint: Endpoint) -> None:
@@ -183,15 +182,15 @@ def test_terminate_ends_the_program_and_not_what_it_started(endpoint: Endpoint) 
         assert lives(child)
         with pytest.raises(WSManFaultError, match="no such command"):
             client.get_command_output(opened, command)
-    assert not lives(child)
+    until(lambda: not lives(child), "the child has ended")
 
 
 def test_a_shell_that_nobody_asks_ends_and_so_do_all_when_the_service_stops(tmp_path: Path) -> None:
     with running(tmp_path / "node", limits={"shortest_idle_s": 1}) as found:
         client = protocol(with_programs(found), operation_timeout_sec=2)
-        idle = client.open_shell(idle_timeout="PT1S")
+        idle = client.open_shell(idle_timeout="PT5S")
         _, parent, child = family(client, idle)
-        kept = client.open_shell(idle_timeout="PT60S")
+        kept = client.open_shell(idle_timeout="PT600S")
         _, *others = family(client, kept)
         until(lambda: not lives(parent) and not lives(child), "the family has ended")
         with pytest.raises(WSManFaultError, match="selectors"):
@@ -202,8 +201,9 @@ def test_a_shell_that_nobody_asks_ends_and_so_do_all_when_the_service_stops(tmp_
 
 def test_a_receive_that_waits_keeps_its_shell(tmp_path: Path) -> None:
     with running(tmp_path / "node", limits={"shortest_idle_s": 1}) as found:
-        client = protocol(with_programs(found), operation_timeout_sec=2)
-        with shell(client, idle_timeout="PT1S") as opened:
+        client = protocol(with_programs(found), operation_timeout_sec=6)
+        # Longer than between two requests, shorter than the receive waits.
+        with shell(client, idle_timeout="PT4S") as opened:
             command, *_ = family(client, opened)
             with pytest.raises(WinRMOperationTimeoutError):
                 client.get_command_output_raw(opened, command)

@@ -25,8 +25,7 @@ from lab.winrm.machine import Machine
 from lab.winrm.windows import SYSTEM
 from tests.integration.windows.endpoint import ADDRESS, Endpoint, running
 from tests.integration.windows.test_windows_node import connected
-
-_LIMIT_S = 120.0
+from tests.waiting import PATIENCE_S
 
 
 # cmd.exe takes less than a program does.
@@ -60,7 +59,7 @@ def test_a_node_that_asks_for_it_is_rebooted_and_then_asks_no_more(node: Windows
     before = look_at_boot(node)
     assert before.pending == f"{PENDING_KEYS[0]} is there"
     told: list[str] = []
-    after = reboot(node, before, _LIMIT_S, told.append)
+    after = reboot(node, before, PATIENCE_S, told.append)
     assert not after.is_same(before)
     assert after.pending == ""
     assert told, "it went by and by"
@@ -70,7 +69,7 @@ def test_a_node_that_asks_for_it_is_rebooted_and_then_asks_no_more(node: Windows
 def test_one_that_somebody_asked_for_already_is_waited_for(node: WindowsNode, machine: Machine) -> None:
     before = look_at_boot(node)
     assert machine.ask(1.0)
-    assert not reboot(node, before, _LIMIT_S, lambda _line: None).is_same(before)
+    assert not reboot(node, before, PATIENCE_S, lambda _line: None).is_same(before)
 
 
 def test_a_node_without_a_shutdown_is_told(node: WindowsNode, endpoint: Endpoint, machine: Machine) -> None:
@@ -79,14 +78,14 @@ def test_a_node_without_a_shutdown_is_told(node: WindowsNode, endpoint: Endpoint
     program.write_text('#!/bin/sh\necho "Access is denied.(5)" >&2; printf 5 >"$LAB_EXIT_CODE"\n')
     try:
         with pytest.raises(DomainError, match=r"can't be rebooted: Access is denied\.\(5\)"):
-            reboot(node, Boot("first"), _LIMIT_S, lambda _line: None)
+            reboot(node, Boot("first"), PATIENCE_S, lambda _line: None)
     finally:
         program.write_text(kept)
     assert not machine.asked.exists()
 
 
 def judged(node: WindowsNode, check: NodeCheck) -> Finding:
-    return CommandsProbe(node, {"it": check})(60.0)
+    return CommandsProbe(node, {"it": check})(PATIENCE_S)
 
 
 def test_a_process_by_its_port_and_by_a_file_with_its_id(node: WindowsNode, endpoint: Endpoint) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from lab.programs import HOST_PATH
+from tests.waiting import PATIENCE_S
 
 SOURCE = Path(__file__).parent / "argv.c"
 COMPILER = "x86_64-w64-mingw32-gcc-win32"
@@ -68,9 +69,9 @@ class ArgvPrinter:
 
     def close(self) -> None:
         _pipe(self._wine.stdin).close()
-        self._wine.wait(timeout=30)
+        self._wine.wait(timeout=PATIENCE_S)
         # wineserver serves this prefix only, and would stay for a few seconds.
-        subprocess.run([WINE.with_name("wineserver64"), "-k", "-w"], env=self._env, check=False, timeout=30)
+        subprocess.run([WINE.with_name("wineserver64"), "-k", "-w"], env=self._env, check=False, timeout=PATIENCE_S)
         _pipe(self._wine.stdout).close()
 
 
