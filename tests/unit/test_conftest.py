@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lab.layout import PROJECT
+from tests.waiting import DEPLOYMENT_S
 
 
 def session(folder: Path, source: str, *options: str) -> subprocess.CompletedProcess[str]:
@@ -16,7 +17,12 @@ def session(folder: Path, source: str, *options: str) -> subprocess.CompletedPro
     (folder / "test_sample.py").write_text(f"import pytest\n{source}")
     argv = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-p", "no:pytest-ansible", "-p", "no:cacheprovider"]
     return subprocess.run(
-        [*argv, "-v", *options, str(folder)], cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False
+        [*argv, "-v", *options, str(folder)],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=DEPLOYMENT_S,
+        check=False,
     )
 
 

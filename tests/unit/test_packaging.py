@@ -15,6 +15,7 @@ import yaml
 from ansible_collections.tidegate.delivery.plugins.module_utils import values
 from lab.layout import PROJECT
 from lab.programs import PACKAGES
+from tests.waiting import PATIENCE_S
 
 MODULES = sorted((PROJECT / "plugins" / "modules").glob("*.py"))
 ROLES = sorted((PROJECT / "roles").iterdir())
@@ -114,6 +115,8 @@ def test_ci_runs_the_readmes_test_command() -> None:
 
 
 def test_make_help_explains_each_target() -> None:
-    shown = subprocess.run(["make", "help"], cwd=PROJECT, capture_output=True, text=True, timeout=30, check=True).stdout
+    shown = subprocess.run(
+        ["make", "help"], cwd=PROJECT, capture_output=True, text=True, timeout=PATIENCE_S, check=True
+    ).stdout
     assert {line.split()[1] for line in shown.splitlines()} == make_targets()
     assert {"demo", "test", "test-full", "lint", "lab-up", "lab-down", "clean"} <= make_targets()

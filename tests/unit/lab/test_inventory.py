@@ -13,6 +13,7 @@ import pytest
 
 from lab.layout import PROJECT, WINRM_PORT, Host, Kind, Layout
 from lab.windows_like import USER
+from tests.waiting import PATIENCE_S
 
 INVENTORY = PROJECT / "inventories" / "lab"
 
@@ -28,7 +29,7 @@ def ask_ansible(tmp_path: Path, state: Path) -> dict[str, dict[str, Any]]:
     environ = {**os.environ, "TIDEGATE_LAB_NET": "127.77", "TIDEGATE_LAB_STATE": str(state)}
     environ |= {"ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
     argv = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(INVENTORY), str(tmp_path / "play.yml")]
-    done = subprocess.run(argv, cwd=PROJECT, env=environ, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(argv, cwd=PROJECT, env=environ, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 0, done.stdout + done.stderr
     return parse(done.stdout)
 

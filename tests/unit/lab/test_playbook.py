@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
 from lab import playbook
 from lab.layout import Layout
+from tests.waiting import PATIENCE_S
 
 
 @pytest.fixture
@@ -18,7 +20,7 @@ def layout(tmp_path: Path) -> Layout:
     return Layout("127.20", tmp_path / "lab")
 
 
-def play(layout: Layout, tmp_path: Path, program: str, deadline_s: float = 20) -> tuple[int, list[str], str]:
+def play(layout: Layout, tmp_path: Path, program: str, deadline_s: float = PATIENCE_S) -> tuple[int, list[str], str]:
     said: list[str] = []
     log = tmp_path / "demo" / "a.log"
     argv = [sys.executable, "-c", program]
@@ -56,7 +58,9 @@ def test_output_is_kept_steps_are_said_and_the_code_is_its_own(layout: Layout, t
 
 def test_a_silent_step_is_said_again_with_how_things_are(layout: Layout, tmp_path: Path) -> None:
     _, said, _ = play(layout, tmp_path, "import time; print('TASK [Drain]', flush=True); time.sleep(2.2)")
-    assert said == ["  Drain", "  Drain (2s) · 5 of 6 nodes online"]
+    assert said[0] == "  Drain"
+    # On a busy machine it takes longer, and is said more than once.
+    assert re.fullmatch(r"  Drain \([2-9]s\) · 5 of 6 nodes online", said[1])
 
 
 def test_it_means_this_lab_and_has_no_colours(layout: Layout, tmp_path: Path) -> None:
@@ -67,9 +71,9 @@ def test_it_means_this_lab_and_has_no_colours(layout: Layout, tmp_path: Path) ->
 
 def test_it_is_ended_after_its_deadline(layout: Layout, tmp_path: Path) -> None:
     began = time.monotonic()
-    code, _, _ = play(layout, tmp_path, "import time; time.sleep(60)", deadline_s=0.5)
+    code, _, _ = play(layout, tmp_path, "import time; time.sleep(600)", deadline_s=0.5)
     assert code == 124
-    assert time.monotonic() - began < 60
+    assert time.monotonic() - began < PATIENCE_S
 
 
 def test_it_does_not_outlive_an_interrupt(layout: Layout, tmp_path: Path) -> None:
@@ -82,7 +86,7 @@ def test_it_does_not_outlive_an_interrupt(layout: Layout, tmp_path: Path) -> Non
     with pytest.raises(KeyboardInterrupt):
         playbook.run(
             layout,
-            [sys.executable, "-c", program + "; time.sleep(60)"],
+            [sys.executable, "-c", program + "; time.sleep(600)"],
             tmp_path / "a.log",
             interrupt,
             lambda: "",

@@ -12,6 +12,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.errors import De
 from lab import processes
 from lab.layout import MARKER_VARIABLE, Layout
 from lab.processes import Process
+from tests.waiting import PATIENCE_S
 
 
 def stat(name: str) -> str:
@@ -74,7 +75,7 @@ from lab.layout import Layout
 print([process.pid for process in processes.of_lab(Layout("127.254", Path({str(layout.state)!r})))])
 """
     environ = {MARKER_VARIABLE: layout.id}
-    done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.stdout == "[]\n", done.stderr
 
 

@@ -12,6 +12,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.errors import De
 from lab import puppet
 from lab.agents import AgentRun
 from lab.layout import Host, Layout
+from tests.waiting import PATIENCE_S
 
 
 @pytest.fixture
@@ -126,7 +127,7 @@ def test_first_runs_are_for_nodes_without_services_and_several_at_a_time(
     layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_up(layout, layout.host("n1"))
-    both = threading.Barrier(2, timeout=10)
+    both = threading.Barrier(2, timeout=PATIENCE_S)
     seen: list[str] = []
 
     def run_agent(layout: Layout, node: str) -> AgentRun:

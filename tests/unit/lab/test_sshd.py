@@ -8,6 +8,7 @@ import pytest
 from lab import sshd
 from lab.layout import Layout
 from lab.programs import program
+from tests.waiting import PATIENCE_S
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def layout(tmp_path: Path) -> Layout:
 def test_sshd_itself_accepts_every_configuration(layout: Layout) -> None:
     for host in layout.ssh_hosts:
         argv = [program("sshd"), "-t", "-f", str(sshd.config_path(host))]
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=10)
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=PATIENCE_S)
         assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -10,6 +10,7 @@ import pytest
 from lab import supervise
 from lab.layout import Layout
 from lab.supervise import Run, Unit, UnitStatus
+from tests.waiting import PATIENCE_S
 
 
 def unit(tmp_path: Path) -> Unit:
@@ -20,7 +21,7 @@ def test_the_run_script_passes_arguments_and_environment_as_they_are(tmp_path: P
     script = tmp_path / "run"
     show = ["/bin/sh", "-c", 'printf "%s|" "$@" "$GREETING"', "x", "it's", "$HOME", "a b"]
     script.write_text(supervise.run_script(replace(unit(tmp_path), argv=show, env={"GREETING": "good 'day' $X"})))
-    subprocess.run(["/bin/sh", str(script)], check=True, timeout=10)
+    subprocess.run(["/bin/sh", str(script)], check=True, timeout=PATIENCE_S)
     assert (tmp_path / "u.log").read_text() == "runit starts u\nit's|$HOME|a b|good 'day' $X|"
 
 
@@ -31,7 +32,7 @@ def test_a_second_start_appends_even_if_the_server_takes_append_mode_off(tmp_pat
     script = tmp_path / "run"
     script.write_text(supervise.run_script(replace(unit(tmp_path), argv=["/usr/bin/env", "python3", "-c", code])))
     for _ in range(2):
-        subprocess.run(["/bin/sh", str(script)], check=True, timeout=10)
+        subprocess.run(["/bin/sh", str(script)], check=True, timeout=PATIENCE_S)
     assert log.read_text() == f"runit starts u\n{'x' * 40}\n" * 2
 
 
@@ -39,7 +40,7 @@ def test_errors_can_have_a_file_of_their_own(tmp_path: Path) -> None:
     script = tmp_path / "run"
     argv = ["/bin/sh", "-c", "echo out; echo err >&2"]
     script.write_text(supervise.run_script(replace(unit(tmp_path), argv=argv, errors=tmp_path / "errors")))
-    subprocess.run(["/bin/sh", str(script)], check=True, timeout=10)
+    subprocess.run(["/bin/sh", str(script)], check=True, timeout=PATIENCE_S)
     assert (tmp_path / "u.log").read_text() == "runit starts u\nout\n"
     assert (tmp_path / "errors").read_text() == "err\n"
 

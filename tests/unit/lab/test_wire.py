@@ -12,6 +12,7 @@ import pytest
 
 from lab.http1 import BadAnswer
 from lab.wire import NotConnected, Wire, connect
+from tests.waiting import PATIENCE_S
 
 GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 REQUEST = b"GET / HTTP/1.1\r\n\r\n"
@@ -20,7 +21,7 @@ REQUEST = b"GET / HTTP/1.1\r\n\r\n"
 @contextlib.contextmanager
 def listener() -> Iterator[socket.socket]:
     with socket.create_server(("127.0.0.1", 0)) as made:
-        made.settimeout(5)
+        made.settimeout(PATIENCE_S)
         yield made
 
 
@@ -29,10 +30,10 @@ def talk(act: Callable[[Wire, socket.socket], Awaitable[None]]) -> None:
 
     async def run() -> None:
         with listener() as server:
-            wire = await connect("127.0.0.1", server.getsockname()[1], 2)
+            wire = await connect("127.0.0.1", server.getsockname()[1], PATIENCE_S)
             far, _ = server.accept()
             with far:
-                far.settimeout(5)
+                far.settimeout(PATIENCE_S)
                 await act(wire, far)
             wire.close()
 
@@ -43,7 +44,7 @@ def test_an_answer_comes_back_and_the_wire_stays_usable() -> None:
     async def act(wire: Wire, far: socket.socket) -> None:
         for _ in range(2):
             far.sendall(b"")
-            waiting = asyncio.ensure_future(wire.exchange(REQUEST, 2))
+            waiting = asyncio.ensure_future(wire.exchange(REQUEST, PATIENCE_S))
             await asyncio.sleep(0)
             assert far.recv(100) == REQUEST
             far.sendall(GOOD)
@@ -77,7 +78,7 @@ def test_bytes_that_nobody_asked_for_make_it_unusable_and_are_counted() -> None:
 
 def test_a_close_in_the_middle_is_a_failure_and_nothing_is_written_again() -> None:
     async def act(wire: Wire, far: socket.socket) -> None:
-        waiting = asyncio.ensure_future(wire.exchange(REQUEST, 2))
+        waiting = asyncio.ensure_future(wire.exchange(REQUEST, PATIENCE_S))
         await asyncio.sleep(0)
         assert far.recv(100) == REQUEST
         far.sendall(GOOD[:-1])
@@ -95,7 +96,7 @@ def test_patience_ends() -> None:
         began = time.monotonic()
         with pytest.raises(BadAnswer, match=r"no whole answer within 0\.2 s, 0 bytes came"):
             await wire.exchange(REQUEST, 0.2)
-        assert 0.15 < time.monotonic() - began < 2
+        assert 0.15 < time.monotonic() - began < 60
         assert not wire.usable()
 
     talk(act)
@@ -106,6 +107,6 @@ def test_no_connection_is_told_with_the_address() -> None:
         with listener() as server:
             port = server.getsockname()[1]
         with pytest.raises(NotConnected, match=f"no connection to 127.0.0.1:{port}"):
-            await connect("127.0.0.1", port, 2)
+            await connect("127.0.0.1", port, PATIENCE_S)
 
     asyncio.run(run())

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
-from lab.witness import Witness, wait_until, write_json
+from lab.witness import Witness, write_json
+from tests.waiting import until
 
 
 def witness(tmp_path: Path, module: str = "lab.sampler", **settings: object) -> Witness:
@@ -40,7 +41,7 @@ def test_a_process_that_was_killed_has_no_result(tmp_path: Path) -> None:
 
 def test_it_ends_by_itself_after_its_time(tmp_path: Path) -> None:
     one = witness(tmp_path, max_seconds=0.2).start()
-    assert wait_until(lambda: not one.running(), 10)
+    until(lambda: not one.running(), "it has ended")
     assert one.stop()["seconds"] >= 0.2
 
 

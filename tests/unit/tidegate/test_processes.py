@@ -9,10 +9,12 @@ from pathlib import Path
 
 import psutil
 
+from tests.waiting import PATIENCE_S
+
 
 def run(script: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=PATIENCE_S, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
@@ -28,7 +30,7 @@ def test_what_daemonized_and_what_ignores_sigterm_is_ended_too() -> None:
         brood = Brood()
         # A shell that leaves a process in a session of its own behind, and one that can't be asked politely.
         subprocess.run(["sh", "-c", "setsid sleep 300 & setsid sh -c 'trap : TERM; sleep 300; sleep 300' & exit 0"])
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while len(brood.members()) < 3 and time.monotonic() < deadline:
             time.sleep(0.05)
         print(*[process.pid for process in brood.members()])
@@ -72,7 +74,7 @@ def test_a_job_that_was_detached_on_this_machine_outlives_the_run(tmp_path: Path
         adopt_orphans()
         node, folder, brood = PosixNode("here", LocalShell()), {str(tmp_path)!r}, Brood()
         assert start(node, folder, "job", ["sh", "-c", "sleep 300 & sleep 300"], Limits(60))
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while brood.members() and time.monotonic() < deadline:
             time.sleep(0.05)
         brood.end()
@@ -95,7 +97,7 @@ def test_asking_sends_the_first_of_them_a_signal() -> None:
                                  stdout=subprocess.PIPE)
         child.stdout.readline()
         brood.ask(signal.SIGTERM)
-        print(child.wait(10))
+        print(child.wait(60))
         brood.ask(signal.SIGTERM)
         """
         )

@@ -12,9 +12,9 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.ledger im
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.lock import this_user
 from ansible_collections.tidegate.delivery.plugins.module_utils.node import jobs
 from ansible_collections.tidegate.delivery.plugins.module_utils.node.jobs import Limits
-from lab.witness import wait_until
 from tests.unit.plugins.action.puppet_call import PuppetCall, act, deployment
 from tests.unit.plugins.module_utils.puppet_double import PuppetDouble
+from tests.waiting import until
 
 OURS = f"tidegate: deployment d1 of tradeapi, by {this_user()}"
 
@@ -130,8 +130,8 @@ def test_a_run_that_an_earlier_attempt_left_is_adopted_later_and_not_waited_for(
     folder, lock = str(tmp_path / "state" / "jobs"), puppet.home / "run.lock"
     agent = puppet.home / "bin" / "puppet-agent"
     agent.symlink_to("/bin/sh")
-    jobs.start(puppet.node, folder, "d1.n1.1", [str(agent), "-c", f"echo $$ >{lock}; sleep 60; :"], Limits(60))
-    assert wait_until(lock.exists, 20)
+    jobs.start(puppet.node, folder, "d1.n1.1", [str(agent), "-c", f"echo $$ >{lock}; sleep 600; :"], Limits(600))
+    until(lock.exists, "it runs")
     try:
         result = act(ActionModule, call)
     finally:

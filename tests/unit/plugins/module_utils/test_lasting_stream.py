@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.lasting_stream import LastingStream
+from tests.waiting import PATIENCE_S
 
 # Prints into a pipe whose reader is gone, or after the terminal was hung up; what it did goes to a file.
 PRINTS = """
@@ -47,7 +48,7 @@ def test_a_reader_that_is_gone_ends_nothing(tmp_path: Path, dead: str) -> None:
     )
     os.close(writer)
     os.close(reader)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0
     # Each of both streams lost its reader.
     assert told.read_text() == "2 utf-8"
@@ -55,7 +56,7 @@ def test_a_reader_that_is_gone_ends_nothing(tmp_path: Path, dead: str) -> None:
 
 def test_a_closed_terminal_is_left_and_a_file_is_not(tmp_path: Path) -> None:
     told = tmp_path / "told"
-    subprocess.run([sys.executable, "-c", HANGS_UP, str(told)], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", HANGS_UP, str(told)], check=True, timeout=PATIENCE_S)
     assert told.read_text() == "True /dev/null"
 
 

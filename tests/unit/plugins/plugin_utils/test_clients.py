@@ -4,6 +4,8 @@ import subprocess
 import sys
 import time
 
+from tests.waiting import DEPLOYMENT_S
+
 SCRIPT = """
 import subprocess, sys, threading
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.clients import ended_when
@@ -23,7 +25,7 @@ print(ended[0])
 def test_who_waits_for_a_client_goes_on_as_soon_as_somebody_asks() -> None:
     began = time.monotonic()
     assert _returncode("asked", 300) == -15
-    assert time.monotonic() - began < 60
+    assert time.monotonic() - began < 200
 
 
 def test_without_a_stop_clients_come_to_their_end() -> None:
@@ -32,7 +34,7 @@ def test_without_a_stop_clients_come_to_their_end() -> None:
 
 def _returncode(how: str, seconds: float) -> int:
     argv = [sys.executable, "-c", SCRIPT, how, str(seconds)]
-    return int(subprocess.run(argv, capture_output=True, text=True, check=True, timeout=120).stdout)
+    return int(subprocess.run(argv, capture_output=True, text=True, check=True, timeout=DEPLOYMENT_S).stdout)
 
 
 MANY = """
@@ -56,6 +58,8 @@ print(set(ends), set(cleaned))
 
 
 def test_of_many_threads_each_ends_its_own_client_and_none_that_cleans_up() -> None:
-    done = subprocess.run([sys.executable, "-c", MANY], capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", MANY], capture_output=True, text=True, check=True, timeout=DEPLOYMENT_S
+    )
     assert done.stdout.split("} ")[1].strip() == "{0}"
     assert "-15" in done.stdout.split("} ")[0]

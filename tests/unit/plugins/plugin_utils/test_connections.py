@@ -11,6 +11,7 @@ from ansible.playbook.play_context import PlayContext
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
 from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import PosixNode
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.connections import connect
+from tests.waiting import PATIENCE_S
 
 # Ansible's default: what applies without our ansible.cfg.
 DEFAULT_ARGS = "-C -o ControlMaster=auto -o ControlPersist=60s"
@@ -28,7 +29,7 @@ def in_effect(connection: Any) -> dict[str, str]:
     """What ssh itself makes of the command line, by its option -G."""
     program, *options = [word.decode() for word in connection._build_command("ssh", "ssh", "n1", "true")]
     argv = [program, "-G", "-F", "/dev/null", *options]
-    told = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=10).stdout
+    told = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=PATIENCE_S).stdout
     return dict(line.split(" ", 1) for line in told.splitlines() if " " in line)
 
 

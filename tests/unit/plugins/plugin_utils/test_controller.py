@@ -6,50 +6,75 @@ import os
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Refused
 from ansible_collections.tidegate.delivery.plugins.plugin_utils import controller
+from tests.waiting import until
 
-# A controller that forks a worker as Ansible does (a session of its own), and a worker that would act after a while.
+# A controller that forks a worker as Ansible does (a session of its own), and a worker that acts when it is let.
 CONTROLLER = """
 import os, sys, time
 from ansible_collections.tidegate.delivery.plugins.plugin_utils import controller
-if os.fork() == 0:
+def wait_for(name):
+    while not os.path.exists(sys.argv[1] + name):
+        time.sleep(0.02)
+if not (worker := os.fork()):
     os.setsid()
-    time.sleep(float(sys.argv[2]))
+    wait_for(".guard")
     controller.end_with_controller()
     open(sys.argv[1] + ".guarded", "w").close()
-    time.sleep(1.5)
+    wait_for(".act")
     open(sys.argv[1] + ".acted", "w").close()
     os._exit(0)
-open(sys.argv[1] + ".ready", "w").close()
-time.sleep(60)
+print(worker, flush=True)
+time.sleep(600)
 """
 
 
-def run_and_kill(mark: Path, late_guard: float, until: str) -> None:
-    process = subprocess.Popen([sys.executable, "-c", CONTROLLER, str(mark), str(late_guard)], start_new_session=True)
-    deadline = time.monotonic() + 30
-    while not mark.with_suffix(until).exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait(10)
-    time.sleep(2.5)
+@contextmanager
+def killed(mark: Path) -> Iterator[None]:
+    """A controller that is killed after the block; and then the worker has ended, and has not acted."""
+    argv = [sys.executable, "-c", CONTROLLER, str(mark)]
+    with subprocess.Popen(argv, start_new_session=True, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        worker = int(process.stdout.readline())
+        try:
+            yield
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            mark.with_suffix(".guard").touch()
+            until(lambda: not _lives(worker), "the worker has ended")
+        finally:
+            for pid in (process.pid, worker):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+    assert not mark.with_suffix(".acted").exists()
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
 
 
 def test_a_worker_is_ended_when_its_controller_is_killed(tmp_path: Path) -> None:
-    run_and_kill(tmp_path / "mark", 0, ".guarded")
-    assert not (tmp_path / "mark.acted").exists()
+    mark = tmp_path / "mark"
+    with killed(mark):
+        mark.with_suffix(".guard").touch()
+        until(mark.with_suffix(".guarded").exists, "it is guarded")
 
 
 def test_a_worker_whose_controller_died_before_it_began_refuses(tmp_path: Path) -> None:
-    run_and_kill(tmp_path / "mark", 0.7, ".ready")
-    assert not (tmp_path / "mark.guarded").exists()
-    assert not (tmp_path / "mark.acted").exists()
+    mark = tmp_path / "mark"
+    with killed(mark):
+        pass
+    assert not mark.with_suffix(".guarded").exists()
 
 
 def test_the_refusal_says_that_nothing_was_done(monkeypatch: pytest.MonkeyPatch) -> None:

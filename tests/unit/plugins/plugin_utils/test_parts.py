@@ -16,6 +16,7 @@ from ansible_collections.tidegate.delivery.plugins.plugin_utils import stop
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction, _NotPermitted
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.parts import together
+from tests.waiting import PATIENCE_S, until
 
 GOOD = {"changed": True, "outcome": "frozen", "msg": "n1: frozen", "own_s": 1.0}
 BAD = {"failed": True, "changed": False, "msg": "n2: unreachable", "reason": "unreachable", "where": "n2"}
@@ -158,7 +159,7 @@ def test_each_end_is_an_event_of_its_own_written_together(ledger: Recording) -> 
 
 
 def test_all_nodes_at_once_and_one_nodes_parts_in_turn_up_to_a_failure(ledger: Recording) -> None:
-    at_once = threading.Barrier(2, timeout=10)
+    at_once = threading.Barrier(2, timeout=PATIENCE_S)
 
     def together_now() -> dict[str, Any]:
         at_once.wait()
@@ -185,13 +186,20 @@ def test_ends_that_can_not_be_recorded_fail_the_task(ledger: Recording) -> None:
 
 
 def test_time_counts_until_a_parts_own_end(ledger: Recording) -> None:
+    parts: Any = [Part("n1", ledger), Part("n2", ledger)]
+
     def slow() -> dict[str, Any]:
+        _has_ended(parts[0])
         time.sleep(0.3)
         return GOOD
 
-    freeze(ledger, "n1", "n2", n1=GOOD, n2=slow)
+    object.__new__(Freezing).will(n1=GOOD, n2=slow)._permitted(parts[0], parts)
     took = {event[0]: event[4] for event in ledger.appended[0]}
-    assert took["n1"] < 0.3 <= took["n2"]
+    assert took["n1"] + 0.3 <= took["n2"]
+
+
+def _has_ended(part: Any) -> None:
+    until(lambda: part.elapsed_s is not None, "its own end")
 
 
 def test_a_node_that_can_not_be_acted_on_keeps_no_other_from_it(ledger: Recording) -> None:
@@ -211,11 +219,14 @@ def test_what_got_lost_on_the_way_is_a_failure(ledger: Recording) -> None:
 
 
 def test_ends_are_recorded_as_they_came_so_that_the_first_failure_is_the_cause(ledger: Recording) -> None:
+    parts: Any = [Part("n1", ledger), Part("n2", ledger)]
+
     def later() -> dict[str, Any]:
+        _has_ended(parts[1])
         time.sleep(0.2)
         raise Stopped("asked to stop")
 
-    result, _whole = freeze(ledger, "n1", "n2", n1=later, n2=Refused("ill"))
+    result = object.__new__(Freezing).will(n1=later, n2=Refused("ill"))._permitted(parts[0], parts)
     assert [event[0] for event in ledger.appended[0]] == ["n2", "n1"]
     assert result["reason"] == "refused"
 

@@ -9,6 +9,7 @@ from ansible.utils.display import Display
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.redaction import Redactor
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.shown import redacted
+from tests.waiting import PATIENCE_S
 
 REDACT: Callable[[str], str] = Redactor(["canary-4711"]).text
 
@@ -63,14 +64,14 @@ def test_one_threads_redaction_leaves_no_gap_for_anothers_text(display: Any, cap
     def slow(text: str) -> str:
         if text == "first":
             inside.set()
-            go_on.wait(10)
+            go_on.wait(PATIENCE_S)
         return REDACT(text)
 
     with redacted(slow):
         first = threading.Thread(target=display.display, args=("first",))
         first.start()
-        inside.wait(10)
+        inside.wait(PATIENCE_S)
         display.display("canary-4711")
         go_on.set()
-        first.join(10)
+        first.join(PATIENCE_S)
     assert sorted(capfd.readouterr().out.split()) == ["***", "first"]

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.signals import steps_of_a_flow
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 # A worker that is a session of its own with Ansible's way to die, and hears for itself after a while.
 PLAYBOOK = """
@@ -34,14 +34,14 @@ def worker():
     mark("forked", os.getpid())
     time.sleep(0.7)
     signals.hear_in_worker()
-    client = subprocess.Popen(["sleep", "300"]) if "client" in sys.argv else None
+    client = subprocess.Popen(["sleep", "600"]) if "client" in sys.argv else None
     mark("client", client.pid if client else 0)
     mark("hears")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not stop.stop_requested() and time.monotonic() < deadline:
         time.sleep(0.02)
     mark("worker", stop.stop_requested().signal.name)
-    time.sleep(30 if client else 0)
+    time.sleep(600 if client else 0)
 main = signals.MainSignals()
 main.next_task(action)
 process = multiprocessing.get_context("fork").Process(target=worker)
@@ -50,7 +50,7 @@ process.join()
 mark("main", f"{process.exitcode} {stop.stop_requested().signal.name if stop.stop_requested() else None}")
 main.put_back()
 mark("over")
-time.sleep(30)
+time.sleep(600)
 """
 OURS = "tidegate.delivery.puppet_run"
 
@@ -63,13 +63,9 @@ class Playbook:
 
     def told(self, name: str) -> str:
         """What it wrote under that name, once it has."""
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            path = self._folder / name
-            if path.exists() and (text := path.read_text()) is not None and (text or name in ("hears", "over")):
-                return text
-            time.sleep(0.02)
-        raise AssertionError(f"it never told {name}")
+        path = self._folder / name
+        until(lambda: path.exists() and (path.read_text() or name in ("hears", "over")), f"it tells {name}", every=0.02)
+        return path.read_text()
 
     @property
     def worker(self) -> int:
@@ -77,7 +73,7 @@ class Playbook:
 
     def end(self) -> str:
         self.process.kill()
-        return self.process.communicate(timeout=30)[1]
+        return self.process.communicate(timeout=PATIENCE_S)[1]
 
 
 @contextmanager
@@ -116,7 +112,7 @@ def test_before_the_first_step_of_ours_signals_do_what_they_always_do(tmp_path: 
     with playbook(tmp_path, "ansible.builtin.command") as run:
         run.told("forked")
         run.process.terminate()
-        assert run.process.wait(30) == -signal.SIGTERM
+        assert run.process.wait(PATIENCE_S) == -signal.SIGTERM
         os.kill(run.worker, signal.SIGKILL)
 
 
@@ -128,10 +124,10 @@ def test_once_more_a_second_later_ends_everything_at_once(tmp_path: Path) -> Non
         # More than a second by the main process's clock, which a busy machine may have kept from it for a while.
         time.sleep(2.5)
         run.process.send_signal(signal.SIGTERM)
-        assert run.process.wait(30) == 130
+        assert run.process.wait(PATIENCE_S) == 130
         assert "it takes the locks over" in run.end()
-        until(lambda: not _lives(run.worker), "the worker was killed", 30)
-        until(lambda: not _lives(int(run.told("client"))), "its client was killed", 30)
+        until(lambda: not _lives(run.worker), "the worker was killed")
+        until(lambda: not _lives(int(run.told("client"))), "its client was killed")
 
 
 def test_the_same_request_from_several_is_one(tmp_path: Path) -> None:
@@ -145,7 +141,7 @@ def test_the_same_request_from_several_is_one(tmp_path: Path) -> None:
         time.sleep(0.5)
         assert run.process.poll() is None
         run.process.send_signal(signal.SIGINT)
-        assert run.process.wait(30) == 130
+        assert run.process.wait(PATIENCE_S) == 130
 
 
 def test_who_ignores_hangups_goes_on_ignoring_them(tmp_path: Path) -> None:
@@ -164,7 +160,7 @@ def test_when_the_playbook_is_over_signals_are_ansibles_again(tmp_path: Path) ->
         os.kill(run.worker, signal.SIGTERM)
         run.told("over")
         run.process.terminate()
-        assert run.process.wait(30) == -signal.SIGTERM
+        assert run.process.wait(PATIENCE_S) == -signal.SIGTERM
 
 
 @pytest.mark.parametrize(
@@ -208,5 +204,5 @@ print(process.exitcode, stop.stop_requested().signal.name)
 
 def test_a_worker_whose_action_has_ended_takes_ansibles_term_for_no_wish_to_stop() -> None:
     argv = [sys.executable, "-c", WORKER_THAT_IS_DONE]
-    ended = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True)
+    ended = subprocess.run(argv, capture_output=True, text=True, timeout=PATIENCE_S, check=True)
     assert ended.stdout.splitlines() == ["handed on None", "0 SIGHUP"]

@@ -19,6 +19,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.errors import (
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.move_report import Stuck
 from ansible_collections.tidegate.delivery.plugins.plugin_utils import stop
+from tests.waiting import PATIENCE_S
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +40,7 @@ def test_a_worker_that_hears_of_it_tells_all() -> None:
     context = multiprocessing.get_context("fork")
     worker = context.Process(target=stop.request_stop, args=(signal.SIGTERM,))
     worker.start()
-    worker.join(30)
+    worker.join(PATIENCE_S)
     with pytest.raises(Stopped, match=r"stopped by alice \(SIGTERM\) while draining") as raised:
         stop.require_going_on("while draining")
     assert raised.value.reason == "stopped"

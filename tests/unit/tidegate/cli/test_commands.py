@@ -10,6 +10,7 @@ import pytest
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.excerpt import printable
 from tests.unit.tidegate.cli.scripted import OPENED, PLAN, Script, end, scripted
+from tests.waiting import PATIENCE_S
 from tidegate.cli import deploying, session
 from tidegate.cli.options import Common
 from tidegate.outcome import Exit, Verdict
@@ -255,7 +256,9 @@ def test_ansibles_own_warnings_are_shown(script: Script) -> None:
 
 def tidegate(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     argv = [str(Path(sys.executable).parent / "tidegate"), *words]
-    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60, env=environment or None)
+    return subprocess.run(
+        argv, capture_output=True, text=True, check=False, timeout=PATIENCE_S, env=environment or None
+    )
 
 
 @pytest.mark.parametrize(("words", "code"), [((), 2), (("deploy",), 2), (("--help",), 0), (("--version",), 0)])

@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Event, Outcome, Step
 from lab.layout import PROJECT
+from tests.waiting import PATIENCE_S
 from tidegate.cli import tidegate
 from tidegate.ledger import SqlLedger
 from tidegate.store import Store
@@ -51,9 +52,9 @@ def in_process(*arguments: str) -> Result:
 
 
 def test_the_last_ones_are_shown_as_they_are_shipped(ledger: str) -> None:
-    shown, told = tail(ledger, "lab", "--json").communicate(timeout=60)
+    shown, told = tail(ledger, "lab", "--json").communicate(timeout=PATIENCE_S)
     assert [json.loads(line)["outcome"] for line in shown.splitlines()] == ["ok", "failed"], told
-    bad, _ = tail(ledger, "lab", "--json", "--bad").communicate(timeout=60)
+    bad, _ = tail(ledger, "lab", "--json", "--bad").communicate(timeout=PATIENCE_S)
     assert [json.loads(line)["outcome"] for line in bad.splitlines()] == ["failed"]
 
 
@@ -88,7 +89,7 @@ def test_a_full_disk_is_no_fault_of_ours(ledger: str) -> None:
 
 def test_an_environment_without_events_is_told(ledger: str) -> None:
     process = tail(ledger, "lba")
-    shown, told = process.communicate(timeout=60)
+    shown, told = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, shown) == (2, "")
     assert "the ledger has no event of environment 'lba'" in told
 
@@ -99,5 +100,5 @@ def test_what_is_followed_ends_at_an_interrupt_without_a_word(ledger: str) -> No
     assert json.loads(process.stdout.readline())["outcome"] == "ok"
     process.stdout.readline()
     os.kill(process.pid, signal.SIGINT)
-    shown, told = process.communicate(timeout=60)
+    shown, told = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, shown, told) == (130, "", "")

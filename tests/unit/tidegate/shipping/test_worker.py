@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import PATIENCE_S, until
 from tidegate.shipping import worker
 from tidegate.shipping.aside import Aside
 from tidegate.shipping.shipper import Shipper
@@ -52,16 +53,18 @@ def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_an_error_of_our_own_is_tried_again(spool: Path) -> None:
     sink, shipper = Stumbling(2), Shipper(spool)
     shipper.add_sink(sink)
-    assert shipper.finish(20)
+    assert shipper.finish(PATIENCE_S)
     assert sink.got == ["one"]
 
 
 def test_an_error_of_our_own_that_stays_is_told_by_its_kind(spool: Path) -> None:
     shipper = Shipper(spool)
     shipper.add_sink(Stumbling(1000))
+    told = "an error of Tidegate's own (ValueError): please report it"
+    until(lambda: shipper.standing()[0].why == told, told)
     assert not shipper.finish(0.3)
     (standing,) = shipper.standing()
-    assert standing.why == "an error of Tidegate's own (ValueError): please report it"
+    assert standing.why == told
     assert not standing.idle
 
 
@@ -103,7 +106,7 @@ def test_a_source_that_is_held_up_holds_up_no_other(tmp_path: Path, monkeypatch:
     thread.add(Listed("ledger", "a", "b"))
     thread.start()
     thread.finish()
-    thread.join(20)
+    thread.join(PATIENCE_S)
     assert sink.got == ["a", "b"]
     assert thread.set_aside == {"poison": "refused"}
 
@@ -136,5 +139,5 @@ def test_the_cursor_moves_after_each_batch_of_the_sinks_own_size(tmp_path: Path)
     thread.add(Listed("ledger", *"abcdefgh"))
     thread.start()
     thread.finish()
-    thread.join(20)
+    thread.join(PATIENCE_S)
     assert (sink.sizes, "".join(sink.got)) == ([3, 3, 2], "abcdefgh")

@@ -25,6 +25,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.model im
     front_end_problems,
     model,
 )
+from tests.waiting import PATIENCE_S
 
 HERE = Path(__file__).parent.parent
 PROJECT = HERE.parents[3]
@@ -219,14 +220,14 @@ def test_haproxy_takes_eighty_services_on_twelve_nodes_each(tmp_path: Path) -> N
     (tmp_path / "state" / "any").touch()
     began = time.monotonic()
     done = subprocess.run(
-        ["haproxy", "-c", "-f", str(tmp_path / "tidegate.cfg")], capture_output=True, text=True, timeout=60
+        ["haproxy", "-c", "-f", str(tmp_path / "tidegate.cfg")], capture_output=True, text=True, timeout=PATIENCE_S
     )
     elapsed = time.monotonic() - began
     assert done.returncode == 0, done.stderr[-2000:]
     assert "[ALERT]" not in done.stderr
     assert text.count("\n    server ") == 80 * 12 * 2
     # 0.15 to 0.4 s were measured on two busy cores. This only sees that nothing makes it a minute.
-    assert elapsed < 20
+    assert elapsed < 60
 
 
 def test_no_line_has_more_words_than_haproxy_takes() -> None:

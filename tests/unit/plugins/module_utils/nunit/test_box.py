@@ -15,6 +15,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.box_order 
 from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.box_report import Stage, read_report
 from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.box_script import SCRIPT
 from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.runners import Runner
+from tests.waiting import PATIENCE_S
 
 RUN = BoxRun(
     work_dir="/srv/tests",
@@ -94,14 +95,14 @@ def test_our_own_settings_can_not_be_replaced() -> None:
 def test_every_value_arrives_in_the_shell_as_it_is(value: str) -> None:
     inputs = box_inputs(replace(RUN, secrets={"PASSWORD": value}))
     script = 'eval "$(cat)"; export_environment; printf %s "$PASSWORD"'
-    done = subprocess.run(["/bin/sh", "-c", script], input=inputs, capture_output=True, check=True, timeout=10)
+    done = subprocess.run(["/bin/sh", "-c", script], input=inputs, capture_output=True, check=True, timeout=PATIENCE_S)
     assert done.stdout.decode() == value
 
 
 def test_nothing_is_exported_before_the_runner_starts() -> None:
     script = 'eval "$(cat)"; printf "%s|" "${PASSWORD-unset}" "$@"'
     inputs = box_inputs(replace(RUN, program=("my runner", "a'b")))
-    done = subprocess.run(["/bin/sh", "-c", script], input=inputs, capture_output=True, check=True, timeout=10)
+    done = subprocess.run(["/bin/sh", "-c", script], input=inputs, capture_output=True, check=True, timeout=PATIENCE_S)
     assert done.stdout.decode().split("|")[:3] == ["unset", "my runner", "a'b"]
     assert shlex.quote("a'b") in inputs.decode()
 

@@ -14,6 +14,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.node_fact
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.pins import Edit, change
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.place import Place
 from lab.programs import program
+from tests.waiting import PATIENCE_S
 
 VALUES = {"shop::version": "1e5", "shop::digest": "abc"}
 
@@ -46,7 +47,7 @@ def test_pins_are_one_fact_whose_text_facter_reads_as_text(tmp_path: Path) -> No
     )
     (tmp_path / "tidegate_pins.yaml").write_text(text)
     asked = [program("facter"), "--external-dir", str(tmp_path), "--yaml", FACT]
-    done = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(asked, capture_output=True, text=True, timeout=PATIENCE_S, check=True)
     assert yaml.safe_load(done.stdout) == {FACT: VALUES}
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
-import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +26,14 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.run impor
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import Stopping
 from tests.puppet_start import start_run
 from tests.unit.plugins.module_utils.puppet_double import PuppetDouble
+from tests.waiting import until
+
+# A run that goes on until it is let go.
+WAITS = 'until [ -e "$home/go" ]; do sleep 0.1; done'
+
+
+def go(puppet: PuppetDouble) -> None:
+    (puppet.home / "go").touch()
 
 
 @pytest.fixture
@@ -39,7 +47,7 @@ def request_(tmp_path: Path) -> Request:
         folder=str(tmp_path / "jobs"),
         run_id="d1.n1.1",
         family="d1.n1.",
-        timeout=30,
+        timeout=600,
         wait_for_lock=0,
         interval=1,
         settings_cache=str(tmp_path / "settings"),
@@ -135,7 +143,7 @@ def test_an_unreadable_report_is_named(puppet: PuppetDouble, request_: Request) 
 
 
 def test_a_run_beyond_its_time_is_ended(puppet: PuppetDouble, request_: Request) -> None:
-    puppet.will("changed", 2, before="exec sleep 60")
+    puppet.will("changed", 2, before="exec sleep 600")
     result = once(puppet, replace(request_, timeout=1))
     assert result.outcome is PuppetOutcome.TIMED_OUT
 
@@ -150,7 +158,7 @@ def test_a_run_that_no_signal_ends_is_not_waited_for_for_ever(
     stop = jobs.stop
     # What a process in the kernel makes of it: nothing.
     monkeypatch.setattr(jobs, "stop", lambda _node, _folder, id: stopped.append(id))
-    puppet.will("changed", 2, before="exec sleep 60")
+    puppet.will("changed", 2, before="exec sleep 600")
     start_run(puppet.node, request_)
     try:
         with pytest.raises(
@@ -163,7 +171,7 @@ def test_a_run_that_no_signal_ends_is_not_waited_for_for_ever(
 
 
 def test_a_run_that_vanished_without_a_report_is_lost(puppet: PuppetDouble, request_: Request) -> None:
-    puppet.will("changed", 2, before="exec sleep 60")
+    puppet.will("changed", 2, before="exec sleep 600")
     start_run(puppet.node, request_)
     _kill(request_, "supervisor", "command")
     result = once(puppet, request_)
@@ -171,9 +179,10 @@ def test_a_run_that_vanished_without_a_report_is_lost(puppet: PuppetDouble, requ
 
 
 def test_one_that_vanished_after_its_report_is_judged_by_it(puppet: PuppetDouble, request_: Request) -> None:
-    puppet.will("changed", 2, before="sleep 1")
+    puppet.will("changed", 2, before=WAITS)
     start_run(puppet.node, request_)
     _kill(request_, "supervisor")
+    go(puppet)
     result = once(puppet, request_)
     assert (result.outcome, result.exit_code) == (PuppetOutcome.CHANGED, None)
     assert result.report_path == str(puppet.report)
@@ -181,10 +190,7 @@ def test_one_that_vanished_after_its_report_is_judged_by_it(puppet: PuppetDouble
 
 def _kill(request: Request, *who: str) -> None:
     folder = Path(request.folder, request.run_id)
-    deadline = time.monotonic() + 10
-    while not ((folder / "command").exists() and (folder / "command").read_text()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until(lambda: (folder / "command").exists() and (folder / "command").read_text(), "it has begun")
     for each in who:
         os.kill(int((folder / each).read_text().split()[0]), signal.SIGKILL)
 
@@ -192,8 +198,15 @@ def _kill(request: Request, *who: str) -> None:
 class Flaky:
     """An `Execute` whose connection drops: the command runs, its answer is lost."""
 
-    def __init__(self, node: PosixNode, dropped: list[int], error: DomainError | None = None) -> None:
+    def __init__(
+        self,
+        node: PosixNode,
+        dropped: list[int],
+        error: DomainError | None = None,
+        after_the_last: Callable[[], object] = lambda: None,
+    ) -> None:
         self._execute = node._execute
+        self._after_the_last = after_the_last
         self._error = error or Unreachable("connection lost", where="n1")
         self._dropped = dropped
         self._count = 0
@@ -202,6 +215,8 @@ class Flaky:
         done = self._execute(command, stdin, timeout)
         self._count += 1
         if self._count in self._dropped:
+            if self._count == max(self._dropped):
+                self._after_the_last()
             raise self._error
         return done
 
@@ -212,8 +227,9 @@ def test_lost_answers_do_not_run_puppet_twice(
 ) -> None:
     """Second call: the start and the first wait; all that follow are polls, once one of them was answered."""
     monkeypatch.setattr("ansible_collections.tidegate.delivery.plugins.module_utils.puppet.run._RETRY", 0.1)
-    puppet.will("changed", 2, before="sleep 3")
-    result = run(PosixNode("n1", Flaky(puppet.node, dropped)), request_, lambda _line: None)
+    puppet.will("changed", 2, before=WAITS)
+    flaky = Flaky(puppet.node, dropped, after_the_last=lambda: go(puppet))
+    result = run(PosixNode("n1", flaky), request_, lambda _line: None)
     assert (result.outcome, result.adopted, result.reconnected) == (PuppetOutcome.CHANGED, False, 1)
     assert len(puppet.calls("--onetime")) == 1
 
@@ -227,14 +243,17 @@ def test_a_question_that_takes_too_long_on_a_busy_node_is_borne_as_silence_is(
 ) -> None:
     module = "ansible_collections.tidegate.delivery.plugins.module_utils.puppet.run"
     monkeypatch.setattr(f"{module}._RETRY", 0.1)
-    puppet.will("changed", 2, before="sleep 2")
-    result = run(PosixNode("n1", Flaky(puppet.node, slow, SLOW)), request_, lambda _line: None)
+    puppet.will("changed", 2, before=WAITS)
+    flaky = Flaky(puppet.node, slow, SLOW, lambda: go(puppet))
+    result = run(PosixNode("n1", flaky), request_, lambda _line: None)
     assert (result.outcome, result.reconnected) == (PuppetOutcome.CHANGED, 1)
     assert len(puppet.calls("--onetime")) == 1
+    (puppet.home / "go").unlink()
     monkeypatch.setattr(f"{module}.PATIENCE", 0.3)
     always = PosixNode("n1", Flaky(puppet.node, list(range(3, 100)), SLOW))
     with pytest.raises(Unreachable, match=r"did not end within 40 s.*Its Puppet run goes on there"):
         run(always, replace(request_, run_id="d1.n1.2"), lambda _line: None)
+    go(puppet)
 
 
 def test_a_node_that_stays_out_of_reach_is_told_and_its_run_goes_on(
@@ -243,10 +262,11 @@ def test_a_node_that_stays_out_of_reach_is_told_and_its_run_goes_on(
     module = "ansible_collections.tidegate.delivery.plugins.module_utils.puppet.run"
     monkeypatch.setattr(f"{module}._RETRY", 0.1)
     monkeypatch.setattr(f"{module}.PATIENCE", 0.3)
-    puppet.will("changed", 2, before="sleep 2")
+    puppet.will("changed", 2, before=WAITS)
     with pytest.raises(Unreachable, match="Its Puppet run goes on there") as error:
         run(PosixNode("n1", Flaky(puppet.node, list(range(3, 100)))), request_, lambda _line: None)
     assert "adopts the run" in error.value.remedy
+    go(puppet)
     assert once(puppet, request_).outcome is PuppetOutcome.CHANGED
 
 
@@ -254,7 +274,7 @@ def test_a_run_whose_watch_is_gone_is_ended_by_us(
     puppet: PuppetDouble, request_: Request, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ansible_collections.tidegate.delivery.plugins.module_utils.puppet.run._OVERDUE", 0.5)
-    puppet.will("changed", 2, before="exec sleep 60")
+    puppet.will("changed", 2, before="exec sleep 600")
     # As if the node's own watch had not ended it: the limit that the node got is longer than ours.
     start_run(puppet.node, request_)
     result = once(puppet, replace(request_, timeout=1))
@@ -263,7 +283,7 @@ def test_a_run_whose_watch_is_gone_is_ended_by_us(
 
 
 def test_a_stop_leaves_the_run_to_be_adopted(puppet: PuppetDouble, request_: Request) -> None:
-    puppet.will("changed", 2, before="sleep 3")
+    puppet.will("changed", 2, before=WAITS)
     polls: list[str] = []
 
     def look_(where: str) -> None:
@@ -273,6 +293,6 @@ def test_a_stop_leaves_the_run_to_be_adopted(puppet: PuppetDouble, request_: Req
 
     with pytest.raises(Stopped, match="the run goes on there, and the next attempt adopts it"):
         run(puppet.node, request_, lambda _line: None, Stopping(look_))
-    result = run(puppet.node, replace(request_, run_id="d1.n1.2"), lambda _line: None)
+    result = run(puppet.node, replace(request_, run_id="d1.n1.2"), lambda _line: go(puppet))
     assert (result.job_id, result.adopted, result.outcome) == ("d1.n1.1", True, PuppetOutcome.CHANGED)
     assert len(puppet.calls("--onetime")) == 1
