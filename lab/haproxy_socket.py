@@ -6,7 +6,7 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-_TIMEOUT_S = 2.0
+_TIMEOUT_S = 10.0
 _LIMIT = 4 * 1024 * 1024
 # `srv_admin_state` of `show servers state`: 4 (disabled in the configuration) is no more than information.
 _OUT = 0x3B

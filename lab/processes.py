@@ -129,7 +129,7 @@ def await_end(find: Callable[[], list[Process]], deadline_s: float) -> list[Proc
     return []
 
 
-def end(process: Process, number: signal.Signals = signal.SIGKILL, deadline_s: float = 5.0) -> None:
+def end(process: Process, number: signal.Signals = signal.SIGKILL, deadline_s: float = 30.0) -> None:
     """Signal a process and return when it is gone. Raises DeadlineExceeded."""
     send(process, number)
     if await_end(lambda: [process], deadline_s):

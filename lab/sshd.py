@@ -108,7 +108,7 @@ SetEnv {exports}
 
 def version() -> tuple[int, int]:
     """OpenSSH's version; the client and the server come from one source."""
-    done = subprocess.run([program("ssh"), "-V"], capture_output=True, text=True, timeout=10, check=False)
+    done = subprocess.run([program("ssh"), "-V"], capture_output=True, text=True, timeout=60, check=False)
     found = re.search(r"OpenSSH_(\d+)\.(\d+)", done.stderr)
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
@@ -120,7 +120,7 @@ def _make_key(path: Path, comment: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     argv = [program("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(path)]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False, stdin=subprocess.DEVNULL)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
     if done.returncode != 0:
         raise BadInput(
             f"ssh-keygen failed: {done.stderr.strip()}", where=str(path), remedy="Check the folder's rights."

@@ -24,7 +24,7 @@ from lab.layout import PROJECT, Layout
 from lab.programs import HOST_PATH, program
 
 _KEEPER = PROJECT / "lab" / "keeper.py"
-_ADOPTION_DEADLINE_S = 15.0
+_ADOPTION_DEADLINE_S = 60.0
 _POLL_S = 0.1
 # What a unit may see of the caller's environment: nothing secret, nothing that changes how a server behaves.
 _INHERITED = ("HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ")
@@ -48,7 +48,7 @@ class Unit:
     ready: Callable[[], bool]
     log: Path
     env: Mapping[str, str] = field(default_factory=dict)
-    deadline_s: float = 30.0
+    deadline_s: float = 120.0
     errors: Path | None = None
     listens: Sequence[tuple[str, int]] = ()
     hang_up: bool = False
@@ -196,7 +196,7 @@ def _sv(layout: Layout, verb: str, *names: str) -> str:
     """The output of `sv`; its exit code only counts the services that were not as wished."""
     paths = [str(layout.unit_tree / name) for name in names]
     done = subprocess.run(
-        [program("sv"), verb, *paths], capture_output=True, text=True, errors="replace", timeout=30, check=False
+        [program("sv"), verb, *paths], capture_output=True, text=True, errors="replace", timeout=120, check=False
     )
     return done.stdout
 

@@ -26,7 +26,7 @@ from lab.layout import Host, Layout
 from lab.progress import Progress
 from lab.supervise import Run, Unit
 
-_POOLS_DEADLINE_S = 60.0
+_POOLS_DEADLINE_S = 120.0
 
 
 def up(layout: Layout, say: Progress) -> None:

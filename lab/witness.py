@@ -27,9 +27,9 @@ from lab.layout import PROJECT
 
 _READY = b"ready\n"
 _STOP = b"stop\n"
-START_S = 20.0
+START_S = 60.0
 # A request may wait its 10 s patience after the stop; then the result is written.
-STOP_S = 30.0
+STOP_S = 60.0
 _RESULT_LIMIT = 16 * 1024 * 1024
 Result = TypeVar("Result")
 
@@ -61,7 +61,7 @@ class Witness:
         return self.folder / f"{self.name}.log"
 
     def start(self) -> Self:
-        """Start it and wait until it measures. Raises DomainError if it doesn't within 20 s."""
+        """Start it and wait until it measures. Raises DomainError if it doesn't within a minute."""
         assert self._process is None, f"{self.name} has been started before"
         settings_file = self.folder / f"{self.name}.settings.json"
         write_json(settings_file, {**self.settings, "result": str(self.result_file)})

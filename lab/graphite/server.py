@@ -29,7 +29,7 @@ EXTRAS = PROJECT / "extras" / "graphite"
 _SERVE = Path(__file__).with_name("serve.py")
 _ADDRESS = "127.0.0.1"
 # Each starts within two seconds on an idle machine.
-_LIMIT_S = 60.0
+_LIMIT_S = 120.0
 _SETTINGS = "tidegate_lab_settings"
 _CARBON = """[cache]
 STORAGE_DIR = {at}
