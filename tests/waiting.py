@@ -13,6 +13,8 @@ from lab.witness import wait_until
 
 # For one program to start, answer or end.
 PATIENCE_S = 120.0
+# For what ends a moment after its starter; what would live on lives for minutes.
+GONE_S = 60.0
 # For what waits behind the steps of a deployment.
 DEPLOYMENT_S = 300.0
 

@@ -22,15 +22,13 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events im
 from lab.layout import PROJECT, Layout
 from lab.witness import wait_until
 from tests.integration.flow.lab_site import others
-from tests.waiting import DEPLOYMENT_S, until
+from tests.waiting import DEPLOYMENT_S, GONE_S, until
 
 TIDEGATE = Path(sys.executable).parent / "tidegate"
 # Every process that a run starts inherits it, as Jenkins marks its jobs' processes with BUILD_ID.
 _MARK = "TIDEGATE_TEST_RUN"
 # A whole deployment of some nodes.
 _CALL_S = 2 * DEPLOYMENT_S
-# A second on an idle machine. What would live on lives for minutes.
-_GONE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +78,7 @@ class Running:
 
     def survivors(self) -> list[str]:
         """What is left of it, which a good command ends a moment after itself at the latest."""
-        wait_until(lambda: not self.processes(), _GONE_S, every=0.1)
+        wait_until(lambda: not self.processes(), GONE_S, every=0.1)
         return [title for process in self.processes() if (title := _title(process))]
 
 

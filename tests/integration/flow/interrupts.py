@@ -20,8 +20,9 @@ from typing import Any, TypeVar
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Event
 from lab import processes
 from lab.layout import PROJECT, TRADEAPI
+from lab.witness import wait_until
 from tests.integration.flow.lab_site import Played, Site, others
-from tests.waiting import DEPLOYMENT_S, PATIENCE_S, until
+from tests.waiting import DEPLOYMENT_S, GONE_S, PATIENCE_S, until
 
 # Jenkins finds all processes of a build by a variable that they inherit (BUILD_ID); so do we.
 _COOKIE = "TIDEGATE_TEST_RUN"
@@ -113,7 +114,11 @@ class Run:
         return Played(self.process.returncode, self.said())
 
     def survivors(self) -> list[str]:
-        """What of the run still lives, but idle shared connections, which end by themselves."""
+        """What of the run lives on, but idle shared connections, which end by themselves."""
+        wait_until(lambda: not self._left(), GONE_S, every=0.1)
+        return self._left()
+
+    def _left(self) -> list[str]:
         return [each.title for each in self.family() if not each.argv[0].startswith(f"ssh: {self._masters}/")]
 
     def clear(self) -> None:

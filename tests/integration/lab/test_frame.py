@@ -277,9 +277,9 @@ def test_a_hanging_admin_socket_leaves_the_master_answering(frame: Frame) -> Non
     host = frame.layout.host("lb1")
     control.hang_admin_socket(frame.layout, "lb1")
     assert not haproxy_socket.answers(host.haproxy_socket, 0.3)
-    assert haproxy_socket.answers(host.haproxy_master_socket, 0.3)
+    assert haproxy_socket.answers(host.haproxy_master_socket, PATIENCE_S)
     control.thaw_haproxy(frame.layout, "lb1")
-    assert haproxy_socket.answers(host.haproxy_socket)
+    assert haproxy_socket.answers(host.haproxy_socket, PATIENCE_S)
 
 
 def test_a_frozen_haproxy_answers_nobody(frame: Frame) -> None:
