@@ -91,7 +91,8 @@ def test_first_come_first_served_and_one_at_a_time(site: Site, tmp_path: Path) -
     box.let_go("b", "c")
     box.end()
     assert [box.done[name].report.place for name in ("a", "b", "c")] == [1, 2, 3]
-    assert box.done["c"].report.queued >= box.done["b"].report.queued
+    # Both were in the queue as long as the hurried one at least.
+    assert min(box.done[name].report.queued for name in ("b", "c")) >= 1.0
     assert ahead_of(BOX, nothing(site, tmp_path)) == []
 
 
