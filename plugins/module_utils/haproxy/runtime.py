@@ -292,7 +292,8 @@ class Runtime:
             raise self._lost(RefusalKind.MASTER_SILENT, socket=self.access.master_socket)
         processes = state.parse_proc(self._host, answers[0])
         if pid not in processes.workers:
-            raise self._broken(f"worker {pid} was replaced while it was asked")
+            master = self.access.master_socket
+            raise self._broken(f"worker {pid} was replaced while it was asked, or {master} is another HAProxy's")
         return processes
 
     def _old_worker(self, pid: int, bodies: Mapping[str, str]) -> state.OldWorker:

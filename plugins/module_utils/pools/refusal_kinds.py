@@ -173,7 +173,8 @@ class RefusalKind(Enum):
     )
     STRANGER = (
         "HAProxy's answer can't be read: {what}",
-        "Check that tidegate_haproxy_socket is HAProxy's admin socket and that its version is 2.6 or later",
+        "Check that tidegate_haproxy_socket is HAProxy's admin socket, tidegate_haproxy_master_socket its master's, "
+        "and that its version is 2.6 or later",
     )
     BROKEN_OFF = (
         "no whole answer came: {what}",

@@ -73,6 +73,13 @@ def test_a_reading_is_one_exchange_without_a_lock() -> None:
     assert state.undecided == 1
 
 
+def test_a_master_of_other_workers_may_be_another_haproxys() -> None:
+    others = PROC.replace("1842 ", "1843 ")
+    reader, _ = runtime(lambda frame: reading(frame, proc=others) + frame("finished"))
+    with pytest.raises(Unreachable, match=r"worker 1842 was replaced while it was asked, or .* is another HAProxy's"):
+        reader.read(["b_on"])
+
+
 def test_many_backends_are_read_with_one_question() -> None:
     reader, node = runtime(whole)
     state = reader.read([f"b{number}" for number in range(30)] + ["b_on"])
