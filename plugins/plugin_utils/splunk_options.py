@@ -17,7 +17,7 @@ _PASSED_ON = ("url", "index", "source", "sourcetype", "acknowledge", "validate_c
 
 def splunk_sink(option: Callable[[str], Any]) -> dict[str, Any]:
     """The settings, checked. Raises BadInput with the option that is wrong."""
-    from tidegate.shipping.settings import splunk_settings
+    from tidegate.shipping.splunk.settings import splunk_settings
 
     if not option("url"):
         raise BadInput(

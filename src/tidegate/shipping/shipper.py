@@ -18,11 +18,11 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.whole_file impor
 from tidegate.shipping.graphite.carbon import CarbonSink
 from tidegate.shipping.graphite.settings import carbon_settings, web_settings
 from tidegate.shipping.graphite.web import GraphiteWebSink
-from tidegate.shipping.hec import HecSink
 from tidegate.shipping.lane import Source
 from tidegate.shipping.ledgers import LedgerSource
-from tidegate.shipping.settings import splunk_settings
 from tidegate.shipping.sinks import Sink
+from tidegate.shipping.splunk.hec import HecSink
+from tidegate.shipping.splunk.settings import splunk_settings
 from tidegate.shipping.spool import SpoolSource
 from tidegate.shipping.status import STATUS
 from tidegate.shipping.worker import Standing, Worker

@@ -24,9 +24,9 @@ from tests.impatience import hurry
 from tests.waiting import PATIENCE_S, until
 from tidegate.ledger import SqlLedger
 from tidegate.shipping import worker
-from tidegate.shipping.hec import HecSink
-from tidegate.shipping.settings import SplunkSettings
 from tidegate.shipping.shipper import Shipper
+from tidegate.shipping.splunk.hec import HecSink
+from tidegate.shipping.splunk.settings import SplunkSettings
 from tidegate.shipping.spool import SpoolWriter, segments
 from tidegate.shipping.worker import Standing
 from tidegate.store import Store

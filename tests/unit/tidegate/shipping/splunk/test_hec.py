@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import requests
 
-from tidegate.shipping.hec import HecSink
 from tidegate.shipping.http import Header, HttpAnswer, HttpServer
-from tidegate.shipping.settings import SplunkSettings
 from tidegate.shipping.sinks import Delivered, Item, Pending
+from tidegate.shipping.splunk.hec import HecSink
+from tidegate.shipping.splunk.settings import SplunkSettings
 
 
 class Collector:

@@ -15,10 +15,10 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tidegate.shipping.codes import Meaning, Verdict, acknowledged, verdict
 from tidegate.shipping.http import FAILURES, Header, HttpServer, why
-from tidegate.shipping.settings import SplunkSettings
 from tidegate.shipping.sinks import BATCH, Answer, Delivered, Item, Kind, Pending, Refused, Retry
+from tidegate.shipping.splunk.codes import Meaning, Verdict, acknowledged, verdict
+from tidegate.shipping.splunk.settings import SplunkSettings
 
 _EVENTS = "/services/collector/event"
 _ACKS = "/services/collector/ack"

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from lab.splunk.codes import Code
-from tidegate.shipping.codes import Meaning, acknowledged, verdict
 from tidegate.shipping.http import seconds
+from tidegate.shipping.splunk.codes import Meaning, acknowledged, verdict
 
 MEANINGS = {
     Meaning.TAKEN: {"SUCCESS", "HEALTHY", "QUEUE_NEARLY_FULL", "ACK_NEARLY_FULL"},

@@ -8,7 +8,7 @@ import pytest
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
 from tidegate.shipping.options import require_drain
-from tidegate.shipping.settings import splunk_settings
+from tidegate.shipping.splunk.settings import splunk_settings
 
 GOOD = {"url": "https://splunk:8088", "token": "t-0"}
 

@@ -1,0 +1,1 @@
+"""Splunk as a place that events are shipped to: its HTTP Event Collector."""
