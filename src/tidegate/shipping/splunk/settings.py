@@ -1,4 +1,4 @@
-"""What the shipper is told of Splunk, on its standard input: a token there is in no process list and no file of ours."""
+"""What the shipper is told of Splunk, on its standard input: so a token is in no process list and no file of ours."""
 
 from __future__ import annotations
 
