@@ -24,6 +24,7 @@ MAX_EVENT_BYTES = 64 * 1024
 # A file is removed as a whole: what is shipped while a long playbook runs makes room.
 SEGMENT_BYTES = 1024 * 1024
 _FOLDER = "events"
+_VARIABLE = "TIDEGATE_SPOOL"
 _KINDS: Mapping[str, Kind] = {"task": "task", "custom": "custom"}
 _READ = 1024 * 1024
 
@@ -179,10 +180,15 @@ def _lines(path: Path, begin: int, limit: int) -> list[tuple[int, bytes]]:
             file.seek(begin)
             while len(found) < limit:
                 line = file.readline(MAX_EVENT_BYTES + 1)
+                size = len(line)
+                # Longer than what is ever written: a damaged disk's. It must not hide what stands behind it.
+                while len(line) > MAX_EVENT_BYTES and not line.endswith(b"\n"):
+                    line = file.readline(MAX_EVENT_BYTES + 1)
+                    size += len(line)
                 if not line.endswith(b"\n"):
                     break
-                begin += len(line)
-                found.append((begin, line))
+                begin += size
+                found.append((begin, line if size == len(line) else b""))
     except FileNotFoundError:
         return []
     return found
@@ -201,6 +207,9 @@ def _item(line: bytes) -> Item | None:
 
 def require_folder(path: Path) -> Path:
     """The spool's folder, made if it isn't there. Raises BadInput when it can't be written."""
+    if os.environ.get(_VARIABLE) == "":
+        # Ansible makes the folder of ansible.cfg of an empty path.
+        raise BadInput("it is empty", where=_VARIABLE, remedy="Name a folder in it, or unset it")
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not os.access(path, os.W_OK | os.X_OK):
@@ -209,6 +218,6 @@ def require_folder(path: Path) -> Path:
         raise BadInput(
             f"the spool's folder can't be used: {error.strerror}",
             where=str(path),
-            remedy="Give spool a folder that this user may write to (TIDEGATE_SPOOL)",
+            remedy=f"Give spool a folder that this user may write to ({_VARIABLE})",
         ) from error
     return path

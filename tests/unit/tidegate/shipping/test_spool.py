@@ -7,8 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
 from tidegate.shipping.sinks import NoEvent
-from tidegate.shipping.spool import SpoolSource, SpoolWriter, segments
+from tidegate.shipping.spool import MAX_EVENT_BYTES, SpoolSource, SpoolWriter, require_folder, segments
 from tidegate.shipping.status import STATUS, problems
 
 FILL = """
@@ -136,6 +139,28 @@ def test_a_file_that_cannot_be_read_is_told_and_holds_up_no_other(tmp_path: Path
     assert source.problem == f"{tmp_path}/events/1-1.jsonl can't be read: Is a directory"
     source.arrived({**dict(read[0]), "1-1.jsonl": 0})  # type: ignore[call-overload]  # positions are objects to others
     assert [path.name for path in segments(tmp_path)] == ["1-1.jsonl"]
+
+
+@pytest.mark.parametrize("length", [MAX_EVENT_BYTES + 1, 3 * MAX_EVENT_BYTES])
+def test_a_line_that_nobody_wrote_hides_nothing_behind_it(tmp_path: Path, length: int) -> None:
+    writer = SpoolWriter(tmp_path)
+    writer.put("task", "a", 1.0, {})
+    path = segments(tmp_path)[0]
+    with path.open("ab") as file:
+        file.write(b"\x00" * length + b"\n")
+    writer.put("task", "b", 1.0, {})
+    writer.close()
+    found = SpoolSource(tmp_path).after(None, 10)
+    assert [item.id for _p, item in found] == ["a", f"events/{path.name}", "b"]
+    SpoolSource(tmp_path).arrived(found[-1][0])
+    assert segments(tmp_path) == []
+
+
+def test_an_empty_variable_is_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert require_folder(tmp_path / "spool").is_dir()
+    monkeypatch.setenv("TIDEGATE_SPOOL", "")
+    with pytest.raises(BadInput, match="it is empty"):
+        require_folder(tmp_path)
 
 
 def test_a_folder_that_cannot_be_read_is_told(tmp_path: Path) -> None:
