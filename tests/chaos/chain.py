@@ -31,8 +31,8 @@ _TIDEGATE = PLAYBOOK.with_name("tidegate")
 _CALLBACK = Path(__file__).parent / "callback"
 # Set for every process of one run, so that whoever outlives it is found.
 _RUN_VARIABLE = "TIDEGATE_KILL_RUN"
-_RUN_LIMIT_S = 600.0
-_GONE_S = 15.0
+_RUN_LIMIT_S = 1200.0
+_GONE_S = 60.0
 # What a dead run could still write would come at once.
 _QUIET_S = 0.3
 # A command that was sent so long ago is under way: on its host, or in its answer.

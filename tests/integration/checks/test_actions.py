@@ -34,12 +34,12 @@ def site() -> Iterator[Site]:
         yield site
 
 
-def release(url: str, version: str = "1.1.0") -> dict[str, Any]:
-    return {"url": url, "version": {"path": "$.version", "value": version}, "timeout": "1s"}
+def release(url: str, version: str = "1.1.0", timeout: str = "2m") -> dict[str, Any]:
+    return {"url": url, "version": {"path": "$.version", "value": version}, "timeout": timeout}
 
 
 def health_check(**options: Any) -> dict[str, Any]:
-    return {"tidegate.delivery.health_check": {"timeout": "1s"} | options}
+    return {"tidegate.delivery.health_check": {"timeout": "2m"} | options}
 
 
 def test_release_health_and_warmth_become_evidence(tmp_path: Path, node: Node) -> None:
@@ -88,8 +88,10 @@ def test_an_option_that_is_not_planned_leaves_no_evidence(
 
 
 def test_a_node_that_serves_another_release_fails_with_its_name(tmp_path: Path, node: Node) -> None:
-    place = Place(tmp_path, {"release": release(node.url, "1.2.0")})
-    done = place.play(health_check(deployment="d1", step="release", **release(node.url, "1.2.0")))
+    # It is asked until the end.
+    wrong = release(node.url, "1.2.0", timeout="3s")
+    place = Place(tmp_path, {"release": wrong})
+    done = place.play(health_check(deployment="d1", step="release", **wrong))
     assert done.rc != 0
     assert done.result["reason"] == "wrong_release"
     assert done.result["msg"].startswith("n1: it serves another release")
@@ -149,7 +151,7 @@ def planned_tests(site: Site, kind: str, **options: Any) -> tuple[dict[str, Any]
         "assemblies": [f"{kind.title()}.dll"],
         "min_tests": 1,
         "allowed_failures": 0,
-        "timeout": "1m",
+        "timeout": "5m",
     }
     task = {"tidegate.delivery.nunit": planned | {"deployment": "d1", "version": "1.1.0"} | options}
     return {"nunit": planned, "release": release(f"{site.url}/health")}, task

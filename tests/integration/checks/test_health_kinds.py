@@ -110,8 +110,8 @@ def every_kind(node: Node, port: int, restarted: int) -> dict[str, Any]:
         "url": node.url,
         "in_a_row": 2,
         "interval": "20ms",
-        "timeout": "1m",
-        "request_timeout": "30s",
+        "timeout": "3m",
+        "request_timeout": "90s",
         "components": components,
         "checks": [
             {"name": "edge", "http": {"url": edge, "status": [200], "expect": [], "components": None, "aim": aim}},
@@ -157,7 +157,7 @@ def test_whatever_fails_is_told_by_its_name_and_a_secret_that_it_prints_is_not(
 ) -> None:
     with front_end(tmp_path, node, other) as port:
         # This process listens there: it is older than the deployment.
-        planned = every_kind(node, port, port_of(node)) | {"timeout": "2s", "in_a_row": 1}
+        planned = every_kind(node, port, port_of(node)) | {"timeout": "6s", "request_timeout": "5s", "in_a_row": 1}
         planned["components"] = {"path": "$.results", "accept": ["Healthy"], "required": ["cache"]}
         planned["checks"][2]["command"]["argv"] = ["sh", "-c", f"echo the password is {CANARY}; exit 4"]
         planned["checks"][3]["nagios"]["argv"][1] = "2"
@@ -186,7 +186,7 @@ def test_what_another_node_answers_is_no_evidence(tmp_path: Path, node: Node, ot
         argv = [f"{PLUGINS}/check_http", "-I", "127.0.0.1", "-p", str(port), "-u", "/health"]
         check = {"name": "through", "nagios": aimed(port) | {"argv": argv}}
         done = Place(tmp_path, {}).play(
-            {"tidegate.delivery.health_check": {"checks": [check], "in_a_row": 1, "timeout": "1s"}}, lock=False
+            {"tidegate.delivery.health_check": {"checks": [check], "in_a_row": 1, "timeout": "4s"}}, lock=False
         )
     assert done.result["reason"] == "wrong_node"
     assert "through: n2 answered, aimed was at n1" in done.result["msg"]

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import DEPLOYMENT_S, PATIENCE_S
+
 WORKER = Path(__file__).with_name("worker.py")
 
 
@@ -36,12 +38,12 @@ class Worker:
     def kill(self) -> list[dict[str, Any]]:
         """Kill it with -9; what it had said whole until then."""
         self.process.kill()
-        said, _ = self.process.communicate(timeout=30)
+        said, _ = self.process.communicate(timeout=PATIENCE_S)
         return [json.loads(line) for line in said.splitlines(keepends=True) if line.endswith("\n")]
 
     def end(self) -> list[dict[str, Any]]:
         """Wait for it to end well; all that it said."""
-        said, _ = self.process.communicate("\n", timeout=120)
+        said, _ = self.process.communicate("\n", timeout=DEPLOYMENT_S)
         assert self.process.returncode == 0
         return [json.loads(line) for line in said.splitlines()]
 

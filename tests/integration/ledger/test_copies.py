@@ -12,6 +12,7 @@ import pytest
 
 from tests.integration.ledger.copier import book
 from tests.integration.ledger.worker import event
+from tests.waiting import DEPLOYMENT_S
 from tidegate.copied import CopiedLedger
 
 PROJECT = Path(__file__).parents[3]
@@ -33,7 +34,7 @@ def start(*arguments: str) -> subprocess.Popen[str]:
 
 
 def end(process: subprocess.Popen[str]) -> tuple[int, list[dict[str, Any]]]:
-    said, _ = process.communicate("\n", timeout=120)
+    said, _ = process.communicate("\n", timeout=DEPLOYMENT_S)
     return process.returncode, [json.loads(line) for line in said.splitlines()]
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Event, Outcome, Step, genesis
+from tests.waiting import until
 from tidegate.chain import Row, verify_rows
 from tidegate.ledger import SqlLedger
 from tidegate.store import Store
@@ -64,15 +65,21 @@ def test_a_writer_killed_in_its_transaction_leaves_nothing_of_it(start: Start, u
 def test_writers_killed_at_any_moment_lose_nothing_that_they_had_written(start: Start, url: str) -> None:
     chance = random.Random(20260131)
     said: list[dict[str, Any]] = []
+    ledger = SqlLedger(Store(url))
+
+    def written_so_far() -> int:
+        return ledger.head("lab")[0]
+
     for _ in range(8):
+        before = written_so_far()
         writers = [start("append", url, "0") for _ in range(2)]
         for writer in writers:
             assert writer.hear() == {"ready": True}
             writer.tell()
-        time.sleep(chance.uniform(0.05, 0.3))
+        until(lambda before=before: written_so_far() > before + 5, "they write")  # type: ignore[misc]
+        time.sleep(chance.uniform(0.0, 0.2))
         for writer in writers:
             said += writer.kill()
-    ledger = SqlLedger(Store(url))
     written = {entry.seq: entry.hash for entry in ledger.entries("lab")}
     assert len(said) > 20
     assert all(written[entry["seq"]] == entry["hash"] for entry in said)

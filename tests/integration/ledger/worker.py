@@ -64,7 +64,7 @@ def half(url: str) -> None:
             ledger._append(connection, replace(event(number), id=f"{number}", details=big)) for number in range(200)
         ]
         say(seq=written[-1].seq)
-        time.sleep(60)
+        time.sleep(600)
 
 
 def take(url: str, deployment: str, *names: str) -> None:
@@ -84,7 +84,7 @@ def meet(url: str, deployment: str, folder: str, rounds: str, *names: str) -> No
     store = SqlLocks(Store(url))
     holder = Holder(user="worker", process=this_process(), deployment=deployment, doing="test")
     fences: list[int] = []
-    give_up = time.monotonic() + 60
+    give_up = time.monotonic() + 240
     while len(fences) < int(rounds) and time.monotonic() < give_up:
         try:
             lease = store.acquire(names, holder, 600)
@@ -102,7 +102,7 @@ def meet(url: str, deployment: str, folder: str, rounds: str, *names: str) -> No
 
 def naive(path: str, count: str) -> None:
     """Write entries as the driver does by default: its transaction starts at the first write, after the read."""
-    raw = sqlite3.connect(path, timeout=30)
+    raw = sqlite3.connect(path, timeout=240)
     for number in range(int(count)):
         seq, prev = raw.execute("SELECT seq, hash FROM chain ORDER BY seq DESC LIMIT 1").fetchone()
         body = canonical(event(number), seq + 1, prev)

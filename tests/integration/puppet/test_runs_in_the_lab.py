@@ -82,7 +82,7 @@ class Deployed:
 
     def request(self, *, again: bool = False, **changes: float | str) -> Request:
         self._attempt += 0 if again else 1
-        fixed: dict[str, float | str] = {"timeout": 180.0, "wait_for_lock": 0.0, "interval": 1.0}
+        fixed: dict[str, float | str] = {"timeout": 600.0, "wait_for_lock": 0.0, "interval": 1.0}
         return Request(
             folder=self.folder,
             run_id=f"d1.{NODE}.{self._attempt}",
@@ -241,7 +241,7 @@ def somebodys_run(deployed: Deployed, home: Path) -> Iterator[None]:
     shell = home / "puppet-agent"
     shell.symlink_to("/bin/sh")
     lock = deployed.host.puppet_vardir / "state" / "agent_catalog_run.lock"
-    with subprocess.Popen([shell, "-c", "sleep 300; :"], start_new_session=True) as process:
+    with subprocess.Popen([shell, "-c", "sleep 900; :"], start_new_session=True) as process:
         try:
             lock.write_text(str(process.pid))
             yield
@@ -254,7 +254,7 @@ def test_somebodys_run_is_waited_for_and_then_ours_is_run(deployed: Deployed, tm
         assert deployed.run().outcome is PuppetOutcome.ALREADY_RUNNING
         with pytest.raises(DeadlineExceeded, match="still goes on"):
             wait_for_run(deployed.node, deployed.confdir, 1, lambda _pid: None)
-        request = deployed.request(wait_for_lock=120.0)
+        request = deployed.request(wait_for_lock=600.0)
         start_run(deployed.node, request)
         output = Path(deployed.folder, request.run_id, "out")
         until(lambda: "Another puppet instance is already running" in output.read_text(), "ours waits")
