@@ -24,7 +24,7 @@ extends_documentation_fragment:
   - action_common_attributes
 notes:
   - Runs on the controller and needs the pipeline there (C(pip install tidegate)).
-  - Whether HAProxy reads the state files can't be seen from outside; it says so in its log when it doesn't.
+  - Whether HAProxy reads the state files is looked for in the files that it was started with, not for each backend. It says so in its log when it doesn't.
 seealso:
   - module: tidegate.delivery.haproxy_info
 author:

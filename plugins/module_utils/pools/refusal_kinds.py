@@ -262,6 +262,10 @@ class RefusalKind(Enum):
         "load balancer {host} has no folder for saved states: a reload brings back every server that left",
         "Set tidegate_haproxy_state_dir, and `server-state-base` in HAProxy's configuration",
     )
+    UNREAD = (
+        "load balancer {host}: HAProxy's files have no `{lacking}`: it would not read the states that are saved",
+        "Write it there, and reload: else a reload brings back every server that left",
+    )
     STATELESS = (
         "load balancer {host}: backend {backend} has no state file in {folder}",
         "Write `server-state-file-name use-backend-name` in the backend; `echo 1 > {folder}/{backend}`, and reload",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.around i
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.runtime import AdminAccess
 from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import LocalShell, PosixNode
+from tests.waiting import until
 
 ACCESS = AdminAccess("lb1", "/run/a.sock", "/run/m.sock", state_dir="/var/state")
 FIT = Around(mode="600", folder=True, stateless=())
@@ -49,6 +51,38 @@ def test_without_a_folder_for_states_every_left_server_would_come_back() -> None
     [problem] = around_problems(dataclasses.replace(ACCESS, state_dir=""), FIT)
     assert "a reload brings back every server that left" in problem.reason
     assert "tidegate_haproxy_state_dir" in problem.remedy
+
+
+@pytest.mark.parametrize(
+    ("text", "unread"),
+    [
+        ("global\n  server-state-base {state}/\ndefaults\n  load-server-state-from-file local\n", ""),
+        ("defaults\n  load-server-state-from-file local\n", ""),
+        ("defaults\n  load-server-state-from-file global\n", "load-server-state-from-file local"),
+        ("# load-server-state-from-file local\n", "load-server-state-from-file local"),
+        (
+            "global\n  server-state-base /elsewhere\ndefaults\n  load-server-state-from-file local\n",
+            "server-state-base {state}",
+        ),
+        ("", ""),
+    ],
+)
+def test_what_haproxys_files_lack_is_told(tmp_path: Path, text: str, unread: str) -> None:
+    """A program that is called haproxy and does nothing, started with a folder of files."""
+    program, conf = tmp_path / "haproxy", tmp_path / "conf.d"
+    program.write_text("#!/bin/sh\nread -r _\n")
+    program.chmod(0o755)
+    conf.mkdir()
+    (conf / "a.cfg").write_text(text.format(state=tmp_path))
+    access = dataclasses.replace(ACCESS, master_socket=str(tmp_path / "m.sock"), state_dir=str(tmp_path))
+    argv = [str(program), "-W", "-f", "conf.d", "-S", f"{access.master_socket},mode,600"]
+    process = subprocess.Popen(argv, cwd=tmp_path, stdin=subprocess.PIPE)
+    try:
+        until(lambda: Path(f"/proc/{process.pid}/comm").read_text() == "haproxy\n", "it is called haproxy")
+        found = look_around(PosixNode("lb1", LocalShell()), access, [])
+    finally:
+        process.communicate()
+    assert found.unread == unread.format(state=tmp_path)
 
 
 def test_a_host_without_haproxy_has_no_mode(tmp_path: Path) -> None:
