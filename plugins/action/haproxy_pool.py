@@ -65,9 +65,10 @@ class ActionModule(DomainAction):
         if _repairs(call):
             _require_taken(call, ours)
         changes = move.preview(intent, ours | _adopted(call))
+        if intent is Intent.JOIN and not call.check:
+            # Of one that is online already, too: the ledger would else have a join of ours that nothing proves.
+            call.require_evidence(call.covered)
         if changes and not call.check:
-            if intent is Intent.JOIN:
-                call.require_evidence(call.covered)
             move.run(intent, () if intent is Intent.JOIN else _kept_out(call, ours))
         elif not call.check:
             move.keep()

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from ansible_collections.tidegate.delivery.plugins.action import haproxy_pool
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Event, Outcome, Step
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.cells import Cell, Pool, Spot
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.move_report import MoveReport
@@ -95,3 +97,25 @@ def test_one_that_is_down_is_told_with_its_proof_and_one_that_came_back_as_such(
     told = result(("n1",), down=True, back=True)
     assert (told["left_out"], told["back"]) == ([], ["lb2"])
     assert "n1 is in the maintenance pool on lb1, lb2" in told["msg"] and "down" not in told["msg"]
+
+
+@pytest.mark.parametrize("changes", [True, False])
+def test_a_join_needs_evidence_though_the_node_may_be_online_already(
+    monkeypatch: pytest.MonkeyPatch, *, changes: bool
+) -> None:
+    done: list[str] = []
+
+    def no_evidence(_nodes: Sequence[str]) -> None:
+        raise Refused("n1 may not join")
+
+    move = SimpleNamespace(
+        preview=lambda *_: changes, run=lambda *_: done.append("run"), keep=lambda: done.append("keep")
+    )
+    monkeypatch.setattr(haproxy_pool, "_move", lambda _call: move)
+    monkeypatch.setattr(haproxy_pool, "_ours", lambda _call: {"n1"})
+    monkeypatch.setattr(haproxy_pool, "_adopted", lambda _call: set())
+    call: Any = SimpleNamespace(args={"state": "online"}, check=False, covered=["n1"], require_evidence=no_evidence)
+    action = haproxy_pool.ActionModule.__new__(haproxy_pool.ActionModule)
+    with pytest.raises(Refused, match="n1 may not join"):
+        action.act(call)
+    assert done == []
