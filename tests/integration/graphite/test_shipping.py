@@ -33,12 +33,14 @@ WHISPER_INFO = "/usr/bin/whisper-info"
 BOTH = ("graphite", "graphite-web")
 
 
-def sinks(graphite: Graphite, spool: Path, names: Sequence[str] = BOTH, **other: Any) -> list[Sink]:
+def sinks(
+    graphite: Graphite, spool: Path, names: Sequence[str] = BOTH, prefix: str = "tidegate", **other: Any
+) -> list[Sink]:
     given = {"timeout": PATIENCE_S, **other}
     spool.mkdir(exist_ok=True)
     made: list[Sink] = []
     if "graphite" in names:
-        made.append(CarbonSink(CarbonSettings(graphite.line, "tidegate", timeout=given["timeout"]), spool))
+        made.append(CarbonSink(CarbonSettings(graphite.line, prefix, timeout=given["timeout"]), spool))
     if "graphite-web" in names:
         made.append(GraphiteWebSink(WebSettings(graphite.url, **given)))
     return made
