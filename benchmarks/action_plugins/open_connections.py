@@ -7,7 +7,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.connections import connect
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.connections import connect
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no type information

@@ -168,7 +168,7 @@ def no_command(*_args: object, **_more: object) -> None:
 
 # In this order: what imports a function by its name comes after it.
 REPLACED: tuple[tuple[str, str, Callable[..., Any]], ...] = (
-    ("plugin_utils.connections", "AnsibleExecute.__call__", no_command),
+    ("plugin_utils.action.connections", "AnsibleExecute.__call__", no_command),
     ("module_utils.puppet.agent", "look", look),
     ("module_utils.puppet.revision", "ask_revision", ask_revision),
     ("module_utils.puppet.freeze", "freeze", freeze),
@@ -185,9 +185,9 @@ REPLACED: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("module_utils.haproxy.runtime", "Runtime.read", read_load_balancer),
     ("module_utils.catalog.artifact", "find_artifact", find_artifact),
     ("module_utils.health.check", "read_release", served_before),
-    ("plugin_utils.survey", "read_release", served_before),
-    ("plugin_utils.proof", "read_release", served_after),
-    ("plugin_utils.scene", "Scene.require_ready", require_ready),
+    ("plugin_utils.looking.survey", "read_release", served_before),
+    ("plugin_utils.looking.proof", "read_release", served_after),
+    ("plugin_utils.planning.scene", "Scene.require_ready", require_ready),
 )
 
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.columns import columns
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import counted
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.needs import pipeline
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.action import DomainAction
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.needs import pipeline
 
 with pipeline():
     from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.catalog import survey_catalog
@@ -27,7 +27,7 @@ with pipeline():
     from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.descriptor import Problem
     from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.model import front_end_problems
     from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.quarantine import ending
-    from ansible_collections.tidegate.delivery.plugins.plugin_utils.inventory_check import (
+    from ansible_collections.tidegate.delivery.plugins.plugin_utils.looking.inventory_check import (
         controller_problems,
         inventory_problems,
     )

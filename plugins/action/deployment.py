@@ -24,14 +24,17 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.opening i
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.leaving_out import unconfirmed, unconfirmed_note
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.revision import short, with_configuration
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.configuration import of_all, told_configurations
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.customers import begun, record_customers
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.plan_facts import for_wave
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.proof import require_online
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import Record
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.summary_files import keep_summary
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.action import DomainAction
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.record import Record
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.deployment_folder.customers import (
+    begun,
+    record_customers,
+)
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.deployment_folder.summary_files import keep_summary
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.looking.configuration import of_all, told_configurations
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.looking.proof import require_online
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.planning.plan_facts import for_wave
 
 _LEASE = 300.0
 _STEPS = {

@@ -14,11 +14,11 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events im
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.folder_files import REPORT
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.hold import next_commands, why_held
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.ledger import Deployment, Kind, State
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import Record
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.report_file import report_page
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.saved import save
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.action import DomainAction
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.record import Record
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.saved import save
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.deployment_folder.report_file import report_page
 
 _LOOKED_THROUGH = 100
 

@@ -10,21 +10,21 @@ from itertools import groupby
 from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.around import (
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.state import LoadBalancerState
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.around import (
     around_problems,
     as_problem,
     look_around,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.state import LoadBalancerState
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.cells import Pool, allows_unchecked
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.checks import other_ways, problems
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.state_machine import Refuse
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import counted
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.load_balancers import accesses
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.needs import pipeline
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.proof import load_balancer_reader
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.action import DomainAction
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.needs import pipeline
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.looking.proof import load_balancer_reader
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.options.load_balancers import accesses
 
 with pipeline():
     from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.catalog import find_service, load_catalog

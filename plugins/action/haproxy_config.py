@@ -13,9 +13,9 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.files im
     require_plain,
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import Node
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.load_balancers import accesses
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.action import DomainAction
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.options.load_balancers import accesses
 
 _READABLE, _EXECUTABLE = 0o644, 0o755
 

@@ -10,11 +10,11 @@ from typing import Any
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.state import LoadBalancerState
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.survey import described
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.load_balancers import checked_name
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.options import distinct
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.proof import load_balancer_reader
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.action import DomainAction
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.looking.proof import load_balancer_reader
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.options.load_balancers import checked_name
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.options.options import distinct
 
 
 class ActionModule(DomainAction):

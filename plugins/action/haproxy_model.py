@@ -10,10 +10,10 @@ from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import counted
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.load_balancers import accesses
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.needs import pipeline
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.action import DomainAction
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.needs import pipeline
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.options.load_balancers import accesses
 
 with pipeline():
     from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.catalog import survey_catalog
@@ -27,7 +27,7 @@ with pipeline():
         front_end_problems,
         model,
     )
-    from ansible_collections.tidegate.delivery.plugins.plugin_utils.survey import address_of
+    from ansible_collections.tidegate.delivery.plugins.plugin_utils.looking.survey import address_of
 
 
 class ActionModule(DomainAction):

@@ -24,10 +24,10 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.pools.moves impo
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.ownership import but_this_step, moved_by_us
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.state_machine import Intent
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.load_balancers import admin_of, checked_name
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.options import distinct, seconds, share
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.action import DomainAction
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.options.load_balancers import admin_of, checked_name
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.options.options import distinct, seconds, share
 
 
 class ActionModule(DomainAction):

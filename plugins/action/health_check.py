@@ -25,10 +25,15 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.health.warmup im
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.evidence import require_planned
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.arguments import defaults_of
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call, plain
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.health_options import (
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.action import DomainAction
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.arguments import defaults_of
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.call import Call, plain
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.planned_check import (
+    fill_in,
+    given_to,
+    planned_parts,
+)
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.options.health_options import (
     asking,
     needs_node,
     pace_of,
@@ -36,12 +41,7 @@ from ansible_collections.tidegate.delivery.plugins.plugin_utils.health_options i
     read_ahead,
     warmup_of,
 )
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.options import seconds
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.planned_check import (
-    fill_in,
-    given_to,
-    planned_parts,
-)
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.options.options import seconds
 
 _REMEDIES = {
     HealthOutcome.WRONG_NODE: (

@@ -29,10 +29,10 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.nagios.downtime 
 from ansible_collections.tidegate.delivery.plugins.module_utils.plan.planned import is_for_thaw, require_planned_end
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.ownership import moved_by_us
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import NEVER, AtStop, Stopping
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.nagios_server import nagios_of
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.options import distinct, seconds
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.action import DomainAction
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.options.nagios_server import nagios_of
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.options.options import distinct, seconds
 
 # Two batches, a look or two more, and the way there.
 _DEADLINE = 6 * nagios.ANSWER_S

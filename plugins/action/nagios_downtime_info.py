@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.nagios.left_open import downtime_table, left_open_count
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.needs import pipeline
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.action import DomainAction
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.needs import pipeline
 
 with pipeline():
-    from ansible_collections.tidegate.delivery.plugins.plugin_utils.downtime_look import find_downtimes
-    from ansible_collections.tidegate.delivery.plugins.plugin_utils.watch import watch
+    from ansible_collections.tidegate.delivery.plugins.plugin_utils.looking.downtime_look import find_downtimes
+    from ansible_collections.tidegate.delivery.plugins.plugin_utils.looking.watch import watch
 
 
 class ActionModule(DomainAction):

@@ -15,17 +15,17 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.health.http_answ
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.evidence import require_planned
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.folder_files import results_name
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.arguments import defaults_of
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call, plain
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.needs import pipeline
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.options import seconds
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.planned_check import (
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.action import DomainAction
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.arguments import defaults_of
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.call import Call, plain
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.needs import pipeline
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.planned_check import (
     fill_in,
     given_to,
     planned_parts,
 )
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.saved import save
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.saved import save
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.options.options import seconds
 
 with pipeline():
     from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.box_order import BoxRun
@@ -34,7 +34,11 @@ with pipeline():
     from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.results_raw import RawResults
     from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.run import NUnitResult, run_nunit
     from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.runners import Runner, Selection
-    from ansible_collections.tidegate.delivery.plugins.plugin_utils.nunit_options import REMEDIES, numbers, rules
+    from ansible_collections.tidegate.delivery.plugins.plugin_utils.options.nunit_options import (
+        REMEDIES,
+        numbers,
+        rules,
+    )
 
 # What reading the longest results from the box may take.
 _READING_S = 180.0

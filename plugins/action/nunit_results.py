@@ -30,11 +30,11 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.results_ca
     Unread,
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.results_raw import Measured, RawResults
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.nunit_options import REMEDIES, numbers, rules
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.options import distinct
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.saved import digest_of, save
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.action import DomainAction
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.saved import digest_of, save
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.options.nunit_options import REMEDIES, numbers, rules
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.options.options import distinct
 
 _IN_MEMORY = 1024 * 1024
 

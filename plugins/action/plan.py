@@ -19,17 +19,21 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.opening i
     decide_rollback,
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import WHILE_PLANNING, AtStop
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.needs import pipeline
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.stop import explained
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.action import DomainAction
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.needs import pipeline
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.stopping.stop import explained
 
 with pipeline():
-    from ansible_collections.tidegate.delivery.plugins.plugin_utils.hand_plan import plan_adopt, plan_join, plan_leave
-    from ansible_collections.tidegate.delivery.plugins.plugin_utils.release_plan import plan_release
-    from ansible_collections.tidegate.delivery.plugins.plugin_utils.repair_plan import plan_repair
-    from ansible_collections.tidegate.delivery.plugins.plugin_utils.scene import Scene
-    from ansible_collections.tidegate.delivery.plugins.plugin_utils.thaw_plan import plan_thaw
+    from ansible_collections.tidegate.delivery.plugins.plugin_utils.planning.hand_plan import (
+        plan_adopt,
+        plan_join,
+        plan_leave,
+    )
+    from ansible_collections.tidegate.delivery.plugins.plugin_utils.planning.release_plan import plan_release
+    from ansible_collections.tidegate.delivery.plugins.plugin_utils.planning.repair_plan import plan_repair
+    from ansible_collections.tidegate.delivery.plugins.plugin_utils.planning.scene import Scene
+    from ansible_collections.tidegate.delivery.plugins.plugin_utils.planning.thaw_plan import plan_thaw
 
 
 class ActionModule(DomainAction):

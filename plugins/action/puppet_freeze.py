@@ -23,10 +23,10 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.freeze im
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.run import live_runs
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.options import distinct, seconds
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.puppet_options import (
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.action import DomainAction
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.options.options import distinct, seconds
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.options.puppet_options import (
     confdir,
     diff,
     jobs_folder,

@@ -9,14 +9,14 @@ from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.left_frozen import frozen_table, left_count
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.left_open import open_count, open_table
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.needs import pipeline
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.action import DomainAction
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.needs import pipeline
 
 with pipeline():
-    from ansible_collections.tidegate.delivery.plugins.plugin_utils.freeze_look import find_frozen
-    from ansible_collections.tidegate.delivery.plugins.plugin_utils.open_look import find_open
-    from ansible_collections.tidegate.delivery.plugins.plugin_utils.watch import watch
+    from ansible_collections.tidegate.delivery.plugins.plugin_utils.looking.freeze_look import find_frozen
+    from ansible_collections.tidegate.delivery.plugins.plugin_utils.looking.open_look import find_open
+    from ansible_collections.tidegate.delivery.plugins.plugin_utils.looking.watch import watch
 
 
 class ActionModule(DomainAction):

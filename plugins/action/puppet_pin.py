@@ -32,10 +32,14 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.pins impo
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.place import Place
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.puppet_options import diff, facts_file, rollout_dir
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import LEASE_GRACE
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.action import DomainAction
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.record import LEASE_GRACE
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.options.puppet_options import (
+    diff,
+    facts_file,
+    rollout_dir,
+)
 
 # A raise takes seconds: so long it waits for another one's. Its lock outlasts the slowest one.
 _COMMON_WAIT = 60.0

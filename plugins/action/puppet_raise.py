@@ -32,10 +32,10 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.hiera imp
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.pin_files import read_files
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.options import distinct, seconds
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.puppet_options import confdir
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.action import DomainAction
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.options.options import distinct, seconds
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.options.puppet_options import confdir
 
 _LOOK_AGAIN = 10.0
 _OVERHEAD = 60.0

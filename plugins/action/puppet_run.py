@@ -22,10 +22,10 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.revision 
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.run import run
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.taken import Expected, compared
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.options import seconds
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.puppet_options import (
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.action import DomainAction
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.options.options import seconds
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.options.puppet_options import (
     confdir,
     jobs_folder,
     run_family,

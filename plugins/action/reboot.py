@@ -13,9 +13,9 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.node.boot import
 from ansible_collections.tidegate.delivery.plugins.module_utils.node.reboot import reboot
 from ansible_collections.tidegate.delivery.plugins.module_utils.plan.planned import require_planned_reboot
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import AtStop
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.options import seconds
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.action import DomainAction
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.options.options import seconds
 
 # Asking before and after.
 _OVERHEAD = 120.0

@@ -20,16 +20,15 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.lock impo
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.drift import drift_count, drift_table
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.places import place_of, pool_values, pools_table
 from ansible_collections.tidegate.delivery.plugins.module_utils.status_table import status_table
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.needs import pipeline
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.action import DomainAction
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.call import Call
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.needs import pipeline
 
 with pipeline():
     from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.placement import Placement
-    from ansible_collections.tidegate.delivery.plugins.plugin_utils.drift_look import Movers, find_all_drift
-    from ansible_collections.tidegate.delivery.plugins.plugin_utils.scene import Scene
-    from ansible_collections.tidegate.delivery.plugins.plugin_utils.survey import Look
-    from ansible_collections.tidegate.delivery.plugins.plugin_utils.watch import (
+    from ansible_collections.tidegate.delivery.plugins.plugin_utils.looking.drift_look import Movers, find_all_drift
+    from ansible_collections.tidegate.delivery.plugins.plugin_utils.looking.survey import Look
+    from ansible_collections.tidegate.delivery.plugins.plugin_utils.looking.watch import (
         Answers,
         Watched,
         ask_load_balancers,
@@ -37,6 +36,7 @@ with pipeline():
         pools_seen,
         watch,
     )
+    from ansible_collections.tidegate.delivery.plugins.plugin_utils.planning.scene import Scene
 
 _SHOWN = ("id", "kind", "version", "revision", "state", "attempt", "opened_at", "opened_by", "closed_at")
 

@@ -15,11 +15,11 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Do
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import stamp
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.own_event import own_event
 from ansible_collections.tidegate.delivery.plugins.module_utils.redaction import BLOT, looks_secret
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call, plain
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.callback_options import options_of
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.needs import pipeline
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.splunk_options import CALLBACK
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.action import DomainAction
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.call import Call, plain
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.needs import pipeline
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.shipping.callback_options import options_of
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.shipping.splunk_options import CALLBACK
 
 with pipeline():
     from tidegate.shipping.spool import SpoolWriter, require_folder

@@ -25,7 +25,7 @@ from typing import Any
 
 from ansible.plugins.callback import CallbackBase
 
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.signals import main_signals
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.stopping.signals import main_signals
 
 _COLLECTION = "tidegate.delivery."
 # The options of our actions that tell which step a task is.

@@ -120,8 +120,8 @@ ansible.cfg: |
 
 from typing import Any, ClassVar
 
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.graphite_options import graphite_sinks
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.shipping_callback import ShippingCallback
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.shipping.graphite_options import graphite_sinks
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.shipping.shipping_callback import ShippingCallback
 
 
 class CallbackModule(ShippingCallback):

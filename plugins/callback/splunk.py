@@ -160,10 +160,10 @@ import uuid
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.shipping import shipping
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.shipping_callback import ShippingCallback
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.splunk_options import splunk_sink
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.task_results import Started, told, written_name
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.shipping.shipping import shipping
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.shipping.shipping_callback import ShippingCallback
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.shipping.splunk_options import splunk_sink
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.shipping.task_results import Started, told, written_name
 
 with contextlib.suppress(ImportError):  # which ShippingCallback tells
     from tidegate.shipping.spool import SpoolWriter

@@ -33,7 +33,7 @@ from typing import Any, ClassVar
 
 from ansible.plugins.callback import CallbackBase
 
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.signals import main_signals
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.stopping.signals import main_signals
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships no type information

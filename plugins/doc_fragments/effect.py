@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Read by ansible-doc and, for the arguments, by plugin_utils/arguments.py."""
+    """Read by ansible-doc and, for the arguments, by plugin_utils/action/arguments.py."""
 
     DOCUMENTATION = r"""
 options:

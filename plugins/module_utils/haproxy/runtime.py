@@ -21,10 +21,10 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.errors import (
     Unreachable,
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import state as state
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.refusal_kinds import RefusalKind
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.script import SCRIPT
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.state import LoadBalancerState, ServerRow
 from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import Node
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools.refusal_kinds import RefusalKind
 
 ANSWER_LIMIT = 8 * 1024 * 1024
 # HAProxy 2.6 can hang on a command beyond its buffer (16 KiB).

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from enum import IntFlag
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools.refusal_kinds import RefusalKind
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.refusal_kinds import RefusalKind
 
 ServerKey = tuple[str, str]
 Record = dict[str, str]

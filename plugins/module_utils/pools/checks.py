@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.refusal_kinds import RefusalKind
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.state import (
     Admin,
     LoadBalancerState,
     ServerRow,
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.cells import Pool
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools.refusal_kinds import RefusalKind
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.state_machine import Refuse
 
 

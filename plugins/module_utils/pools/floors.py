@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.refusal_kinds import RefusalKind
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.state import LoadBalancerState, carrying
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.capacity import (
     Capacity,
@@ -15,7 +16,6 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.pools.capacity i
     served,
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.cells import Pool
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools.refusal_kinds import RefusalKind
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.state_machine import Refuse
 
 

@@ -14,6 +14,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.errors import (
     Refused,
     Unreachable,
 )
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.refusal_kinds import RefusalKind
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.runtime import Admin
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.state import LoadBalancerState
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.arrivals import Arrivals
@@ -32,7 +33,6 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.pools.move_surro
     Limits,
     Surroundings,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools.refusal_kinds import RefusalKind
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.state_machine import Refuse
 
 States = dict[str, LoadBalancerState]

@@ -16,8 +16,8 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.errors import (
     Refused,
     Stopped,
 )
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.refusal_kinds import RefusalKind
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.runtime import Admin, Applied, Batch
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.saved import marked_up, unsaved
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.state import (
     LoadBalancerState,
     ServerRow,
@@ -45,7 +45,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.pools.move_surro
     Limits,
     Surroundings,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools.refusal_kinds import RefusalKind
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.saved import marked_up, unsaved
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.state_machine import (
     REENTRIES,
     Action,

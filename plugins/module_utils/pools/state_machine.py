@@ -12,13 +12,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, IntEnum, StrEnum
 
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.refusal_kinds import RefusalKind
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.cells import (
     TAKES_CUSTOMERS,
     Cell,
     Seen,
     Spot,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools.refusal_kinds import RefusalKind
 
 _TAKES_TESTS = (Cell.TEST, Cell.BOTH)
 

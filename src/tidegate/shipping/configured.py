@@ -38,7 +38,7 @@ def main() -> None:
 
     init_plugin_loader()
     from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
-    from ansible_collections.tidegate.delivery.plugins.plugin_utils.sinks_in_use import sinks_in_use
+    from ansible_collections.tidegate.delivery.plugins.plugin_utils.shipping.sinks_in_use import sinks_in_use
 
     try:
         sinks, spool = sinks_in_use()

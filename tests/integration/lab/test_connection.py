@@ -10,7 +10,7 @@ from ansible.playbook.play_context import PlayContext
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Unreachable
 from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import Node
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.connections import connect
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.connections import connect
 from lab import control
 from lab.layout import SSH_PORT, Layout
 

@@ -13,12 +13,12 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.nagios.downtime 
 from ansible_collections.tidegate.delivery.plugins.module_utils.nagios.left_open import Judged
 from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import LocalShell, PosixNode
 from ansible_collections.tidegate.delivery.plugins.module_utils.parallel import in_parallel
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.downtime_look import find_downtimes
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.looking.downtime_look import find_downtimes
 from tests.integration.nagios.nagios_site import NagiosSite
 from tests.unit.plugins.action.puppet_call import PuppetCall
 
 if TYPE_CHECKING:
-    from ansible_collections.tidegate.delivery.plugins.plugin_utils.call import Call
+    from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.call import Call
 
 
 class Asking(PuppetCall):

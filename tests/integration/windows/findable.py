@@ -8,7 +8,7 @@ from importlib import import_module
 from ansible.playbook.play_context import PlayContext
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.windows.node import WindowsNode
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.connections import WINRM, connect
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.connections import WINRM, connect
 from lab.layout import PROJECT, WINRM_PORT, Host
 from lab.windows_like import USER
 

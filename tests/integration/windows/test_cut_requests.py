@@ -14,7 +14,7 @@ from ansible.playbook.play_context import PlayContext
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DomainError, Unreachable
 from ansible_collections.tidegate.delivery.plugins.module_utils.windows.node import WindowsNode
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.connections import WINRM, connect
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.connections import WINRM, connect
 from lab.winrm import server as winrm_server
 from lab.winrm.certificate import make
 from lab.winrm.server import Handler, Server

@@ -41,7 +41,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.windows.node imp
     ShellLost,
     WindowsNode,
 )
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.connections import WINRM, connect
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.connections import WINRM, connect
 from lab.layout import PROJECT
 from lab.processes import read
 from lab.winrm.windows import SYSTEM, add_program

@@ -12,7 +12,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Event, Outcome, Step
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.ledger import Deployment, Kind
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.lock import node_lock, service_lock
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.record import Record, plan_digest
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.record import Record, plan_digest
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]

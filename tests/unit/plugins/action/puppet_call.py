@@ -13,8 +13,8 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events im
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.ledger import Deployment, Kind, State
 from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import LocalShell, PosixNode
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import NEVER, Stopping
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.action import DomainAction
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.arguments import argument_spec
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.action import DomainAction
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.arguments import argument_spec
 
 
 def deployment(id: str, state: State = State.OPEN, attempt: int = 1) -> Deployment:
@@ -24,7 +24,7 @@ def deployment(id: str, state: State = State.OPEN, attempt: int = 1) -> Deployme
 
 
 class PuppetCall:
-    """Stands in for plugin_utils/call.py's Call."""
+    """Stands in for plugin_utils/action/call.py's Call."""
 
     def __init__(
         self, module: str, host: str, nodes: dict[str, PosixNode], hostvars: dict[str, dict[str, Any]]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.tidegate.delivery.plugins.callback.stop import CallbackModule
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.signals import MainSignals
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.stopping.signals import MainSignals
 
 
 @pytest.fixture

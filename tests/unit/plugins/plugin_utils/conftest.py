@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ansible_collections.tidegate.delivery.plugins.plugin_utils import stop
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.stopping import stop
 
 
 @pytest.fixture(autouse=True)

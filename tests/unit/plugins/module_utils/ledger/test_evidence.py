@@ -6,7 +6,7 @@ import pytest
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Refused
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.evidence import planned_options, require_planned
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.arguments import argument_spec, defaults_of
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.arguments import argument_spec, defaults_of
 
 VERSION = {"path": "$.version", "value": "1.1.0"}
 URL = "http://n1/health"

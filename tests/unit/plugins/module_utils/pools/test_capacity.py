@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.refusal_kinds import RefusalKind
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.state import ServerRow
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.capacity import capacity, drained_healthy, usable
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.floors import Floors
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools.refusal_kinds import RefusalKind
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
 from tests.unit.plugins.module_utils import haproxy_rows as shown
 from tests.unit.plugins.module_utils.haproxy_rows import pool, row, state

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.refusal_kinds import RefusalKind
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.state import (
     Admin,
     LoadBalancerState,
@@ -13,7 +14,6 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.state im
     ServerRow,
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.checks import other_ways, problems
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools.refusal_kinds import RefusalKind
 from tests.unit.plugins.module_utils import haproxy_rows as shown
 from tests.unit.plugins.module_utils.haproxy_rows import MAINTENANCE, ONLINE, pool, row, state
 
