@@ -10,6 +10,7 @@ from itertools import groupby
 from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.refusal_kinds import REMARKS
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.state import LoadBalancerState
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.around import (
     around_problems,
@@ -56,10 +57,18 @@ class ActionModule(DomainAction):
             here = {host: states[host] for host in balancers[site.load_balancers]}
             found |= dict.fromkeys(_pool_problems(service, nodes, here, known))
         found |= dict.fromkeys(_around(call, {host: _known(states[host], names) for host, names in backends.items()}))
-        told = [_told(each) for each in found]
         counts = f"{counted(len(services), 'service')} on {counted(len(backends), 'load balancer')}"
-        msg = f"{counts}: {counted(len(told), 'problem')}" if told else f"{counts}: fit for moves"
-        return {"changed": False, "msg": msg, "problems": told, "table": [*_table(told), msg]}
+        return {"changed": False, **told_of(list(found), counts)}
+
+
+def told_of(found: Sequence[Refuse], counts: str) -> dict[str, Any]:
+    """What was found as plain values: problems, and remarks on what can stay; `counts` is what was looked at."""
+    problems = [_told(each) for each in found if each.kind not in REMARKS]
+    remarks = [_told(each) for each in found if each.kind in REMARKS]
+    msg = f"{counts}: {counted(len(problems), 'problem') if problems else 'fit for moves'}"
+    if remarks:
+        msg += f", {counted(len(remarks), 'remark')}"
+    return {"msg": msg, "problems": problems, "remarks": remarks, "table": [*_table(problems), *_table(remarks), msg]}
 
 
 def _told(found: Refuse) -> dict[str, str]:

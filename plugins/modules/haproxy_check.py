@@ -15,6 +15,8 @@ description:
     and backends of no descriptor by which customers may reach the same nodes.
   - What it says of pools is what M(tidegate.delivery.plan) refuses for. It changes nothing, and takes no lock.
   - It succeeds also when there are problems, so that all of them can be shown. C(playbooks/haproxy.yml -e adopt=true) fails then.
+  - A backend of no descriptor that has several of a pool's nodes may be meant so, for instance for testers. It is a remark (kind C(elsewhere)),
+    and RV(remarks) alone do not fail the playbook.
 options:
   service:
     description: The one service to look at. All services when it is left out.
@@ -43,7 +45,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: How many problems there are.
+  description: How many problems and remarks there are.
   type: str
   returned: success
   sample: "2 services on 2 load balancers: fit for moves"
@@ -58,8 +60,17 @@ problems:
     - problem: "load balancer lb1: tradeapi_online/n1 has an agent-check, which undoes drain and maint"
       remedy: Remove agent-check from this server
       kind: agent_check
+remarks:
+  description: What may be meant as it is, with the same values as RV(problems). Every C(kind) is C(elsewhere).
+  type: list
+  elements: dict
+  returned: success
+  sample:
+    - problem: "load balancer lb1: legacy has n1, n2 of tradeapi_online too: customers who come by it reach them when they have left"
+      remedy: Name it among the pools of the descriptor; where no customer comes by it, it can stay as it is
+      kind: elsewhere
 table:
-  description: The problems as people read them, and RV(msg).
+  description: The problems and remarks as people read them, and RV(msg).
   type: list
   elements: str
   returned: success

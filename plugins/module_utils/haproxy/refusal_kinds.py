@@ -278,3 +278,7 @@ class RefusalKind(Enum):
     def told(self, **names: object) -> tuple[str, str]:
         """What is told and what to do, with their names filled in."""
         return self.text.format(**names), self.remedy.format(**names)
+
+
+# What may be meant as it is, so that nobody could ever put an end to it: told, and no reason to fail.
+REMARKS = frozenset({RefusalKind.ELSEWHERE})

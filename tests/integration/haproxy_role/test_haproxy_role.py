@@ -483,11 +483,16 @@ def test_a_configuration_that_waited_longer_than_its_controller_lived_is_not_put
 
 
 def test_existing_configurations_are_checked_and_nothing_is_written(site: Written) -> None:
+    balancer = site.balancers["lb1"]
+    text = balancer.written.read_text()
+    testers = [f"    server t{node} {site.addresses[node]}:8080 check" for node in NODES["shop"]]
+    by_hand = "\n".join(["backend by_hand from tidegate", "    load-server-state-from-file none", *testers, ""])
+    assert configuration(balancer).put(text + by_hand, servers(8080)) == "put in place and loaded"
     before = {name: each.written.stat().st_mtime_ns for name, each in site.balancers.items()}
     run = site.play("-e", "adopt=true")
     assert run.rc == 0, run.output
-    assert "2 services on 2 load balancers: fit for moves" in run.output
-    balancer = site.balancers["lb1"]
+    assert "load balancer lb1: by_hand has n1, n2 of shop_online too" in run.output
+    assert "2 services on 2 load balancers: fit for moves, 1 remark" in run.output
     (balancer.state_dir / "wiki_online").unlink()
     Path(balancer.access.socket).chmod(0o660)
     site.edit("shop", lambda service: service["pools"][0].update(online="shop_live"))
@@ -504,3 +509,4 @@ def test_existing_configurations_are_checked_and_nothing_is_written(site: Writte
         Path(balancer.access.socket).chmod(0o600)
         (balancer.state_dir / "wiki_online").write_text("1\n")
     assert {name: each.written.stat().st_mtime_ns for name, each in site.balancers.items()} == before
+    assert configuration(balancer).put(text, servers(8080)) == "put in place and loaded"
