@@ -2,17 +2,12 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pytest
-import yaml
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.catalog import Survey
-from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.catalog_placement import Placed, place_catalog
 from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.service import Service
 from ansible_collections.tidegate.delivery.plugins.module_utils.catalog.service_nunit import NUnitAim
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
@@ -25,48 +20,22 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.model im
     front_end_problems,
     model,
 )
+from tests.unit.plugins.module_utils.written_haproxy import (
+    GROUPS,
+    addresses_of,
+    eighty_services,
+    placed,
+    rendered,
+    service,
+)
 from tests.waiting import PATIENCE_S
 
 HERE = Path(__file__).parent.parent
-PROJECT = HERE.parents[3]
-ROLE = PROJECT / "roles" / "haproxy"
 ADDRESSES = {"n1": "192.0.2.11", "n2": "192.0.2.12", "lb1": "192.0.2.1"}
-GROUPS = {"nodes": ["n1", "n2"], "edge": ["lb1"], "all": ["n1", "n2", "lb1"]}
-Haproxy = Mapping[str, Any] | None
-
-
-def service(name: str, *parts: Haproxy, nodes: str = "nodes", tests: str = "") -> Service:
-    described = yaml.safe_load((PROJECT / "services" / "tradeapi.yml").read_text())
-    nunit = {**described["verify"]["nunit"], "url": tests} if tests else None
-    pools = [
-        {"online": f"{name}_online{number or ''}", "maintenance": f"{name}_maintenance{number or ''}", "haproxy": part}
-        for number, part in enumerate(parts)
-    ]
-    changes = {"name": name, "sites": [{"nodes": nodes, "load_balancers": "edge"}], "pools": pools, "moves_with": []}
-    return Service.model_validate({**described, **changes, "verify": {**described["verify"], "nunit": nunit}})
-
-
-def placed(*services: Service, groups: Mapping[str, Sequence[str]] = GROUPS) -> Placed:
-    files = {each.name: Path(f"{each.name}.yml") for each in services}
-    return place_catalog(Survey(files, {each.name: each for each in services}, ()), groups)
 
 
 def made(*services: Service, shared: Sequence[str] = ("*:80",), **addresses: str) -> Model:
     return model(placed(*services), "lb1", {**ADDRESSES, **addresses}.__getitem__, shared)
-
-
-def rendered(what: Model, **variables: Any) -> str:
-    """The template as Ansible renders it: with its own option for blocks, and the role's defaults."""
-    environment = jinja2.Environment(
-        trim_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined, autoescape=False
-    )
-    template = environment.from_string((ROLE / "templates" / "tidegate.cfg.j2").read_text())
-    defaults = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())
-    sockets = {
-        "tidegate_haproxy_socket": "/run/haproxy/admin.sock",
-        "tidegate_haproxy_state_dir": "/var/lib/haproxy/state",
-    }
-    return template.render(**{**defaults, **sockets, **variables}, haproxy_model={**asdict(what), "nowhere": NOWHERE})
 
 
 def test_what_a_descriptor_leaves_out_comes_from_its_urls() -> None:
@@ -199,20 +168,10 @@ def test_the_text_for_one_small_service_is_the_golden_one() -> None:
 
 
 def test_haproxy_takes_eighty_services_on_twelve_nodes_each(tmp_path: Path) -> None:
-    names = [f"s{number:02}" for number in range(80)]
-    groups: dict[str, list[str]] = {name: [f"{name}-n{number:02}" for number in range(12)] for name in names}
-    addresses = {node: f"192.0.2.{number}" for nodes in groups.values() for number, node in enumerate(nodes, 1)}
-    services = [
-        service(
-            name,
-            {"host": f"{name}.test", "node_ports": 20000 + 20 * number, "maintenance_port": 10000 + number},
-            nodes=name,
-        )
-        for number, name in enumerate(names)
-    ]
-    everything = placed(*services, groups={**groups, "edge": ["lb1"]})
+    everything = eighty_services()
     assert front_end_problems(everything) == []
-    what = model(everything, "lb1", {**addresses, "lb1": "127.0.0.1"}.__getitem__, ["127.0.0.1:8000"])
+    addresses = {**addresses_of(everything, "192.0.2"), "lb1": "127.0.0.1"}
+    what = model(everything, "lb1", addresses.__getitem__, ["127.0.0.1:8000"])
     (tmp_path / "state").mkdir()
     sockets = {"tidegate_haproxy_socket": f"{tmp_path}/a.sock", "tidegate_haproxy_state_dir": f"{tmp_path}/state"}
     text = rendered(what, **sockets)
