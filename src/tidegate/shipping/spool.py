@@ -7,14 +7,16 @@ while it holds its lock; after that whoever ships removes it when all of it has 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import math
 import os
+import stat
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
 from tidegate.shipping.sinks import Item, Kind, NoEvent
@@ -97,7 +99,7 @@ def used(spool: Path) -> int:
     total = 0
     for path in segments(spool):
         with contextlib.suppress(FileNotFoundError):
-            total += path.stat().st_size
+            total += path.lstat().st_size
     return total
 
 
@@ -154,8 +156,16 @@ class SpoolSource:
                     _remove(path, read[path.name])
 
 
+def _open(path: Path) -> IO[bytes]:
+    """A file to read from. Raises OSError for all that is none: nobody's fifo may hold up what stands behind it."""
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise OSError(errno.EINVAL, "it is no regular file. Remove it")
+    # Should it become one now.
+    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW), "rb")
+
+
 def _remove(path: Path, size: int) -> None:
-    with path.open("rb") as file:
+    with _open(path) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -176,7 +186,7 @@ def _lines(path: Path, begin: int, limit: int) -> list[tuple[int, bytes]]:
     """Whole lines and where each ends; what a kill tore stays behind and is no line."""
     found: list[tuple[int, bytes]] = []
     try:
-        with path.open("rb") as file:
+        with _open(path) as file:
             file.seek(begin)
             while len(found) < limit:
                 line = file.readline(MAX_EVENT_BYTES + 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -129,16 +130,28 @@ def test_a_folder_that_cannot_be_made_drops(tmp_path: Path) -> None:
     assert writer.dropped == 1
 
 
-def test_a_file_that_cannot_be_read_is_told_and_holds_up_no_other(tmp_path: Path) -> None:
+def _no_file(path: Path, kind: str) -> None:
+    match kind:
+        case "folder":
+            path.mkdir()
+        case "fifo":
+            os.mkfifo(path)
+        case "device":
+            path.symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize("kind", ["folder", "fifo", "device"])
+def test_what_is_no_file_is_told_and_holds_up_no_other(tmp_path: Path, kind: str) -> None:
     writer = SpoolWriter(tmp_path)
     writer.put("task", "a", 1.0, {})
     writer.close()
-    (tmp_path / "events" / "1-1.jsonl").mkdir()
+    _no_file(tmp_path / "events" / "1-1.jsonl", kind)
     source = SpoolSource(tmp_path)
     (read,) = source.after(None, 10)
-    assert source.problem == f"{tmp_path}/events/1-1.jsonl can't be read: Is a directory"
+    assert source.problem == f"{tmp_path}/events/1-1.jsonl can't be read: it is no regular file. Remove it"
     source.arrived({**dict(read[0]), "1-1.jsonl": 0})  # type: ignore[call-overload]  # positions are objects to others
     assert [path.name for path in segments(tmp_path)] == ["1-1.jsonl"]
+    assert SpoolWriter(tmp_path).put("task", "b", 1.0, {})
 
 
 @pytest.mark.parametrize("length", [MAX_EVENT_BYTES + 1, 3 * MAX_EVENT_BYTES])
