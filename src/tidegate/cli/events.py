@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
+from pathlib import Path
 
 import click
 from rich.console import Console
@@ -98,6 +99,7 @@ def flush(common: Common, *, wait: float, spool_only: bool, ledger: str | None, 
     """Ship what has not arrived yet: the ledger's events and the spool's, to where ansible.cfg says.
 
     Ends with 0 when all has arrived, 4 when something is left or was not taken, 5 while a playbook's own process ships.
+    What was not taken is named again each time, until its file in the spool's set-aside/ is removed.
     """
     found = None if spool_only else _ledger(common, ledger, environment)
     if isinstance(found, int):
@@ -115,7 +117,8 @@ def flush(common: Common, *, wait: float, spool_only: bool, ledger: str | None, 
             done = shipper.finish(wait)
     standing, aside = shipper.standing(), shipper.set_aside()
     document = {"command": "events flush", "sinks": [each.as_dict() for each in standing], "set_aside": aside}
-    return answer(common, _verdict(standing, done), document, [f"{id_}: {why}" for id_, why in aside.items()])
+    verdict = _verdict(standing, done, aside, shipper.aside_files())
+    return answer(common, verdict, document, [f"{id_}: {why}" for id_, why in aside.items()])
 
 
 @events.command()
@@ -125,15 +128,18 @@ def schema() -> int:
     return Exit.DONE
 
 
-def _verdict(standing: list[Standing], done: bool) -> Verdict:
+def _verdict(standing: Sequence[Standing], done: bool, aside: Collection[str], files: Sequence[Path]) -> Verdict:
     told = "; ".join(
         f"{each.sink}: {each.shipped} shipped"
         + (f", {each.set_aside} not taken" if each.set_aside else "")
         + (f", {each.why}" if each.why else "")
         for each in standing
     )
-    if done and any(each.set_aside for each in standing):
-        return Verdict(Exit.REFUSED, "set_aside", f"All has arrived but what was not taken, which is named. {told}")
+    if done and aside:
+        # A playbook's process may have set it aside, and its warning is long gone: told until somebody has seen to it.
+        said = f"All has arrived but what was not taken, which is named. {told}"
+        again = f". This is told until you remove {', '.join(map(str, files))}" if files else ""
+        return Verdict(Exit.REFUSED, "set_aside", said + again)
     if done:
         return Verdict(Exit.DONE, "shipped", told)
     if any(each.refused for each in standing):

@@ -66,10 +66,10 @@ class Lane:
         """Those of them that are events of a kind which the sink takes."""
         return [item for _position, item in reads if isinstance(item, Item) and item.kind in self.kinds]
 
-    def sent(self, reads: Sequence[Read], number: int | None) -> None:
-        """They were taken; `number` is what `settled` will tell of them, None when they have arrived already."""
-        last = reads[-1][0]
-        self._under_way.append(_Batch(self._read, last, len(self.items(reads)), number, there=number is None))
+    def sent(self, reads: Sequence[Read], number: int | None, *, refused: int = 0) -> None:
+        """They were taken, but for so many; `number` is what `settled` will tell, None when they have arrived."""
+        last, taken = reads[-1][0], len(self.items(reads)) - refused
+        self._under_way.append(_Batch(self._read, last, taken, number, there=number is None))
         self._read = last
         self._move()
 

@@ -99,6 +99,11 @@ class Shipper:
         """Ids of events that a sink would not have, and why."""
         return {id_: why for worker in self._workers.values() for id_, why in worker.set_aside.items()}
 
+    def aside_files(self) -> list[Path]:
+        """Where they are written down until somebody removes it."""
+        found = [worker.aside_file for worker in self._workers.values() if worker.set_aside]
+        return [path for path in found if path.exists()]
+
     def write_status(self) -> None:
         """Say how it stands in the spool's status.json; a disk that is full is no reason to stop."""
         told = {"at": round(time.time(), 3), "pid": os.getpid(), "sinks": [each.as_dict() for each in self.standing()]}

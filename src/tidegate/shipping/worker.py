@@ -27,7 +27,7 @@ _LONGEST_ASK_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How it stands with a sink: `why` is its last problem, `set_aside` says which events it would not have."""
+    """How it stands with a sink: `why` is its last problem, `set_aside` how many events this process set aside."""
 
     sink: str
     shipped: int
@@ -87,6 +87,11 @@ class Worker(threading.Thread):
     def set_aside(self) -> Mapping[str, str]:
         """Ids of events that the sink would not have, and why: those of earlier processes, too."""
         return {**self._aside.all(), **self._set_aside}
+
+    @property
+    def aside_file(self) -> Path:
+        """Where they are written down."""
+        return self._aside.path
 
     def standing(self) -> Standing:
         """How it stands now."""
@@ -187,7 +192,7 @@ class Worker(threading.Thread):
                 return False
         self._why, self._pause = "", FIRST_PAUSE_S
         self._put_aside({batch[place].id: problem for place, problem in answer.bad.items()} | no_events(reads))
-        lane.sent(reads, answer.number if isinstance(answer, Pending) else None)
+        lane.sent(reads, answer.number if isinstance(answer, Pending) else None, refused=len(answer.bad))
         return True
 
     def _put_aside(self, found: Mapping[str, str]) -> None:

@@ -192,7 +192,7 @@ def test_an_event_that_the_collector_refuses_is_told_and_holds_up_nothing(
         writer.put("custom", f"own-{number}", 1.0, {"id": f"own-{number}", "text": "x" * (BIG if number == 3 else 5)})
     writer.close()
     standing = ship(receiver, tmp_path / "spool", ledger)
-    assert (standing.idle, standing.set_aside) == (True, 1)
+    assert (standing.idle, standing.shipped, standing.set_aside) == (True, 44, 1)
     assert acknowledged(receiver) == {*ids(ledger), "own-0", "own-1", "own-2", "own-4"}
     assert segments(tmp_path / "spool") == []
     # Named also by who comes later, and once.

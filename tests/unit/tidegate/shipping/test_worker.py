@@ -109,6 +109,7 @@ def test_a_source_that_is_held_up_holds_up_no_other(tmp_path: Path, monkeypatch:
     thread.join(PATIENCE_S)
     assert sink.got == ["a", "b"]
     assert thread.set_aside == {"poison": "refused"}
+    assert (thread.standing().shipped, thread.standing().set_aside) == (2, 1), "what was set aside is not shipped"
 
 
 def test_a_torn_line_of_what_was_set_aside_costs_no_other(tmp_path: Path) -> None:
