@@ -12,8 +12,9 @@ version_added: 0.1.0
 description:
   - Asks a URL of the node from the controller until O(in_a_row) answers in a row are as expected, then, if asked to, warms the node up.
   - Every answer comes over a TCP connection of its own. No proxy from the environment is used and a redirect is not
-    followed; it is an answer with its own status.
+    followed; it is an answer with its own status. Interim answers, such as C(103 Early Hints), are passed over, ten at most.
   - The row begins anew with every answer that differs, and when RV(pid) or RV(started) change, since the process was restarted then.
+  - A body from which a value is to be read must be JSON as RFC 8259 has it, without V(NaN) and V(Infinity), and no object in it may have a key twice.
   - An answer's body may have 1 MiB. What never answers, or answers byte by byte, is given up at O(request_timeout).
   - No connection to the node by Ansible is needed, unless O(checks) run something there. A process' start on Windows is asked of C(wmic.exe), which
     Windows Server 2025 has only when it was added.

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from typing import NoReturn
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
 from ansible_collections.tidegate.delivery.plugins.module_utils.excerpt import excerpt
@@ -229,12 +231,40 @@ def _sends_to(answer: Answer) -> str:
     return f" (it sends us to {excerpt(to, 100)})" if to and answer.status in _REDIRECTS else ""
 
 
+class _Contradicts(Exception):
+    """A key stands twice in an object."""
+
+
+class _NotInJson(Exception):
+    """A word that Python takes for a number."""
+
+
 def document_of(body: bytes) -> tuple[object, str]:
-    """The body read as JSON, and why it could not be (then the document is None)."""
+    """The body read as JSON, and why it could not be (then the document is None).
+
+    What a key that stands twice means RFC 8259 leaves to each reader: such a body is no evidence.
+    """
     try:
-        return json.loads(body), ""
+        return json.loads(body, parse_constant=_refuse_constant, object_pairs_hook=_object), ""
+    except _Contradicts as error:
+        return None, str(error)
+    except _NotInJson as error:
+        return None, f"the body is not JSON: {error}"
     except (ValueError, RecursionError):
         return None, "the body is not JSON" if body else "the body is empty, expected JSON"
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        (twice, _), *_ = Counter(key for key, _ in pairs).most_common(1)
+        raise _Contradicts(f"the body is no evidence: key {excerpt(twice, 60)!r} stands twice in one object")
+    return found
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    # Python reads, and writes, what RFC 8259 (section 6) does not permit.
+    raise _NotInJson(f"it has {name}, which is no JSON value")
 
 
 def text_at(document: object, path: str | None) -> str | None:

@@ -21,6 +21,8 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import 
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import format_duration
 
 BODY_LIMIT = 1024 * 1024
+_MOST_INTERIM = 10
+_SWITCHING_PROTOCOLS = 101
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +123,13 @@ class _Exchange:
     def _prepare(self, timeout: float) -> http.client.HTTPConnection:
         parts = _parts(self._target.url)
         host = parts.hostname or ""
-        if self._target.tls is not None:
-            return http.client.HTTPSConnection(host, parts.port, timeout=timeout, context=self._target.tls)
-        return http.client.HTTPConnection(host, parts.port, timeout=timeout)
+        connection = (
+            http.client.HTTPConnection(host, parts.port, timeout=timeout)
+            if self._target.tls is None
+            else http.client.HTTPSConnection(host, parts.port, timeout=timeout, context=self._target.tls)
+        )
+        connection.response_class = _FinalResponse
+        return connection
 
     def _ask(self) -> Answer:
         parts = _parts(self._target.url)
@@ -143,6 +149,24 @@ class _Exchange:
 
     def _elapsed(self) -> float:
         return time.monotonic() - self._began
+
+
+class _TooManyInterim(http.client.HTTPException):
+    """Interim answers came, and no final one."""
+
+
+class _FinalResponse(http.client.HTTPResponse):
+    """The answer that follows interim ones, such as 103 Early Hints (RFC 9110, 15.2); http.client passes 100 only."""
+
+    def begin(self) -> None:
+        for _ in range(_MOST_INTERIM + 1):
+            super().begin()
+            # After a switch no HTTP follows: it stands for the answer.
+            if not 100 <= self.status < 200 or self.status == _SWITCHING_PROTOCOLS:
+                return
+            # As long as there are headers, it takes the answer for read.
+            self.headers = self.msg = None  # type: ignore[assignment]
+        raise _TooManyInterim(f"{_MOST_INTERIM + 1} interim answers (status 1xx) came, and no final one")
 
 
 class _Parts:
@@ -208,6 +232,8 @@ def _told(error: Exception) -> str:
         return "the connection was closed without an answer"
     if isinstance(error, http.client.IncompleteRead):
         return "the answer broke off inside its body"
+    if isinstance(error, _TooManyInterim):
+        return text
     if isinstance(error, http.client.HTTPException):
         return f"the answer is not HTTP ({type(error).__name__}: {text[:200]!r})"
     return text[:300]

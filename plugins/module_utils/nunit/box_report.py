@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -14,6 +15,8 @@ from enum import StrEnum
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
 from ansible_collections.tidegate.delivery.plugins.module_utils.excerpt import excerpt
 from ansible_collections.tidegate.delivery.plugins.module_utils.health.http_answer import Answer
+
+_BETWEEN_HEADS = re.compile(r"\r?\n\r?\n")
 
 
 class Stage(StrEnum):
@@ -92,9 +95,14 @@ def _told(told: Mapping[str, bytes], name: str) -> str:
 def _probe(told: Mapping[str, bytes], when: str) -> Answer:
     if _told(told, f"{when}.rc") != "0":
         return Answer(0.0, 0.0, problem=excerpt(_told(told, f"{when}.error"), 200) or "no answer")
-    lines = _told(told, f"{when}.head").splitlines()
+    lines = _final_head(_told(told, f"{when}.head")).splitlines()
     headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
     status = lines[0].split()[1:2] if lines else []
     if not status or not status[0].isdigit():
         return Answer(0.0, 0.0, problem="the answer has no status")
     return Answer(0.0, 0.0, int(status[0]), headers, told.get(f"{when}.body", b""))
+
+
+def _final_head(heads: str) -> str:
+    """Of all heads that curl writes the last: interim answers, such as 103 Early Hints, have their own before it."""
+    return next((head for head in reversed(_BETWEEN_HEADS.split(heads)) if head.startswith("HTTP/")), heads)

@@ -37,6 +37,36 @@ def test_an_answer_has_status_headers_and_body() -> None:
     assert b"X-Probe: yes\r\n" in node.requests[0]
 
 
+HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\nX-Served-By: hints\r\n\r\n"
+
+
+@pytest.mark.parametrize("interim", [HINTS, b"HTTP/1.1 100 Continue\r\n\r\n" + HINTS * 2, HINTS * 10])
+def test_interim_answers_are_passed_over(interim: bytes) -> None:
+    with serving(always(interim + respond({"a": 1}, "503 Service Unavailable", "X-Served-By: n1\r\n"))) as node:
+        answer = ask(target(node.url), PATIENCE_S)
+    assert (answer.status, answer.body, answer.problem) == (503, b'{"a": 1}', "")
+    assert answer.headers["x-served-by"] == "n1"
+    assert "link" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("sent", "problem"),
+    [
+        (HINTS * 11 + OK, "11 interim answers (status 1xx) came, and no final one"),
+        (HINTS, "the connection was closed without an answer"),
+    ],
+)
+def test_interim_answers_alone_are_no_answer(sent: bytes, problem: str) -> None:
+    with serving(always(sent)) as node:
+        answer = ask(target(node.url), PATIENCE_S)
+    assert (answer.status, answer.problem) == (None, problem)
+
+
+def test_a_switch_of_protocols_is_not_waited_out() -> None:
+    with serving(always(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n")) as node:
+        assert ask(target(node.url), PATIENCE_S).status == 101
+
+
 def test_each_try_has_a_connection_of_its_own_even_if_the_server_keeps_it() -> None:
     kept = OK.replace(b"Connection: close", b"Connection: keep-alive")
     with serving(always(kept)) as node:

@@ -60,6 +60,14 @@ def test_a_good_answer_has_no_difference_and_is_read_back() -> None:
         (Expectation(version=VERSION), answer(b"<html>"), Differs.BODY, "the body is not JSON"),
         (Expectation(version=VERSION), answer(b""), Differs.BODY, "the body is empty, expected JSON"),
         (Expectation(version=VERSION), answer(b"[" * 100_000), Differs.BODY, "the body is not JSON"),
+        (Expectation(version=VERSION), answer(b'{"version": "1.1.0", "load": NaN}'), Differs.BODY,
+         "the body is not JSON: it has NaN, which is no JSON value"),
+        (Expectation(version=VERSION), answer(b'{"version": "1.1.0", "load": [-Infinity]}'), Differs.BODY,
+         "the body is not JSON: it has -Infinity, which is no JSON value"),
+        (Expectation(values=(Expected("$.status", "ok"),)), answer(b'{"status": "bad", "status": "ok"}'), Differs.BODY,
+         "the body is no evidence: key 'status' stands twice in one object"),
+        (Expectation(version=VERSION), answer(b'{"version": "1.1.0", "parts": [{"a": 1, "b": 2, "b": 2}]}'),
+         Differs.BODY, "the body is no evidence: key 'b' stands twice in one object"),
         (Expectation(version=VERSION), answer({"version": "1.0.0"}), Differs.RELEASE,
          "serves version 1.0.0, expected 1.1.0"),
         (Expectation(version=VERSION), answer({}), Differs.VALUE,
@@ -192,3 +200,12 @@ def test_what_another_node_says_is_not_even_read(headers: dict[str, str], told: 
     finding = judge(Answer(0.0, 0.01, 200, headers, b'{"version": "1"}'), expected)
     [difference] = finding.differences
     assert (difference.kind, difference.text if told else "") == (Differs.NODE if told else Differs.RELEASE, told)
+
+
+def test_a_body_that_contradicts_itself_matters_only_where_it_is_read() -> None:
+    assert judge(answer(b'{"status": "bad", "status": "ok", "load": NaN}'), Expectation()).good
+
+
+def test_a_key_may_stand_in_several_objects() -> None:
+    same = answer(b'{"status": "ok", "parts": [{"status": "ok"}, {"status": "ok"}]}')
+    assert judge(same, Expectation(values=(Expected("$.status", "ok"),))).good

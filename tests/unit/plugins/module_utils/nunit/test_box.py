@@ -141,3 +141,10 @@ def test_what_is_no_report_is_told(output: bytes) -> None:
 def test_an_answer_without_a_status_is_no_answer() -> None:
     told = read_report(report(before_rc="0", before_head="", stage="done"))
     assert told.probes["before"].problem == "the answer has no status"
+
+
+def test_of_a_probe_the_final_answer_counts() -> None:
+    hints = "HTTP/1.1 103 Early Hints\r\nX-Served-By: n2\r\nLink: </a>\r\n\r\n"
+    final = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\n\r\n"
+    probe = read_report(report(before_rc="0", before_head=hints + final, stage="done")).probes["before"]
+    assert (probe.status, dict(probe.headers)) == (503, {"content-type": "text/plain"})
