@@ -18,10 +18,11 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Ba
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.no_agent import NoAgent
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.outcome import PuppetOutcome
 from ansible_collections.tidegate.delivery.plugins.module_utils.windows.node import WindowsNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.windows.system32 import SYSTEM32
 
 PROGRAM = r"C:\Program Files\Puppet Labs\Puppet\bin\puppet.bat"
 CONFDIR = r"C:\ProgramData\PuppetLabs\puppet\etc"
-_TASKLIST = r"C:\Windows\System32\tasklist.exe"
+_TASKLIST = rf"{SYSTEM32}\tasklist.exe"
 _PATHS = ("agent_catalog_run_lockfile", "agent_disabled_lockfile", "lastrunreport")
 _CONFIG = "config_sha256"
 _LIMIT = 1024 * 1024

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.outcome import PuppetOutcome
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.report import Report, without_values
 from ansible_collections.tidegate.delivery.plugins.module_utils.puppet.revision import compiled_from, short
+from ansible_collections.tidegate.delivery.plugins.module_utils.windows.system32 import SYSTEM32
 
 # --onetime would fall back to the cached catalog, answer a run that only compiled badly with 0, and splay.
 _ALWAYS = (
@@ -31,7 +32,7 @@ _ALWAYS = (
 AGENT_ENV = {"LC_ALL": "C.UTF-8"}
 # A path that can't exist, below a file: a run with it passes a freeze, and can't create one.
 NO_LOCK_FILE = "/dev/null/tidegate.lock"
-NO_LOCK_FILE_ON_WINDOWS = r"C:\Windows\System32\cmd.exe\tidegate.lock"
+NO_LOCK_FILE_ON_WINDOWS = rf"{SYSTEM32}\cmd.exe\tidegate.lock"
 _LOCK_RETRY = 2
 # What a shell says of a program that a signal ended: 128 and the signal's number, of which Linux has 64.
 _KILLED = range(129, 193)

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DomainError, Unreachable
 from ansible_collections.tidegate.delivery.plugins.module_utils.windows.node import WindowsNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.windows.system32 import SYSTEM32
 from ansible_collections.tidegate.delivery.plugins.module_utils.windows.wmi import ask_wmi, moment
 
-_REG = r"C:\Windows\System32\reg.exe"
-_SHUTDOWN = r"C:\Windows\System32\shutdown.exe"
+_REG = rf"{SYSTEM32}\reg.exe"
+_SHUTDOWN = rf"{SYSTEM32}\shutdown.exe"
 _CURRENT = r"HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion"
 PENDING_KEYS = (
     rf"{_CURRENT}\Component Based Servicing\RebootPending",

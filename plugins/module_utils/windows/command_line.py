@@ -16,13 +16,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
+from ansible_collections.tidegate.delivery.plugins.module_utils.windows.system32 import SYSTEM32
 
 # CreateProcessW: 32,767 characters (UTF-16 units) with the terminating null.
 LINE_LIMIT = 32_766
 # Microsoft, "Command prompt line string limitation".
 CMD_LINE_LIMIT = 8_191
 # /d: no AutoRun commands of the registry; /v:off: `!` is a character; /s: it removes the first and the last quote only.
-_CMD = r"C:\Windows\System32\cmd.exe"
+_CMD = rf"{SYSTEM32}\cmd.exe"
 _CMD_OPTIONS = "/d /e:on /v:off /s /c"
 
 # XML 1.0, section 2.2, which carries it over WinRM; and a line's end would be the command's end for cmd.exe.

@@ -27,13 +27,14 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.windows.command_
     is_batch,
     through_cmd,
 )
+from ansible_collections.tidegate.delivery.plugins.module_utils.windows.system32 import SYSTEM32
 
 OUTPUT_LIMIT = 16 * 1024 * 1024
 FILE_TIMEOUT_S = 60.0
 # A shell ends as long after its last request, and all that runs in it: what a controller that died has left.
 # Windows takes no less than 60 s.
 SHELL_IDLE_S = 120
-_TAR = r"C:\Windows\System32\tar.exe"
+_TAR = rf"{SYSTEM32}\tar.exe"
 # Microsoft, "Naming Files, Paths, and Namespaces".
 _PATH = re.compile(r'([A-Za-z]:)((?:\\[^<>:"/\\|?*\x00-\x1f]+)+)')
 # What tar adds to a file's bytes: headers, and padding to a record of 10,240 bytes.

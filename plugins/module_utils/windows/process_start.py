@@ -19,9 +19,10 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.node.process_sta
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.windows.node import WindowsNode
 from ansible_collections.tidegate.delivery.plugins.module_utils.windows.services import status
+from ansible_collections.tidegate.delivery.plugins.module_utils.windows.system32 import SYSTEM32
 from ansible_collections.tidegate.delivery.plugins.module_utils.windows.wmi import ask_wmi, moment
 
-_NETSTAT = r"C:\Windows\System32\netstat.exe"
+_NETSTAT = rf"{SYSTEM32}\netstat.exe"
 _PID_LIMIT = 100
 # What a port listens with is told by the address at the other end: the word for its state is in the node's language.
 _NOBODY = ("0.0.0.0:0", "[::]:0")

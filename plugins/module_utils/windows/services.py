@@ -16,8 +16,9 @@ from enum import Enum
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
 from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import Completed
 from ansible_collections.tidegate.delivery.plugins.module_utils.windows.node import WindowsNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.windows.system32 import SYSTEM32
 
-_SC = r"C:\Windows\System32\sc.exe"
+_SC = rf"{SYSTEM32}\sc.exe"
 # ERROR_SERVICE_DOES_NOT_EXIST and ERROR_ACCESS_DENIED (winerror.h), which sc.exe ends with.
 _NO_SUCH_SERVICE = 1060
 _DENIED = 5

@@ -15,8 +15,9 @@ from datetime import UTC, datetime, timedelta
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Unreachable
 from ansible_collections.tidegate.delivery.plugins.module_utils.windows.node import NoSuchProgram, WindowsNode
+from ansible_collections.tidegate.delivery.plugins.module_utils.windows.system32 import SYSTEM32
 
-_WMIC = r"C:\Windows\System32\wbem\WMIC.exe"
+_WMIC = rf"{SYSTEM32}\wbem\WMIC.exe"
 _TIME = re.compile(r"(\d{14})\.(\d{6})([+-]\d{3})")
 _ADD = "Add it: dism.exe /Online /Add-Capability /CapabilityName:WMIC~~~~"
 # It reads a repository from disk and starts a provider: seconds on an idle machine.
