@@ -9,11 +9,9 @@ standard streams are byte-exact.
 
 from __future__ import annotations
 
-import io
 import re
 import secrets
-import tarfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import NoReturn, Protocol
 
@@ -28,6 +26,11 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.windows.command_
     through_cmd,
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.windows.system32 import SYSTEM32
+from ansible_collections.tidegate.delivery.plugins.module_utils.windows.tar_archive import (
+    archive_of,
+    file_in,
+    files_in,
+)
 
 OUTPUT_LIMIT = 16 * 1024 * 1024
 FILE_TIMEOUT_S = 60.0
@@ -228,36 +231,3 @@ def how_started(done: Completed) -> Started | None:
     if b"'%OS%'" in done.stderr:
         return Started.DIRECTLY
     return Started.BY_CMD if b"'Windows_NT'" in done.stderr else None
-
-
-def file_in(archive: bytes, limit: int) -> bytes | None:
-    """The bytes of the one file in an archive, one more than `limit` at most; None if it has something else."""
-    try:
-        with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as found:
-            member = found.next()
-            content = found.extractfile(member) if member and member.isfile() else None
-            # A sparse file is longer than its archive, however long it says.
-            return content.read(limit + 1) if content else None
-    except tarfile.TarError:
-        return None
-
-
-def files_in(archive: bytes, names: Collection[str], limit: int) -> dict[str, bytes]:
-    """The bytes of those files in an archive, by their names there; of each one more than `limit` at most."""
-    try:
-        with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as found:
-            wanted = [member for member in found if member.isfile() and member.name in names]
-            files = {member.name: found.extractfile(member) for member in wanted}
-            return {name: content.read(limit + 1) for name, content in files.items() if content}
-    except tarfile.TarError:
-        return {}
-
-
-def archive_of(name: str, data: bytes) -> bytes:
-    """An archive with one file."""
-    member = tarfile.TarInfo(name)
-    member.size = len(data)
-    whole = io.BytesIO()
-    with tarfile.open(fileobj=whole, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        archive.addfile(member, io.BytesIO(data))
-    return whole.getvalue()

@@ -12,10 +12,9 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.windows.command_
 from ansible_collections.tidegate.delivery.plugins.module_utils.windows.node import (
     Started,
     WindowsNode,
-    archive_of,
-    file_in,
     how_started,
 )
+from ansible_collections.tidegate.delivery.plugins.module_utils.windows.tar_archive import archive_of
 
 # What bsdtar 3.6.2 says of a file that isn't there, and what it says after cmd.exe has read its arguments.
 DIRECT = Completed(1, b"", b"tar.exe: Error opening archive: Failed to open '%OS%'\n")
@@ -89,13 +88,6 @@ def test_a_file_is_absent_only_if_tar_says_so() -> None:
     for act in (WindowsNode("w1", Answers([DIRECT, DENIED])).read, WindowsNode("w1", Answers([DIRECT, DENIED])).exists):
         with pytest.raises(BadInput, match="Permission denied"):
             act(r"C:\a")
-
-
-def test_an_archive_that_broke_off_is_no_file() -> None:
-    whole = archive_of("./a", b"x" * 2000)
-    assert file_in(whole, 2000) == b"x" * 2000
-    for broken in (b"", whole[:100], whole[:700]):
-        assert file_in(broken, 2000) is None
 
 
 def test_a_file_that_shrank_while_it_was_read_is_an_error() -> None:
