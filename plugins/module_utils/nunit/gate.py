@@ -5,13 +5,19 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.excerpt import excerpt
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.case_text import (
+    SHOWN,
+    first_line,
+    listed,
+    told_of,
+    without_arguments,
+)
 from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.results_case import (
     Case,
     CaseOutcome,
@@ -20,11 +26,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.results_ca
 )
 
 MOST_FAILURES = 20
-_MESSAGE = 300
-_SHOWN = 5
 _BAD = (CaseOutcome.FAILED, CaseOutcome.INCONCLUSIVE)
-# Texts and characters in quotation marks, in which parentheses mean nothing; parentheses; and what is between.
-_PIECE = re.compile(r""""(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|[()]|[^()"']+|["']""")
 _RAN = (CaseOutcome.PASSED, CaseOutcome.FAILED)
 
 
@@ -182,35 +184,35 @@ class Gate:
         ran_of = {name.casefold() for name in self._assemblies}
         silent = [name for name in sorted(set(rules.assemblies)) if name.casefold() not in ran_of]
         if bad > rules.allowed_failures:
-            told = f"{tally}, {rules.allowed_failures} may fail. {_told(self._failures, bad)}"
+            told = f"{tally}, {rules.allowed_failures} may fail. {told_of(self._failures, bad)}"
             return NUnitOutcome.FAILED, told
         if failed:
-            told = "; ".join(f"{excerpt(test, 150)}: {_first_line_of(not_passed[test])}" for test in failed[:_SHOWN])
+            told = "; ".join(f"{excerpt(test, 150)}: {_first_line_of(not_passed[test])}" for test in failed[:SHOWN])
             return NUnitOutcome.FAILED, f"a test that must pass failed: {told}. {tally.capitalize()}"
         if not ran:
             return NUnitOutcome.NO_TESTS, f"no test ran: {tally}"
         if silent and len(rules.assemblies) > 1:
             return NUnitOutcome.NO_TESTS, f"no test of {', '.join(silent)} ran: {tally}"
         if not_passed:
-            told = ", ".join(f"{excerpt(test, 150)} ({_state(case)})" for test, case in [*not_passed.items()][:_SHOWN])
+            told = ", ".join(f"{excerpt(test, 150)} ({_state(case)})" for test, case in [*not_passed.items()][:SHOWN])
             left_out = self._chosen and None in not_passed.values()
             why = ". The categories may leave out what is not there" if left_out else ""
             return NUnitOutcome.MISSING, f"tests that must pass did not: {told}{why}. {tally.capitalize()}"
         if ran < rules.min_tests:
             return NUnitOutcome.TOO_FEW, f"{ran} tests ran, at least {rules.min_tests} must: {tally}"
-        return NUnitOutcome.PASSED, f"{tally}. Allowed to fail: {_told(self._failures, bad)}" if bad else tally
+        return NUnitOutcome.PASSED, f"{tally}. Allowed to fail: {told_of(self._failures, bad)}" if bad else tally
 
     def _about_quarantine(self) -> str:
         told = ""
         if self._quarantined:
-            names = [excerpt(case.name, 150) for case in self._quarantined[:_SHOWN]]
-            told += f". In quarantine and not passed: {_listed(names, self._counts['quarantined'])}"
+            names = [excerpt(case.name, 150) for case in self._quarantined[:SHOWN]]
+            told += f". In quarantine and not passed: {listed(names, self._counts['quarantined'])}"
         if self._expired:
             shown = [
                 f"{excerpt(entry.test, 150)} on {entry.until} ({excerpt(entry.reason, 100)})"
-                for entry in self._expired[:_SHOWN]
+                for entry in self._expired[:SHOWN]
             ]
-            told += f". The quarantine is over of {_listed(shown, len(self._expired))}"
+            told += f". The quarantine is over of {listed(shown, len(self._expired))}"
         return told
 
     def _counted(self, case: Case) -> bool:
@@ -238,30 +240,6 @@ def gate(cases: Iterable[Case], rules: Rules, today: date, results: Results | Un
     return judge.verdict(results or Results("", 0))
 
 
-def without_arguments(name: str) -> str:
-    """`Trade.Cases` of `Trade.Cases(1,"a")`, of `Trade("EUR").Cases(1)` and of `Trade.Cases (Data Row 1)`.
-
-    So a fixture's name stands for none of its tests. Where it can't be told what the arguments are, the name as it is.
-    """
-    kept, depth = "", 0
-    for piece in _PIECE.findall(name) if "(" in name else [name]:
-        if piece in ("(", ")"):
-            depth += 1 if piece == "(" else -1
-        elif not depth:
-            kept += piece
-        if depth < 0:
-            return name
-    return name if depth else kept.rstrip()
-
-
-def first_line(case: Case) -> str:
-    """What the case says first, on one line, bounded."""
-    if not case.message:
-        return case.outcome.value
-    # An assertion's own two lines, expected and found, belong together.
-    return excerpt(" ".join(line.strip() for line in case.message.splitlines()[:4]), _MESSAGE)
-
-
 def _keep(kept: list[Case], case: Case) -> None:
     if len(kept) < MOST_FAILURES:
         kept.append(case)
@@ -283,16 +261,3 @@ def _tally(counts: Counts) -> str:
     parts = {name: getattr(counts, name) for name in Counts.__slots__ if name != "total"}
     shown = [f"{number} {name.replace('_', ' ')}" for name, number in parts.items() if number or name == "passed"]
     return f"of {counts.total} tests {', '.join(shown)}"
-
-
-def _told(bad: Sequence[Case], total: int) -> str:
-    told = [f"{excerpt(case.name, 150)}: {first_line(case)}" for case in bad[:_SHOWN]]
-    return "; ".join([*told, *_more(len(told), total)])
-
-
-def _listed(names: Sequence[str], total: int) -> str:
-    return ", ".join([*names, *_more(len(names), total)])
-
-
-def _more(shown: int, total: int) -> list[str]:
-    return [f"and {total - shown} more"] if total > shown else []

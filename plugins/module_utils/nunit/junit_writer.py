@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import IO
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.gate import first_line
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.case_text import first_line
 from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.results_case import Case, CaseOutcome
 
 # The totals stand before the cases and are known behind them: so much room is left for them.

@@ -11,12 +11,12 @@ from typing import Any
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
 from ansible_collections.tidegate.delivery.plugins.module_utils.excerpt import excerpt
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.case_text import first_line
 from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.gate import (
     NUnitOutcome,
     Quarantined,
     Rules,
     Verdict,
-    first_line,
 )
 
 REMEDIES = {

@@ -12,9 +12,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.gate impor
     Quarantined,
     Rules,
     Verdict,
-    first_line,
     gate,
-    without_arguments,
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.results_case import (
     Case,
@@ -180,13 +178,6 @@ def test_the_sentence_names_failing_tests_with_their_first_lines_bounded() -> No
     assert verdict.counts == Counts(50, 0, 50, 0, 0)
 
 
-def test_a_message_is_one_safe_bounded_line() -> None:
-    told = first_line(case("f", "T", message="red \x1b[31m\n\n  at " + "x" * 1000))
-    assert told.startswith(r"red \x1b[31m  at xxx")
-    assert len(told) < 350
-    assert first_line(case("i", "T")) == "inconclusive"
-
-
 def test_broken_results_are_named_and_remarks_explain_why_nothing_ran() -> None:
     passed = Gate(Rules(), TODAY)
     passed.see(case("p", "S.A"))
@@ -201,23 +192,3 @@ def test_a_run_that_was_ended_is_no_evidence_although_all_that_ran_passed() -> N
     assert verdict.outcome is NUnitOutcome.ABORTED
     assert verdict.sentence == "the run was ended early, its summary says Aborted: of 1 tests 1 passed"
     assert gate(cases("f"), Rules(), TODAY, results).outcome is NUnitOutcome.FAILED
-
-
-@pytest.mark.parametrize(
-    ("name", "bare"),
-    [
-        ("S.A", "S.A"),
-        ('S.A(1,"a")', "S.A"),
-        ("S.A (Data Row 1)", "S.A"),
-        ('S.F("EUR").A(2)', "S.F.A"),
-        ('S.A("a)b(","\\")","(")', "S.A"),
-        ("S.A('(',new Trade(1))", "S.A"),
-        ('S.A("it\'s")', "S.A"),
-        ("S.A(it's)", "S.A"),
-        ('S.A("cut…', 'S.A("cut…'),
-        ("S.A)b(", "S.A)b("),
-        ("", ""),
-    ],
-)
-def test_the_name_of_a_test_without_its_arguments(name: str, bare: str) -> None:
-    assert without_arguments(name) == bare
