@@ -11,14 +11,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events import Event, Outcome, Step
 from lab.layout import PROJECT
+from tests.unit.tidegate.cli.events.called import in_process
 from tests.waiting import PATIENCE_S
-from tidegate.cli import tidegate
 from tidegate.ledger import SqlLedger
-from tidegate.shipping.aside import Aside
 from tidegate.store import Store
 
 TIDEGATE = Path(sys.executable).with_name("tidegate")
@@ -46,10 +44,6 @@ def tail(ledger: str, environment: str, *options: str) -> subprocess.Popen[str]:
 
 def of(ledger: str) -> tuple[str, ...]:
     return ("--ledger", ledger, "--environment", "lab")
-
-
-def in_process(*arguments: str) -> Result:
-    return CliRunner().invoke(tidegate, ["events", *arguments], standalone_mode=False)
 
 
 def test_the_last_ones_are_shown_as_they_are_shipped(ledger: str) -> None:
@@ -86,25 +80,6 @@ def test_a_full_disk_is_no_fault_of_ours(ledger: str) -> None:
     assert done.returncode == 1
     assert "No space left on device" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_what_a_playbooks_process_set_aside_is_told_until_its_file_is_removed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sink = {"sink": "splunk", "url": "http://127.0.0.1:1", "token": "t"}
-    monkeypatch.setattr(sys.modules["tidegate.cli.events"], "settings", lambda: ([sink], tmp_path))
-    aside = Aside(tmp_path, "splunk")
-    aside.add({"e1": "the collector refuses it"})
-    for _ in range(2):
-        done = in_process("flush", "--spool-only", "--json")
-        told = json.loads(done.stdout)
-        assert (done.return_value, told["exit"], told["outcome"]) == (4, 4, "set_aside")
-        assert told["set_aside"] == {"e1": "the collector refuses it"}
-        assert told["message"].endswith(f"This is told until you remove {aside.path}")
-        assert told["sinks"][0]["shipped"] == 0
-    aside.path.unlink()
-    done = in_process("flush", "--spool-only", "--json")
-    assert (done.return_value, json.loads(done.stdout)["set_aside"]) == (0, {})
 
 
 def test_an_environment_without_events_is_told(ledger: str) -> None:
