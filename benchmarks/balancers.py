@@ -9,7 +9,8 @@ import subprocess
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.runtime import AdminAccess, Runtime
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.access import AdminAccess
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.runtime import Runtime
 from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import LocalShell, PosixNode
 from ansible_collections.tidegate.delivery.plugins.module_utils.parallel import in_parallel
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.cells import Pool

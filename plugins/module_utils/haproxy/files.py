@@ -18,12 +18,12 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.errors import (
     Refused,
     Unreachable,
 )
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.access import AdminAccess
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.files_script import CHECK, HOOK, PUT
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.runtime import (
     ANSWER_LIMIT,
     ANSWER_TIMEOUT,
     LOCK_TIMEOUT,
-    AdminAccess,
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import Node
 

@@ -6,12 +6,11 @@
 from __future__ import annotations
 
 import math
-import re
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, Protocol
+from typing import Protocol
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import (
     BadInput,
@@ -21,6 +20,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.errors import (
     Unreachable,
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy import state as state
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.access import AdminAccess
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.refusal_kinds import RefusalKind
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.script import SCRIPT
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.state import LoadBalancerState, ServerRow
@@ -31,77 +31,12 @@ ANSWER_LIMIT = 8 * 1024 * 1024
 LINE_LIMIT = 8 * 1024
 ANSWER_TIMEOUT = 5.0
 LOCK_TIMEOUT = 30.0
-DEFAULT_LOCK = "/run/lock/tidegate-haproxy.lock"
 # Above this many backends one answer with all of them is shorter than the question.
 _MOST_NAMED = 20
 # HAProxy's longest is its help, shown for a command that it doesn't know.
 _LONGEST_TEXT = 16 * 1024
-_LONGEST_PROCESS = 200
 # What a worker says that a reload has told to end, to every `set server` (seen with 2.6 and 2.8).
 _ENDING = "Proxy is disabled."
-# socat's addresses give ",", ":", "!" and quotes a meaning.
-_PATH = re.compile(r"/[A-Za-z0-9._/@+-]{1,100}")
-
-
-@dataclass(frozen=True, slots=True)
-class AdminAccess:
-    """Where HAProxy is administered on its host: paths there. Without `state_dir` no state is saved.
-
-    `process` is a part of its command line, where other HAProxy run on the same machine.
-    """
-
-    host: str
-    socket: str
-    master_socket: str
-    lock: str = DEFAULT_LOCK
-    state_dir: str = ""
-    process: str = ""
-
-    @classmethod
-    def from_hostvars(cls, host: str, variables: Mapping[str, Any]) -> AdminAccess:
-        """From the host's `tidegate_haproxy_*` variables. Raises BadInput for a missing or unusable one."""
-        return cls(
-            host=host,
-            socket=_path(host, variables, "socket", needed="HAProxy's admin socket (`stats socket … level admin`)"),
-            master_socket=_path(host, variables, "master_socket", needed="the master's socket (haproxy -W -S …)"),
-            lock=_path(host, variables, "lock") or DEFAULT_LOCK,
-            state_dir=_path(host, variables, "state_dir"),
-            process=_process(host, variables),
-        )
-
-    def by_hand(self, commands: Iterable[str]) -> str:
-        """What a person types on the host to send these commands."""
-        return f"echo '{'; '.join(commands)}' | socat - UNIX-CONNECT:{self.socket}"
-
-
-VARIABLES = tuple(f"tidegate_haproxy_{name}" for name in ("socket", "master_socket", "lock", "state_dir", "process"))
-
-
-def _path(host: str, variables: Mapping[str, Any], name: str, needed: str = "") -> str:
-    variable = f"tidegate_haproxy_{name}"
-    value = str(variables.get(variable) or "")
-    if not value and needed:
-        raise BadInput(
-            f"{variable} is not set", where=f"load balancer {host}", remedy=f"Set it in the inventory to {needed}"
-        )
-    if value and not _PATH.fullmatch(value):
-        raise BadInput(
-            f"{variable} is {value!r}",
-            where=f"load balancer {host}",
-            remedy="Use an absolute path of at most 100 letters, digits and . _ / @ + -",
-        )
-    return value.rstrip("/")
-
-
-def _process(host: str, variables: Mapping[str, Any]) -> str:
-    value = str(variables.get("tidegate_haproxy_process") or "")
-    if value and not (value.isprintable() and len(value) <= _LONGEST_PROCESS):
-        raise BadInput(
-            f"tidegate_haproxy_process is {value[:_LONGEST_PROCESS]!r}",
-            where=f"load balancer {host}",
-            remedy="Use a part of its command line, on one line, such as the path of its configuration",
-        )
-    return value
 
 
 @dataclass(frozen=True, slots=True)

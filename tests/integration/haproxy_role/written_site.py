@@ -17,7 +17,8 @@ from typing import Any
 import yaml
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.runtime import AdminAccess, Runtime
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.access import AdminAccess
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.runtime import Runtime
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.state import LoadBalancerState
 from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import LocalShell, PosixNode
 from tests.integration.haproxy.haproxy_site import Backend

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Unreachable
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.runtime import AdminAccess, Applied, Batch
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.access import AdminAccess
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.runtime import Applied, Batch
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.state import (
     Admin,
     LoadBalancerState,

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, Refused
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.access import AdminAccess
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.files import Configuration, Files, require_plain
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.runtime import AdminAccess
 from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import LocalShell, PosixNode
 
 FILES = Files(

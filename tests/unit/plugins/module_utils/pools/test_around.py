@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Unreachable
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.runtime import AdminAccess
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.access import AdminAccess
 from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import LocalShell, PosixNode
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.around import (
     Around,

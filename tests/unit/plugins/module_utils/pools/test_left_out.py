@@ -14,7 +14,8 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.errors import (
     Refused,
     Unreachable,
 )
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.runtime import AdminAccess, Applied, Batch
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.access import AdminAccess
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.runtime import Applied, Batch
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.state import LoadBalancerState
 from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import Completed, PosixNode
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.left_out import LeftOut

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.runtime import AdminAccess
+from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.access import AdminAccess
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.cells import Cell, Seen, Spot
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.move_report import (
     MoveReport,
