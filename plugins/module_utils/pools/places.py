@@ -37,7 +37,11 @@ class PoolSeen:
 def place_of(
     state: LoadBalancerState | DomainError, online: str, maintenance: str, node: str, *, unchecked: bool = False
 ) -> str:
-    """Where a load balancer has a node: `online`, `maintenance`, `out`, or what keeps it from being one of them."""
+    """Where a load balancer has a node: `online`, `maintenance`, `out`, or what keeps it from being one of them.
+
+    It says whom the node serves, `classify` what a move makes of it: in cells BOTH and ODD, which are drift, a node may
+    well be `online`.
+    """
     if isinstance(state, DomainError):
         return "unknown"
     here, there = state.servers.get((online, node)), state.servers.get((maintenance, node))

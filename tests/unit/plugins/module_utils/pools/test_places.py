@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import pytest
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import Unreachable
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.state import LoadBalancerState, OldWorker
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.cells import Cell, classify
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.places import (
     PoolSeen,
     place_of,
@@ -14,7 +16,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.pools.places imp
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.values import Share
 from tests.unit.plugins.module_utils import haproxy_rows as shown
-from tests.unit.plugins.module_utils.haproxy_rows import MAINTENANCE, ONLINE, state
+from tests.unit.plugins.module_utils.haproxy_rows import MAINTENANCE, ONLINE, row, state
 
 POOL = PoolSeen(
     service="shop",
@@ -26,6 +28,12 @@ POOL = PoolSeen(
     taken_by={"n1": "ann by hand", "n2": "bob by hand"},
 )
 GONE = Unreachable("no route", where="lb2")
+# Ready, drained, in MAINT; then drained in MAINT, and what no move does: tracked, drained by tracking, not resolved.
+ROWS = (
+    *(shown.READY, shown.JUST_READY, shown.DOWN, shown.READY_THOUGH_DISABLED, shown.STOPPING),
+    *(shown.DRAIN, shown.DRAIN_DEAD, shown.MAINT, shown.DISABLED),
+    *(("MAINT", 0, 9), ("MAINT", 0, 2), ("DRAIN", 2, 16), ("MAINT", 0, 32)),
+)
 
 
 def seen() -> LoadBalancerState:
@@ -46,6 +54,22 @@ def seen() -> LoadBalancerState:
 )
 def test_a_node_has_one_place(entries: tuple[tuple[str, int, int], tuple[str, int, int]], place: str) -> None:
     assert place_of(state("lb1", {"n1": entries}), ONLINE, MAINTENANCE, "n1") == place
+
+
+@pytest.mark.parametrize("online", ROWS)
+def test_a_place_is_what_the_cell_of_a_move_says(online: tuple[str, int, int]) -> None:
+    """But for BOTH and ODD, which are no places that a move leaves a node in."""
+    for maintenance, weight in product(ROWS, (0, 1)):
+        here, there = row("n1", online, weight=weight), row("n1", maintenance, MAINTENANCE)
+        shows = replace(seen(), servers={here.key: here, there.key: there})
+        place = place_of(shows, ONLINE, MAINTENANCE, "n1")
+        match classify(here, there):
+            case Cell.ON | Cell.RISING:
+                assert place.split(",")[0] == "online"
+            case Cell.OUT | Cell.DRAIN:
+                assert place == f"out ({online[0]})"
+            case Cell.TEST:
+                assert place == "maintenance"
 
 
 def test_a_node_that_is_not_in_both_is_missing_and_silence_is_no_place() -> None:
