@@ -47,6 +47,13 @@ def disk(shipped: Collecting) -> Iterator[SmallDisk]:
         yield made
 
 
+@pytest.fixture
+def room(tmp_path: Path) -> Iterator[Path]:
+    """The file that the play waits for: whatever becomes of the test, the play ends."""
+    yield tmp_path / "room"
+    (tmp_path / "room").touch()
+
+
 def start(shipped: Collecting, disk: SmallDisk, program: str, *options: str) -> subprocess.Popen[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "TIDEGATE_"))}
     return subprocess.Popen(
@@ -71,9 +78,9 @@ def of_kind(shipped: Collecting, kind: str) -> Sequence[dict[str, object]]:
 
 
 def test_all_of_the_ledger_arrives_and_what_was_not_kept_is_told(
-    shipped: Collecting, disk: SmallDisk, tmp_path: Path
+    shipped: Collecting, disk: SmallDisk, room: Path, tmp_path: Path
 ) -> None:
-    url, room, text = f"sqlite:///{tmp_path}/ledger.sqlite", tmp_path / "room", tmp_path / "play.yml"
+    url, text = f"sqlite:///{tmp_path}/ledger.sqlite", tmp_path / "play.yml"
     ledger = SqlLedger(Store(url))
 
     def ids() -> set[str]:
