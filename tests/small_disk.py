@@ -32,7 +32,7 @@ class SmallDisk:
 
 
 @contextmanager
-def small_disk(folder: Path, size: str = "512k") -> Iterator[SmallDisk]:
+def small_disk(folder: Path, size: str) -> Iterator[SmallDisk]:
     """`folder` is such a disk for as long as this lasts."""
     unshare = ["unshare", "-m"] if os.getuid() == 0 else ["unshare", "-Urm"]
     enter = ["nsenter", "-m"] if os.getuid() == 0 else ["nsenter", "-U", "-m", "--preserve-credentials"]

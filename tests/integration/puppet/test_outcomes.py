@@ -28,6 +28,7 @@ from lab.layout import Layout
 from lab.programs import program
 from lab.witness import wait_until
 from tests.integration.puppet.agent_home import AgentHome
+from tests.small_disk import small_disk
 from tests.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.lab
@@ -202,7 +203,7 @@ def test_a_report_that_can_not_be_written(node: Node) -> None:
 
 
 def test_a_disk_that_is_full_at_the_end(node: Node) -> None:
-    with small_disk(node.agent.vardir / "state", node) as inside:
+    with on_small_disk(node.agent.vardir / "state", node) as inside:
         result = inside.run(
             f"exec {{ '/bin/sh -c \"cat /dev/zero >{node.agent.vardir}/state/fill 2>/dev/null; :\"': }}"
         )
@@ -249,21 +250,16 @@ def haproxy_without_servers(lab: Layout, home: Path) -> Iterator[int]:
 
 
 @contextmanager
-def small_disk(folder: Path, node: Node) -> Iterator[Node]:
-    """`folder` is a disk of half a megabyte, in a mount namespace in which all commands of the node run."""
-    unshare = ["unshare", "-m"] if os.getuid() == 0 else ["unshare", "-Urm"]
-    enter = ["nsenter", "-m"] if os.getuid() == 0 else ["nsenter", "-U", "-m", "--preserve-credentials"]
-    mounted = f"mount -t tmpfs -o size=512k disk '{folder}' && echo ready && exec sleep 600"
-    with subprocess.Popen([*unshare, "sh", "-c", mounted], stdout=subprocess.PIPE, text=True) as holder:
-        kept = node.agent.node
+def on_small_disk(folder: Path, node: Node) -> Iterator[Node]:
+    """`folder` is a disk of half a megabyte for all commands of the node."""
+    kept = node.agent.node
+    with small_disk(folder, "512k") as disk:
+        shell = LocalShell({**os.environ, "TIDEGATE_NODE_ROOT": str(node.agent.root)})
+        inside = " ".join(disk.inside)
+        node.agent.node = PosixNode(
+            "here", lambda command, stdin, timeout: shell(f"{inside} {command}", stdin, timeout)
+        )
         try:
-            assert holder.stdout is not None and holder.stdout.readline() == "ready\n"
-            shell = LocalShell({**os.environ, "TIDEGATE_NODE_ROOT": str(node.agent.root)})
-            inside = " ".join([*enter, "-t", str(holder.pid)])
-            node.agent.node = PosixNode(
-                "here", lambda command, stdin, timeout: shell(f"{inside} {command}", stdin, timeout)
-            )
             yield node
         finally:
             node.agent.node = kept
-            holder.kill()

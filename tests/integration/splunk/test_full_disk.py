@@ -43,7 +43,7 @@ def shipped(tmp_path: Path) -> Iterator[Collecting]:
 
 @pytest.fixture
 def disk(shipped: Collecting) -> Iterator[SmallDisk]:
-    with small_disk(shipped.spool) as made:
+    with small_disk(shipped.spool, "512k") as made:
         yield made
 
 
