@@ -18,11 +18,11 @@ from typing import Protocol
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput, DeadlineExceeded, Unreachable
 from ansible_collections.tidegate.delivery.plugins.module_utils.excerpt import printable
+from ansible_collections.tidegate.delivery.plugins.module_utils.node.readable_file import LOOK, is_there
 
 READ_LIMIT = 4 * 1024 * 1024
 # How long the way there and back may take beyond the command's own deadline.
 TRANSPORT_GRACE = 15.0
-_ABSENT, _TOO_LARGE, _NOT_A_FILE = 44, 45, 46
 _KILL_AFTER = 5
 
 
@@ -113,17 +113,9 @@ class PosixNode:
         return self.run(["/bin/sh", "-c", script, "tidegate", *args], stdin=stdin, timeout=timeout)
 
     def read(self, path: str, *, limit: int = READ_LIMIT) -> bytes | None:
-        script = (
-            f'[ -e "$1" ] || exit {_ABSENT}; [ -f "$1" ] || exit {_NOT_A_FILE}; '
-            f'[ "$(wc -c <"$1")" -le "$2" ] || exit {_TOO_LARGE}; cat "$1"'
-        )
-        done = self.sh(script, path, str(limit))
-        if done.rc == _ABSENT:
+        done = self.sh(LOOK + 'cat "$1"', path, str(limit))
+        if not is_there(done.rc, path, limit, self.name):
             return None
-        if done.rc == _TOO_LARGE:
-            raise BadInput(f"{path} is larger than {limit} bytes", where=self.name, remedy="Look at the file")
-        if done.rc == _NOT_A_FILE:
-            raise BadInput(f"{path} is not a file", where=self.name, remedy="Look at what is there")
         self._expect_success(done, f"read {path}")
         return done.stdout
 

@@ -9,12 +9,9 @@ from collections.abc import Iterator
 
 from ansible_collections.tidegate.delivery.plugins.module_utils.errors import BadInput
 from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import READ_LIMIT, Completed, Node
+from ansible_collections.tidegate.delivery.plugins.module_utils.node.readable_file import LOOK, is_there
 
-_ABSENT, _TOO_LARGE, _NOT_A_FILE = 44, 45, 46
-_FIRST = (
-    f'[ -e "$1" ] || exit {_ABSENT}; [ -f "$1" ] || exit {_NOT_A_FILE}; size=$(wc -c <"$1") || exit 1; '
-    f'[ "$size" -le "$2" ] || exit {_TOO_LARGE}; echo "$size"; head -c "$3" "$1"'
-)
+_FIRST = LOOK + 'echo "$size"; head -c "$3" "$1"'
 # tail seeks, so that a part costs what it holds.
 _NEXT = 'tail -c "+$2" "$1" | head -c "$3"'
 
@@ -25,12 +22,8 @@ def read_in_parts(node: Node, path: str, limit: int, part: int = READ_LIMIT) -> 
     Raises Unreachable, and BadInput when it is larger than `limit` bytes, can't be read, or is another in the middle.
     """
     done = node.sh(_FIRST, path, str(limit), str(part))
-    if done.rc == _ABSENT:
+    if not is_there(done.rc, path, limit, node.name):
         return None
-    if done.rc == _TOO_LARGE:
-        raise BadInput(f"{path} is larger than {limit} bytes", where=node.name, remedy="Look at the file")
-    if done.rc == _NOT_A_FILE:
-        raise BadInput(f"{path} is not a file", where=node.name, remedy="Look at what is there")
     size, _, first = _read(done, node, path).partition(b"\n")
     return _parts(node, path, int(size), part, first)
 

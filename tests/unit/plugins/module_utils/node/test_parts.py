@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,18 @@ def test_what_can_not_be_read_is_told(tmp_path: Path) -> None:
         read_in_parts(NODE, str(tmp_path), 10)
     with pytest.raises(BadInput, match="is not a file"):
         NODE.read(str(tmp_path))
+
+
+def test_a_file_whose_size_can_not_be_told_is_not_taken_for_a_large_one(tmp_path: Path) -> None:
+    """As of a file that the user may not read."""
+    (tmp_path / "wc").write_text("#!/bin/sh\necho 'Permission denied' >&2; exit 1\n")
+    (tmp_path / "wc").chmod(0o755)
+    denied = PosixNode("box", LocalShell({"PATH": f"{tmp_path}:{os.environ['PATH']}"}))
+    file = str(tmp_path / "wc")
+    with pytest.raises(BadInput, match=r"can't read .*: Permission denied"):
+        denied.read(file)
+    with pytest.raises(BadInput, match=r"can't read .*: Permission denied"):
+        read_in_parts(denied, file, 100)
 
 
 def test_a_file_that_another_took_the_place_of_is_no_file(tmp_path: Path) -> None:
