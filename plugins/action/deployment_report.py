@@ -19,6 +19,7 @@ from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.call impo
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.record import Record
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.saved import save
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.deployment_folder.report_file import report_page
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.options.options import file_path
 
 _LOOKED_THROUGH = 100
 
@@ -53,7 +54,7 @@ def _deployment(record: Record, of: str) -> Deployment:
 
 def _path(record: Record, call: Call) -> Path:
     if call.args.get("dest"):
-        return Path(str(call.args["dest"]))
+        return Path(file_path(str(call.args["dest"]), "dest"))
     if record.folder is None or not record.folder.path.is_dir():
         where = f"{record.folder} is not on this machine" if record.folder else "it has no folder"
         raise BadInput(where, where=record.deployment.id, remedy="Name a file: --output FILE, or the option dest")

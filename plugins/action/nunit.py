@@ -25,7 +25,7 @@ from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.planned_c
     planned_parts,
 )
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.saved import save
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.options.options import seconds
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.options.options import file_path, seconds
 
 with pipeline():
     from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.box_order import BoxRun
@@ -91,6 +91,7 @@ class ActionModule(DomainAction):
         args = call.args
         run, expectation = _run(call), _expectation(args)
         wanted = rules(args, run.assemblies)
+        save_to = file_path(args["save_to"], "save_to") if args.get("save_to") else None
         if call.check:
             return {"changed": False, "outcome": "not_run", "version": args["version"], "msg": _would(call, run)}
         _require_planned(call)
@@ -107,8 +108,8 @@ class ActionModule(DomainAction):
             account=_account(call),
             waiting=lambda ahead: _tell_queue(call, ahead),
         )
-        if done.raw and args.get("save_to"):
-            save(Path(args["save_to"]), done.raw.chunks())
+        if done.raw and save_to:
+            save(Path(save_to), done.raw.chunks())
         _keep(call, run, done.raw)
         return _finished(call, run, done)
 

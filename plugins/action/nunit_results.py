@@ -34,7 +34,7 @@ from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.action im
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.call import Call
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.saved import digest_of, save
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.options.nunit_options import REMEDIES, numbers, rules
-from ansible_collections.tidegate.delivery.plugins.plugin_utils.options.options import distinct
+from ansible_collections.tidegate.delivery.plugins.plugin_utils.options.options import distinct, file_path
 
 _IN_MEMORY = 1024 * 1024
 
@@ -44,7 +44,7 @@ class ActionModule(DomainAction):
 
     def act(self, call: Call) -> dict[str, Any]:
         gate = Gate(rules(call.args), datetime.now(UTC).date())
-        paths = distinct(call.args["files"], "files")
+        paths = [file_path(path, "files") for path in distinct(call.args["files"], "files")]
         _require_apart(call, paths)
         with SpooledTemporaryFile(max_size=_IN_MEMORY) as report:
             read = _Reading(call, gate, report)
@@ -120,16 +120,16 @@ def _chunks(call: Call, path: str) -> Iterable[bytes]:
 
 def _require_apart(call: Call, paths: list[str]) -> None:
     """The report must not take the place of the results that it is made of."""
-    junit = call.args.get("junit")
+    junit = file_path(call.args["junit"], "junit") if call.args.get("junit") else None
     if junit and not call.args.get("host") and Path(junit).resolve() in {Path(path).resolve() for path in paths}:
         raise BadInput("is one of the files", where=f"junit: {junit}", remedy="Give the report a path of its own")
 
 
 def _on_controller(path: str) -> Iterator[bytes]:
-    # Of a device or a pipe there may be no end.
-    if Path(path).exists() and not Path(path).is_file():
-        raise BadInput("is no file", where=path, remedy="Look where the runner wrote its results")
     try:
+        # Of a device or a pipe there may be no end.
+        if Path(path).exists() and not Path(path).is_file():
+            raise BadInput("is no file", where=path, remedy="Look where the runner wrote its results")
         yield from chunks_of(Path(path))
     except OSError as error:
         why = error.strerror or str(error)
