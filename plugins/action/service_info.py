@@ -18,7 +18,12 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.lock impo
     when,
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.drift import drift_count, drift_table
-from ansible_collections.tidegate.delivery.plugins.module_utils.pools.places import place_of, pool_values, pools_table
+from ansible_collections.tidegate.delivery.plugins.module_utils.pools.places import (
+    is_out,
+    place_of,
+    pool_values,
+    pools_table,
+)
 from ansible_collections.tidegate.delivery.plugins.module_utils.status_table import status_table
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.action import DomainAction
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.action.call import Call
@@ -114,18 +119,17 @@ def _node(scene: Scene, placement: Placement, node: str, states: Answers, look: 
     served = look.served[name]
     pools = pools_seen(scene, placement)
     absence, joined = scene.history.absent.get(node), scene.history.joined.get(node)
-    place = {
-        host: " ".join(place_of(state, pool.online, pool.maintenance, node, unchecked=pool.unchecked) for pool in pools)
+    places = {
+        host: [place_of(state, pool.online, pool.maintenance, node, unchecked=pool.unchecked) for pool in pools]
         for host, state in states.items()
     }
-    out = any(text != "online" for text in place.values())
     return {
         "version": served.version,
         "digest": served.digest,
         "revision": joined.revision if joined and joined.same_as(served) else "",
         "problem": look.unreachable or look.problems.get(name, ""),
-        "pools": place,
-        "taken_by": str(absence) if absence and out else "",
+        "pools": {host: " ".join(found) for host, found in places.items()},
+        "taken_by": str(absence) if absence and is_out(places) else "",
         "frozen_by": str(look.freeze or ""),
         "beside": [each.name for each in placement.services[node] if each.name != name],
     }

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +54,11 @@ def place_of(
     if there.admin.effective:
         return f"out ({here.status})"
     return "maintenance" if here.status == "MAINT" else f"maintenance ({here.status})"
+
+
+def is_out(places: Mapping[str, Iterable[str]]) -> bool:
+    """Whether a node that has these places, one a pool by load balancer, is not online in one of them."""
+    return any(place != ONLINE for found in places.values() for place in found)
 
 
 def pool_values(pool: PoolSeen, states: States) -> list[dict[str, Any]]:

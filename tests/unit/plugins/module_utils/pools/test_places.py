@@ -10,6 +10,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.state im
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.cells import Cell, classify
 from ansible_collections.tidegate.delivery.plugins.module_utils.pools.places import (
     PoolSeen,
+    is_out,
     place_of,
     pool_values,
     pools_table,
@@ -126,3 +127,9 @@ def test_each_pool_of_each_service_has_a_table_of_its_own() -> None:
         "shop at east: shop_online and shop_maintenance, min_online 60%",
         "other at east: shop_online and shop_maintenance, min_online 60%",
     ]
+
+
+def test_a_node_of_two_pools_is_out_only_where_one_of_them_has_it_out() -> None:
+    assert not is_out({"lb1": ["online", "online"], "lb2": ["online", "online"]})
+    assert is_out({"lb1": ["online", "online"], "lb2": ["online", "out (MAINT)"]})
+    assert not is_out({})
