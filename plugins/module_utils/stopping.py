@@ -15,6 +15,8 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.events im
 
 # A wait that sleeps looks this often whether somebody asked to stop, in seconds.
 LOOK_EVERY = 0.5
+# A signal to every process reaches our ssh client before us, or after: within so many seconds of each other.
+ALL_REACHED = 0.5
 
 
 class AtStop(Enum):
@@ -48,6 +50,10 @@ class Stopping:
             sleep(min(seconds, LOOK_EVERY))
             seconds -= LOOK_EVERY
             self.look(where)
+
+    def explain(self, where: str) -> None:
+        """After a way that broke: raise Stopped when the signal ended our client, too."""
+        self.pause(ALL_REACHED, where)
 
 
 NEVER = Stopping()

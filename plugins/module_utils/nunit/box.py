@@ -37,7 +37,7 @@ def _waited_for(box: Node, run: BoxRun, stopping: Stopping) -> Completed:
             return box.sh(SCRIPT, stdin=box_inputs(run), timeout=run.deadline)
     except Unreachable:
         try:
-            stopping.look("while the tests ran; they are ended")
+            stopping.explain("while the tests ran; they are ended")
         except Stopped:
             # Should that fail, too, the next run waits for this one's end.
             with suppress(DomainError):

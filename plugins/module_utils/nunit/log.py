@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError
+from ansible_collections.tidegate.delivery.plugins.module_utils.errors import DomainError, Unreachable
 from ansible_collections.tidegate.delivery.plugins.module_utils.excerpt import excerpt
 from ansible_collections.tidegate.delivery.plugins.module_utils.haproxy.log import Logged, is_cut, read_line
 from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import Node
@@ -164,6 +164,8 @@ class Account:
         by_id: bool,
     ) -> None:
         self.required = required
+        # Whether the way to a load balancer broke: that may be a stop, and says nothing of its log.
+        self.cut_off = False
         self._files, self._nodes = files, nodes
         self._backends, self._by_id = frozenset(backends), by_id
         self._marks: dict[str, tuple[str, str]] = {}
@@ -175,6 +177,7 @@ class Account:
         try:
             self._marks = {name: self._mark(name) for name in self._files}
         except DomainError as error:
+            self.cut_off = isinstance(error, Unreachable)
             return str(error)
         return ""
 
@@ -190,6 +193,7 @@ class Account:
                     return proof
                 time.sleep(_PAUSE_S)
         except DomainError as error:
+            self.cut_off = isinstance(error, Unreachable)
             return LogProof(Served.UNKNOWN, str(error))
 
     def _mark(self, name: str) -> tuple[str, str]:

@@ -134,6 +134,8 @@ def run_nunit(
     """
     secrets = [*forms_of(run.secrets.values()), *hidden]
     unread = account.begin() if account else ""
+    if account and account.cut_off:
+        stopping.explain("before the tests ran")
     proof = LogProof(Served.UNKNOWN, unread) if unread else None
     if account and proof and (verdict := astray(proof, run.node, required=account.required)):
         return NUnitResult(verdict, BoxReport(Stage.AIM), proof=proof)
@@ -158,5 +160,7 @@ def run_nunit(
     verdict = verdict or misaimed(report, run.node, run.served_by, expectation)
     if account and not proof and not verdict:
         proof = account.proof(run.id, run.node, report.source)
+        if account.cut_off:
+            stopping.explain("before HAProxy's log told who served the tests")
         verdict = astray(proof, run.node, required=account.required)
     return NUnitResult(verdict or cases.verdict(results), report, raw if raw.size else None, proof)

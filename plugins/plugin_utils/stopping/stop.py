@@ -23,13 +23,11 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.errors import (
     Unreachable,
 )
 from ansible_collections.tidegate.delivery.plugins.module_utils.ledger.lock import this_user
-from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import Stopping
+from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import ALL_REACHED, Stopping
 from ansible_collections.tidegate.delivery.plugins.plugin_utils.stopping.clients import ended_when
 
 # The first signal's number (0: nobody asked), and the monotonic clock's time of the newest one.
 _LAYOUT = struct.Struct("=id")
-# A signal to every process reaches our ssh client before us, or after.
-_ALL_REACHED = 0.5
 _SHARED = mmap.mmap(-1, _LAYOUT.size)
 
 
@@ -72,7 +70,7 @@ def explained(error: DomainError, where: str) -> DomainError:
     """The error, or Stopped when a stop explains it: a signal to every process ends our ssh clients too."""
     by_the_signal = isinstance(error, Unreachable | Refused) and not isinstance(error, Locked)
     if isinstance(error, Unreachable):
-        time.sleep(_ALL_REACHED)
+        time.sleep(ALL_REACHED)
     request = stop_requested()
     if request is None or not by_the_signal:
         return error
@@ -81,7 +79,7 @@ def explained(error: DomainError, where: str) -> DomainError:
 
 def signalled_since(moment: float) -> bool:
     """Whether a signal came since then (monotonic clock)."""
-    time.sleep(_ALL_REACHED)
+    time.sleep(ALL_REACHED)
     request = stop_requested()
     return request is not None and request.newest >= moment
 

@@ -22,6 +22,7 @@ from ansible_collections.tidegate.delivery.plugins.module_utils.node.node import
 from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.box import cancel
 from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.box_order import BoxRun
 from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.gate import NUnitOutcome, Quarantined, Rules
+from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.log import Account
 from ansible_collections.tidegate.delivery.plugins.module_utils.nunit.run import NUnitResult, run_nunit
 from ansible_collections.tidegate.delivery.plugins.module_utils.stopping import Stopping
 from tests.integration.nunit.artifacts import archive, packed
@@ -354,6 +355,40 @@ def test_a_stop_ends_the_run_and_what_it_started(site: Site, tmp_path: Path) -> 
     # The box is free for the next one.
     assert run(order(site, tmp_path, ("PASSING",))).verdict.outcome is NUnitOutcome.PASSED
     assert not list(tmp_path.glob("run.*.pid"))
+
+
+@pytest.mark.parametrize(
+    ("answers", "where"), [(0, "before the tests ran"), (1, "before HAProxy's log told who served the tests")]
+)
+def test_a_stop_that_ends_the_question_to_the_log_is_no_verdict(
+    site: Site, tmp_path: Path, answers: int, where: str
+) -> None:
+    """Jenkins ends every process of a job: the client that asks HAProxy's log, and then us."""
+    log = tmp_path / "haproxy.log"
+    log.touch()
+    told: list[str] = []
+    asked: list[str] = []
+
+    def way(command: str, stdin: bytes | None, timeout: float) -> Completed:
+        if len(told) < answers:
+            told.append(command)
+            return LocalShell()(command, stdin, timeout)
+        threading.Timer(0.1, asked.append, [command]).start()
+        raise Unreachable("the client was ended")
+
+    def look(where: str) -> None:
+        if asked:
+            raise Stopped(f"stopped {where}")
+
+    account = Account({"lb1": str(log)}, {"lb1": PosixNode("lb1", way)}, ["b"], required=True, by_id=True)
+    wanted = order(site, tmp_path, ("PASSING",))
+    with pytest.raises(Stopped, match=where):
+        run_nunit(BOX, wanted, EXPECTED, Rules(), today=TODAY, stopping=Stopping(look), account=account)
+    # Nobody asked to stop: then it is what the log must prove, and does not.
+    told.clear()
+    asked.clear()
+    done = run_nunit(BOX, order(site, tmp_path, ("PASSING",)), EXPECTED, Rules(), today=TODAY, account=account)
+    assert done.verdict.outcome is NUnitOutcome.UNPROVED
 
 
 def test_a_run_that_ended_with_its_reader_is_not_waited_for(tmp_path: Path, site: Site) -> None:
