@@ -51,7 +51,7 @@ bench-waves: setup ## Measure what Tidegate adds to a wave: build/bench/waves.js
 	@python -m benchmarks.waves
 
 .PHONY: bench-pools
-bench-pools: setup ## Measure moves against community.general.haproxy: build/bench/pools.json (a quarter of an hour)
+bench-pools: setup ## Measure moves against community.general.haproxy: build/bench/pools.json (seven minutes, and more on a busy machine)
 	@python -m benchmarks.pools
 
 .PHONY: bench-nunit
